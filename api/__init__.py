@@ -1,0 +1,1 @@
+"""The front door: Litestar routes over the house."""

@@ -1,0 +1,1 @@
+"""Access: passwords, sessions, tokens, roles."""

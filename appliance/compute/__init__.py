@@ -1,0 +1,1 @@
+"""Compute: where a stage runs."""

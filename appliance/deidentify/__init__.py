@@ -1,0 +1,1 @@
+"""De-identification: the profile as data, the engine, the verifier, the passport."""

@@ -1,0 +1,89 @@
+"""What de-identification is asked, what it answers, and the type that only the verifier can make."""
+
+from pathlib import Path
+from typing import Any, final
+
+import msgspec
+
+
+class SourceFile(msgspec.Struct, kw_only=True, frozen=True):
+    """One original instance."""
+
+    instance: str
+    series: str
+    path: str
+
+
+class DeidRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """Everything a run needs; `secret` is the derived key of UIDs and date offsets, hexadecimal."""
+
+    order: str
+    files: list[SourceFile]
+    out_folder: str
+    pseudonym: str
+    secret: str
+    section: dict[str, Any]
+    """`appliance.deidentify.section.DeidentifySection` as plain JSON."""
+    given: dict[str, str] = {}
+    """Age and sex that go before the header's, if any."""
+
+
+class Residue(msgspec.Struct, kw_only=True, frozen=True):
+    """Something the verifier found in the output: where, never what."""
+
+    instance: str
+    place: str
+    rule: str
+
+
+class OutputFile(msgspec.Struct, kw_only=True, frozen=True):
+    """One file that may leave."""
+
+    path: str
+    """Below the out-folder; made of our own identifiers."""
+    bytes: int
+    sha256: str
+
+
+class Passport(msgspec.Struct, kw_only=True, frozen=True):
+    """The proof that goes with a de-identified study."""
+
+    order: str
+    profile: str
+    profile_version: str
+    instances: int
+    files: list[OutputFile]
+    residues: list[Residue]
+    actions: dict[str, int]
+    """How often each action was taken (removed, replaced, shifted, scrubbed, kept)."""
+    notes: list[str]
+    date_offset_applied: bool
+    settings: dict[str, Any]
+
+    @property
+    def clean(self) -> bool:
+        """Whether the study may leave."""
+        return not self.residues
+
+
+class DeidAnswer(msgspec.Struct, kw_only=True, frozen=True):
+    """The passport, and the linking table, which the caller seals."""
+
+    passport: Passport
+    linking: dict[str, str]
+
+
+@final
+class Released:
+    """A de-identified folder that the verifier has passed; cloud, image delivery and products take this, not a path.
+
+    Only `appliance.deidentify.verifier.release` makes one.
+    """
+
+    __slots__ = ("folder", "passport")
+
+    folder: Path
+    passport: Passport
+
+    def __init__(self, *_: object) -> None:
+        raise TypeError("Released is made by the verifier alone")

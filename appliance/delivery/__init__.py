@@ -1,0 +1,1 @@
+"""Delivery: one report to one destination, one file a protocol."""

@@ -1,0 +1,41 @@
+"""What is handed to a destination, and what it answers."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+
+class Parcel(msgspec.Struct, kw_only=True, frozen=True):
+    """One report for one destination."""
+
+    order: str
+    report: str
+    delivery: str
+    kind: str
+    """`report` or `failure`."""
+    version: int
+    files: dict[str, Path]
+    """Format (`pdf`, `json`, ...) -> file. For DICOM destinations `dicom-pdf` is a finished Part 10 file."""
+    idempotency_key: str
+    sop_instance_uid: str = ""
+    values: dict[str, str] = {}
+    """Named values that a template may use: order, report, study, state, verdict, made_at, product columns; identity only
+    where the destination's setting allows it."""
+
+
+class Result(StrEnum):
+    """What happens to the delivery next."""
+
+    SENT = "sent"
+    SENT_WITH_WARNING = "sent-with-warning"
+    TRY_AGAIN = "try-again"
+    REFUSED = "refused"
+
+
+class Outcome(msgspec.Struct, kw_only=True, frozen=True):
+    """The destination's answer in words that hold no patient value."""
+
+    result: Result
+    answer: str
+    retry_after_s: float | None = None

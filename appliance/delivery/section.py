@@ -1,0 +1,60 @@
+"""Settings of delivery: the destinations of reports, one tagged section for each protocol."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from appliance.fields import AeTitle, Host, Name, Port, Secret, Section, Template, Url, field
+
+ReportFormat = Literal["json", "txt", "png", "pdf"]
+
+
+class DicomPdf(Section, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-pdf"):
+    """DICOM Encapsulated PDF"""
+
+    name: Annotated[Name, field("Name", "How lists and the audit call this destination.")]
+    host: Annotated[Host, field("Host")]
+    port: Annotated[Port, field("Port")] = 104
+    called_ae: Annotated[AeTitle, field("Called AE title")] = "PACS"
+    calling_ae: Annotated[AeTitle, field("Calling AE title")] = "RANVIER"
+    identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
+    timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
+
+
+class Rest(Section, frozen=True, kw_only=True, tag_field="protocol", tag="rest"):
+    """REST"""
+
+    name: Annotated[Name, field("Name", "How lists and the audit call this destination.")]
+    url: Annotated[Url, field("URL")]
+    method: Annotated[Literal["POST", "PUT"], field("Method")] = "POST"
+    formats: Annotated[tuple[ReportFormat, ...], field("Formats", "One request for each.")] = ("pdf",)
+    body: Annotated[
+        Template,
+        field(
+            "Body",
+            "JSON with $order, $report, $format, $filename, $content (base64) and other named values; empty sends a standard object.",
+        ),
+    ] = ""
+    authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
+    user: Annotated[str, field("User", max_length=128)] = ""
+    secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
+    identity_in_values: Annotated[bool, field("Identity in the body", "Allow $patient_id, $patient_name, $accession.")] = False
+    timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
+
+
+Destination = DicomPdf | Rest
+"""Every protocol that a report can be sent by."""
+
+
+class DeliverySection(Section, frozen=True, kw_only=True):
+    """Delivery"""
+
+    destinations: Annotated[
+        tuple[Destination, ...],
+        field("Result destinations", "Up to five; each gets every report.", max_length=5, widget="destinations"),
+    ] = ()
+    failure_destinations: Annotated[
+        tuple[Rest, ...], field("Failure report destinations", "Up to five.", max_length=5, widget="destinations")
+    ] = ()
+    attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
+    first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30

@@ -1,0 +1,61 @@
+"""What every process of the appliance holds: the home folder, its keys, its storage and the open records."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import Misconfigured
+from appliance.keys import Keys, load_keys
+from appliance.records.engine import Records, migrate
+from appliance.settings import Loaded, load, load_bootstrap
+from appliance.storage import Storage
+
+HOME_VARIABLE = "RANVIER_HOME"
+
+
+class NoHome(Misconfigured):
+    """There is no appliance in {folder}."""
+
+    code = "no-home"
+    next_step = "Run `ranvier init`, or name its data folder in RANVIER_HOME."
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One appliance as one process sees it."""
+
+    home: Path
+    storage: Storage
+    keys: Keys
+    records: Records
+
+    async def settings(self) -> Loaded:
+        """The settings in force now."""
+        return await load(self.keys)
+
+
+def default_home() -> Path:
+    """`RANVIER_HOME`, else `/var/lib/ranvier` where that exists and is ours, else a folder in the user's home."""
+    named = os.environ.get(HOME_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    system = Path("/var/lib/ranvier")
+    if os.access(system, os.W_OK):
+        return system
+    return Path.home() / ".local" / "share" / "ranvier"
+
+
+@asynccontextmanager
+async def open_house(home: Path, *, create: bool = False) -> AsyncIterator[House]:
+    """Opens an appliance for the time of a block; with `create` makes what is missing (first boot, tests)."""
+    if not create and not (home / "keys" / "root.key").exists():
+        raise NoHome(folder=str(home))
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = load_keys(home / "keys" / "root.key", create=create)
+    storage = Storage(home)
+    storage.prepare()
+    async with Records(load_bootstrap(home).url(home)) as records:
+        await migrate(records)
+        yield House(home=home, storage=storage, keys=keys, records=records)

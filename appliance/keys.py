@@ -1,0 +1,117 @@
+"""One root key in a file outside the database; every other key is derived from it by purpose.
+
+Loss of the file makes identities, secrets and the linking table unreadable for ever: a backup holds the key wrapped by a
+passphrase (`wrap`), and only so.
+"""
+
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from appliance.errors import Misconfigured
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_WRAP_MAGIC = b"RVKEY1"
+
+
+class RootKeyMissing(Misconfigured):
+    """The root key file is missing although the database holds data sealed with it."""
+
+    code = "root-key-missing"
+    next_step = "Restore keys/root.key from a backup; without it identities and secrets stay unreadable."
+
+
+class SealBroken(Misconfigured):
+    """A sealed value cannot be opened with this appliance's root key."""
+
+    code = "seal-broken"
+    next_step = "The root key was replaced or the row was damaged; restore both from the same backup."
+
+
+class Keys:
+    """Derives keys by purpose, seals bytes and makes keyed digests."""
+
+    def __init__(self, root: bytes) -> None:
+        if len(root) != KEY_BYTES:
+            raise RootKeyMissing(field="keys/root.key")
+        self._root = root
+        self._derived: dict[str, bytes] = {}
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one purpose (HKDF-SHA256, RFC 5869); purposes cannot be computed from each other."""
+        if purpose not in self._derived:
+            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"ranvier/" + purpose.encode())
+            self._derived[purpose] = hkdf.derive(self._root)
+        return self._derived[purpose]
+
+    def digest(self, purpose: str, text: str) -> str:
+        """A keyed digest of text (HMAC-SHA256) as 32 hexadecimal digits: equal texts match, nothing can be read back."""
+        return hmac.new(self.derive(purpose), text.encode(), sha256).hexdigest()[:32]
+
+    def seal(self, purpose: str, plain: bytes, context: str) -> bytes:
+        """AES-256-GCM of `plain`, bound to `context` (the row's identifier), nonce first."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(self.derive(purpose)).encrypt(nonce, plain, context.encode())
+
+    def open(self, purpose: str, sealed: bytes, context: str) -> bytes:
+        """The opposite of `seal`; raises `SealBroken` when key, context or bytes do not fit."""
+        try:
+            return AESGCM(self.derive(purpose)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
+        except InvalidTag:
+            raise SealBroken(field=purpose) from None
+
+    def wrap(self, passphrase: str) -> bytes:
+        """The root key under a passphrase (scrypt, then AES-256-GCM), for a backup."""
+        salt = secrets.token_bytes(16)
+        return _WRAP_MAGIC + salt + Keys(_stretch(passphrase, salt)).seal("wrap", self._root, "root")
+
+    @classmethod
+    def unwrap(cls, wrapped: bytes, passphrase: str) -> "Keys":
+        """The keys of a backup; raises `SealBroken` for a wrong passphrase."""
+        body = wrapped[len(_WRAP_MAGIC) :]
+        return cls(Keys(_stretch(passphrase, body[:16])).open("wrap", body[16:], "root"))
+
+
+def _stretch(passphrase: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=KEY_BYTES, n=2**15, r=8, p=1).derive(passphrase.encode())
+
+
+def load_keys(path: Path, *, create: bool = False) -> Keys:
+    """Reads the root key; with `create` makes it once (mode 0600, synced with its folder)."""
+    if not path.exists():
+        if not create:
+            raise RootKeyMissing(field=str(path.name))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_once(path, secrets.token_bytes(KEY_BYTES))
+    return Keys(path.read_bytes())
+
+
+def _write_once(path: Path, value: bytes) -> None:
+    # Two processes may start together: the link fails for the second, which then reads the first one's key.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(handle, value)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,67 @@
+"""The log store: one JSON object a line, in one rotated file a process.
+
+Any module logs by `logging.getLogger(__name__)`; identifiers go in `extra={"study": ..., "order": ..., "code": ...}`. Messages
+hold no patient value: sentences are written by us, and text from outside goes through `appliance.errors` facts only.
+"""
+
+import json
+import logging
+import logging.handlers
+import sys
+import traceback
+from pathlib import Path
+
+from appliance.moments import iso
+
+FILE_BYTES = 20_000_000
+FILES = 10
+_FIELDS = ("study", "order", "code", "request", "sender")
+
+
+class JsonLines(logging.Formatter):
+    """UTC time, level, process, message and our identifiers as one line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as one line of JSON; a traceback names places, never values."""
+        line: dict[str, object] = {
+            "at": iso(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name in _FIELDS if (value := getattr(record, name, None))}
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+            line["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])][-12:]
+        return json.dumps(line, ensure_ascii=False)
+
+
+class Plain(logging.Formatter):
+    """The same for a person at a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, message."""
+        return f"{iso(int(record.created * 1000))[11:19]} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
+
+
+def start(home: Path, process: str, *, console: bool = True, level: int = logging.INFO) -> None:
+    """Sends this process's log to `<home>/logs/<process>.jsonl`, and to standard error for a person."""
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(level)
+    (home / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = logging.handlers.RotatingFileHandler(home / "logs" / f"{process}.jsonl", maxBytes=FILE_BYTES, backupCount=FILES)
+    file.setFormatter(JsonLines(process))
+    root.addHandler(file)
+    if console:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setFormatter(Plain())
+        root.addHandler(terminal)
+    # Libraries that echo what peers send would put names of patients into the log.
+    for chatty in ("pydicom", "pynetdicom", "httpx", "httpcore", "asyncio", "litestar", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING if chatty != "pynetdicom" else logging.CRITICAL)

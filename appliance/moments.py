@@ -1,0 +1,32 @@
+"""Time and identifiers, the two things that every row needs.
+
+Times are whole milliseconds since 1970-01-01 UTC: they sort, compare and index alike on SQLite and PostgreSQL.
+Functions of the house take `now` as an argument; only process edges call `now_ms`.
+"""
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(at: int) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id(at: int | None = None, random_bits: int | None = None) -> str:
+    """A UUIDv7 as text (RFC 9562, section 5.7): identifiers made later sort later.
+
+    `at` is milliseconds UTC and `random_bits` 74 bits; both are for tests.
+    """
+    moment = now_ms() if at is None else at
+    bits = secrets.randbits(74) if random_bits is None else random_bits
+    high, low = bits >> 62, bits & ((1 << 62) - 1)
+    value = (moment & ((1 << 48) - 1)) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

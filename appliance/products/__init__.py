@@ -1,0 +1,1 @@
+"""Products: what can be computed on a study, one folder a product."""

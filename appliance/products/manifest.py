@@ -1,0 +1,98 @@
+"""What a product says about itself, what a run is asked, and what it answers."""
+
+import msgspec
+
+
+class Limit(msgspec.Struct, kw_only=True, frozen=True):
+    """A range; outside `warn` the check warns, outside `fail` it fails. None is open."""
+
+    warn_low: float | None = None
+    warn_high: float | None = None
+    fail_low: float | None = None
+    fail_high: float | None = None
+
+
+class Protocol(msgspec.Struct, kw_only=True, frozen=True):
+    """What a product asks of its input (QC-01, QC-03); empty fields ask nothing."""
+
+    version: str = "1"
+    series: str = "diffusion"
+    minimum_b0: int = 1
+    minimum_directions: int = 6
+    study_description: str = ""
+    series_description: str = ""
+    allowed_sex: tuple[str, ...] = ("M", "F")
+    limits: dict[str, Limit] = {}
+    """By DICOM keyword or derived name: MagneticFieldStrength, RepetitionTime, EchoTime, PixelSpacing, SliceThickness,
+    Slices, SpacingGap, FlipAngle, BValue. Units as in DICOM (T, ms, mm, degrees, s/mm2)."""
+
+
+class Step(msgspec.Struct, kw_only=True, frozen=True):
+    """One named step of a run, with its share of the time for the progress bar."""
+
+    name: str
+    title: str
+    share: float
+
+
+class Manifest(msgspec.Struct, kw_only=True, frozen=True):
+    """One product."""
+
+    id: str
+    version: str
+    title: str
+    intended_use: str
+    protocol: Protocol
+    steps: list[Step]
+    outputs: list[str]
+    runs_on: tuple[str, ...] = ("local",)
+    memory_mb: int = 4096
+    cores: int = 2
+    timeout_s: int = 7200
+
+
+class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """One run: a de-identified folder to read, a folder to write, limits to keep."""
+
+    product: str
+    in_folder: str
+    out_folder: str
+    cores: int = 2
+    memory_mb: int = 4096
+
+
+class Value(msgspec.Struct, kw_only=True, frozen=True):
+    """One number of a result."""
+
+    name: str
+    """Stable column name, `fa_mean_white_matter`."""
+    label: str
+    value: float
+    unit: str = ""
+    note: str = ""
+
+
+class Picture(msgspec.Struct, kw_only=True, frozen=True):
+    """One picture below the out-folder."""
+
+    file: str
+    title: str
+
+
+class ProductResult(msgspec.Struct, kw_only=True, frozen=True):
+    """What a product found; never a prediction that no model made."""
+
+    product: str
+    version: str
+    title: str
+    intended_use: str
+    values: list[Value]
+    pictures: list[Picture]
+    maps: list[str]
+    """NIfTI files below the out-folder."""
+    notes: list[str]
+    """Caveats for the report, such as dropped volumes."""
+    provenance: dict[str, str]
+    """Tool -> version, and what identifies the input without naming the patient."""
+    seconds: dict[str, float]
+    """Step -> seconds."""

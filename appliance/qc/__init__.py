@@ -1,0 +1,1 @@
+"""Quality control: may this study be processed? One file a check."""

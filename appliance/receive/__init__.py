@@ -1,0 +1,1 @@
+"""Receiving: from an association, an upload or a folder to a stable study."""

@@ -1,0 +1,273 @@
+"""The engine below the tables: SQLite with pooled connections and immediate transactions, or PostgreSQL with a pool.
+
+Piccolo's own SQLite engine opens a connection for each query and begins transactions deferred; two writers then fail with
+'database is locked' however long they are willing to wait. Here statements outside a transaction share one connection,
+transactions are IMMEDIATE and take a connection from a small pool, and every commit is synced (`synchronous=FULL`).
+"""
+
+import asyncio
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiosqlite
+from piccolo.engine.base import Engine
+from piccolo.engine.postgres import PostgresEngine
+from piccolo.engine.sqlite import SQLiteEngine, SQLiteTransaction, TransactionType, dict_factory
+from piccolo.table import Table
+
+from appliance.errors import Misconfigured
+
+BUSY_MS = 30_000
+IDLE_CONNECTIONS = 4
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=1", f"busy_timeout={BUSY_MS}", "cache_size=-8000")
+
+
+class DatabaseAway(Misconfigured):
+    """The database does not answer."""
+
+    code = "database-away"
+    next_step = "Check `database` in ranvier.toml, and that the database server is up."
+
+
+class MigrationFailed(Misconfigured):
+    """The database could not be brought to this version's tables."""
+
+    code = "migration-failed"
+    next_step = "Restore the database from a backup and report the log lines above."
+
+
+class _Transaction(SQLiteTransaction):
+    """An immediate transaction on a pooled connection; a failed BEGIN gives the connection back."""
+
+    engine: "SQLite"
+
+    async def get_connection(self) -> aiosqlite.Connection:
+        return await self.engine.take_connection()
+
+    async def begin(self) -> None:
+        try:
+            await super().begin()
+        except BaseException:
+            await self.connection.close()
+            raise
+
+    async def __aexit__(self, exception_type: Any, exception: Any, traceback: Any) -> bool:
+        if self._parent:
+            return exception is None
+        self.engine.current_transaction.reset(self.context)
+        try:
+            if exception is not None:
+                await self.rollback()
+            else:
+                await self.commit()
+        except BaseException:
+            await self.connection.close()
+            raise
+        await self.engine.give_back(self.connection)
+        return exception is None
+
+
+class SQLite(SQLiteEngine):
+    """Piccolo's engine with a shared connection, a pool for transactions and IMMEDIATE as the only kind of them."""
+
+    __slots__ = ("_idle", "_lock", "_loop", "_shared")
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+        self._shared: aiosqlite.Connection | None = None
+        self._idle: list[aiosqlite.Connection] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock: asyncio.Lock | None = None
+
+    async def get_connection(self) -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(**self.connection_kwargs)
+        connection.row_factory = dict_factory  # type: ignore[assignment]
+        for pragma in _PRAGMAS:
+            await connection.execute("PRAGMA " + pragma)
+        return connection
+
+    async def take_connection(self) -> aiosqlite.Connection:
+        """A connection for one transaction."""
+        self._enter_loop()
+        return self._idle.pop() if self._idle else await self.get_connection()
+
+    async def give_back(self, connection: aiosqlite.Connection) -> None:
+        """Returns a transaction's connection to the pool."""
+        if len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+    def _enter_loop(self) -> asyncio.Lock:
+        # Connections belong to the loop that opened them: a second loop (a test, a command) starts with its own.
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock, self._shared, self._idle = loop, asyncio.Lock(), None, []
+        assert self._lock is not None
+        return self._lock
+
+    async def _run_in_new_connection(
+        self, query: str, args: list[Any] | None = None, query_type: str = "generic", table: type[Table] | None = None
+    ) -> Any:
+        async with self._enter_loop():
+            if self._shared is None:
+                self._shared = await self.get_connection()
+            async with self._shared.execute(query, args or []) as cursor:
+                return await cursor.fetchall()
+
+    async def _run_in_existing_connection(
+        self,
+        connection: aiosqlite.Connection,
+        query: str,
+        args: list[Any] | None = None,
+        query_type: str = "generic",
+        table: type[Table] | None = None,
+    ) -> Any:
+        async with connection.execute(query, args or []) as cursor:
+            return await cursor.fetchall()
+
+    def transaction(
+        self, transaction_type: TransactionType = TransactionType.immediate, allow_nested: bool = True
+    ) -> _Transaction:
+        return _Transaction(engine=self, transaction_type=TransactionType.immediate, allow_nested=allow_nested)
+
+    async def close(self) -> None:
+        """Closes every connection of the running loop, so that the process can end."""
+        connections = [*self._idle, *([self._shared] if self._shared else [])]
+        self._idle, self._shared = [], None
+        for connection in connections:
+            await connection.close()
+
+
+class Records:
+    """The open database of one process; `async with` opens and closes it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine: SQLite | PostgresEngine = _engine(url)
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return isinstance(self.engine, SQLite)
+
+    async def open(self, pool: int = 4) -> "Records":
+        """Binds the tables to this engine and checks that it answers; raises `DatabaseAway`."""
+        _bind(self.engine)
+        try:
+            if isinstance(self.engine, PostgresEngine):
+                await self.engine.start_connection_pool(min_size=1, max_size=pool)
+            await self.run("SELECT 1 AS one")
+        except (OSError, aiosqlite.Error) as fault:
+            raise DatabaseAway(field="database") from fault
+        return self
+
+    async def close(self) -> None:
+        """Gives all connections back."""
+        if isinstance(self.engine, SQLite):
+            await self.engine.close()
+        else:
+            await self.engine.close_connection_pool()
+
+    async def __aenter__(self) -> "Records":
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def transaction(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        """One transaction; nested use joins the outer one."""
+        return self.engine.transaction()
+
+    async def run(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """One statement with `{}` in place of each value, on either engine."""
+        from piccolo.querystring import QueryString
+
+        rows = await self.engine.run_querystring(QueryString(sql, *values))
+        return [dict(row) for row in rows or []]
+
+    async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """One statement (`?` for each value) for many rows, inside the current transaction: far cheaper than row by row."""
+        transaction = self.engine.current_transaction.get()
+        if transaction is None:
+            raise RuntimeError("run_many belongs inside a transaction")
+        if isinstance(self.engine, SQLite):
+            await transaction.connection.executemany(sql, rows)
+        else:
+            parts = sql.split("?")
+            numbered = parts[0] + "".join(f"${number}{part}" for number, part in enumerate(parts[1:], 1))
+            await transaction.connection.executemany(numbered, rows)
+
+
+def _engine(url: str) -> SQLite | PostgresEngine:
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return SQLite(path=url.removeprefix("sqlite://"))
+    if parts.scheme in ("postgresql", "postgres"):
+        return PostgresEngine(config={"dsn": url})
+    raise Misconfigured(field="database")
+
+
+def _bind(engine: Engine[Any]) -> None:
+    # Piccolo looks an engine up in a configuration module; ours is chosen at run time by one setting.
+    from piccolo.apps.migrations.tables import Migration
+
+    from appliance.records.tables import TABLES
+
+    for table in (*TABLES, Migration):
+        table._meta._db = engine
+
+
+async def migrate(records: Records) -> list[str]:
+    """Brings the tables to this version; gives the names of the migrations that ran.
+
+    Safe to call from several processes at once only on SQLite's lock or PostgreSQL's advisory lock, which it takes.
+    """
+    os.environ["PICCOLO_CONF"] = "appliance.records.piccolo_conf"
+    configuration = importlib.import_module("appliance.records.piccolo_conf")
+    configuration.DB = records.engine
+    async with _alone(records):
+        before = await _done(records)
+        wanted = sorted(file.stem for file in (Path(__file__).parent / "migrations").glob("records_*.py"))
+        if set(wanted) <= before:
+            return []
+        from piccolo.apps.migrations.commands.forwards import run_forwards
+
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            result = await run_forwards(app_name="records")
+        if not result.success:
+            print(said.getvalue(), file=sys.stderr)
+            raise MigrationFailed(field="database")
+        return sorted(await _done(records) - before)
+
+
+async def _done(records: Records) -> set[str]:
+    from piccolo.apps.migrations.tables import Migration
+
+    await Migration.create_table(if_not_exists=True).run()
+    return {row["name"] for row in await Migration.select(Migration.name).run()}
+
+
+@contextlib.asynccontextmanager
+async def _alone(records: Records) -> AsyncIterator[None]:
+    """One migrating process at a time."""
+    if isinstance(records.engine, SQLite):
+        import fcntl
+
+        with open(f"{records.engine.path}.migrating", "w") as mark:
+            await asyncio.to_thread(fcntl.flock, mark, fcntl.LOCK_EX)
+            yield
+        return
+    connection = await records.engine.get_new_connection()
+    try:
+        await connection.execute("SELECT pg_advisory_lock(7263841)")
+        yield
+    finally:
+        await connection.close()

@@ -1,0 +1,58 @@
+"""Event rows: append, and read on from a sequence number."""
+
+import msgspec
+
+from appliance.events import Event, catalogue
+from appliance.records.tables import EventRow
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as it stands in the records."""
+
+    seq: int
+    at: int
+    name: str
+    severity: str
+    study: str
+    order: str
+    body: msgspec.Raw
+
+    @property
+    def event(self) -> Event:
+        """The typed event; unknown names (of a newer version) become a bare `Event`."""
+        kind = catalogue().get(self.name, Event)
+        return msgspec.json.decode(self.body, type=kind) if kind is not Event else Event(study=self.study, order=self.order)
+
+
+async def append(event: Event, now: int) -> int:
+    """Writes an event and gives its sequence number; joins the transaction that is open."""
+    row = EventRow(
+        at=now,
+        name=event.name(),
+        severity=event.severity,
+        study=event.study,
+        order=event.order,
+        body=msgspec.json.encode(event).decode(),
+    )
+    return int((await EventRow.insert(row).run())[0]["seq"])
+
+
+async def after(seq: int, limit: int = 500, study: str = "", order: str = "") -> list[Stored]:
+    """Events with a higher sequence number, oldest first, of one study or order if named."""
+    query = EventRow.select().where(EventRow.seq > seq)
+    if study:
+        query = query.where(EventRow.study == study)
+    if order:
+        query = query.where(EventRow.order == order)
+    rows = await query.order_by(EventRow.seq).limit(limit).run()
+    return [_stored(row) for row in rows]
+
+
+async def newest_seq() -> int:
+    """The sequence number of the last event; 0 when there is none."""
+    row = await EventRow.select(EventRow.seq).order_by(EventRow.seq, ascending=False).first().run()
+    return int(row["seq"]) if row else 0
+
+
+def _stored(row: dict[str, object]) -> Stored:
+    return msgspec.convert({**row, "body": msgspec.Raw(str(row["body"]).encode())}, Stored)

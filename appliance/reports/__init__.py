@@ -1,0 +1,1 @@
+"""Reports: from numbers to every format."""

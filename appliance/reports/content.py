@@ -1,0 +1,106 @@
+"""One typed report, from which every format is made."""
+
+import msgspec
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True):
+    """One number: label, value as it is printed, unit."""
+
+    name: str
+    label: str
+    value: float
+    unit: str = ""
+    note: str = ""
+
+
+class PictureFile(msgspec.Struct, kw_only=True, frozen=True):
+    """One picture on disk with its caption."""
+
+    path: str
+    title: str
+
+
+class ProductSection(msgspec.Struct, kw_only=True, frozen=True):
+    """One product's part of a report; a failed run has `failure` and no rows."""
+
+    product: str
+    version: str
+    title: str
+    intended_use: str = ""
+    rows: list[Row] = []
+    pictures: list[PictureFile] = []
+    notes: list[str] = []
+    provenance: dict[str, str] = {}
+    failure: str = ""
+
+
+class QcRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One QC check as the report prints it."""
+
+    title: str
+    verdict: str
+    found: str
+    expected: str
+    action: str = ""
+
+
+class Failure(msgspec.Struct, kw_only=True, frozen=True):
+    """Why an order ended without a result."""
+
+    code: str
+    what: str
+    advice: str
+    stage: str
+
+
+class ReportContent(msgspec.Struct, kw_only=True, frozen=True):
+    """Everything a report says, without who the patient is."""
+
+    schema: str = "ranvier-report/1"
+    order: str
+    report: str
+    version: int
+    supersedes: str = ""
+    kind: str = "report"
+    """`report` or `failure`."""
+    study: str
+    study_version: int
+    made_at: str
+    """ISO 8601 UTC."""
+    site: str = ""
+    instances: int
+    age: str = ""
+    age_origin: str = ""
+    sex: str = ""
+    sex_origin: str = ""
+    qc_verdict: str
+    qc_rows: list[QcRow] = []
+    caveats: list[str] = []
+    """Sentences for the first page and every format (RES-01)."""
+    sections: list[ProductSection] = []
+    failure: Failure | None = None
+    provenance: dict[str, str] = {}
+
+
+class PageIdentity(msgspec.Struct, kw_only=True, frozen=True):
+    """What a page shows of the patient where a destination's setting asks for it (RES-05)."""
+
+    patient_name: str = ""
+    patient_id: str = ""
+    birth_date: str = ""
+
+
+class RenderRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """Make these formats of a report in a folder."""
+
+    content: ReportContent
+    out_folder: str
+    formats: list[str]
+    page_identity: PageIdentity | None = None
+    paper: str = "A4"
+
+
+class RenderAnswer(msgspec.Struct, kw_only=True, frozen=True):
+    """Format -> file name below the out-folder."""
+
+    files: dict[str, str]

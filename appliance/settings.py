@@ -1,0 +1,281 @@
+"""All settings: one field a section; load, save, history and the rules between sections.
+
+`Bootstrap` is the little that must be known before the database: where it is. It stands in `<home>/ranvier.toml`.
+"""
+
+import base64
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from appliance import errors
+from appliance.access.section import AccessSection
+from appliance.compute.section import ComputeSection
+from appliance.deidentify.section import DeidentifySection
+from appliance.delivery.section import DeliverySection
+from appliance.events import SettingsChanged
+from appliance.fields import (
+    UNCHANGED,
+    Restart,
+    Secret,
+    Section,
+    decode_hook,
+    field,
+    masked,
+    schema_hook,
+    section_fields,
+    to_plain,
+)
+from appliance.keys import Keys
+from appliance.products.section import ProductsSection
+from appliance.qc.section import QcSection
+from appliance.receive.section import ReceiveSection
+from appliance.records import events
+from appliance.records import settings as rows
+from appliance.reports.section import ReportsSection
+from appliance.storage import write_durable
+
+_SEALED = "@sealed:"
+
+
+class SiteSection(Section, frozen=True, kw_only=True):
+    """Site"""
+
+    name: Annotated[str, field("Site name", "Shown in the console and on reports.", max_length=64)] = "ranvier"
+    time_zone: Annotated[
+        str, field("Time zone", "IANA name; the console shows times in it.", pattern=r"^[A-Za-z0-9_+\-/]{1,64}$")
+    ] = "UTC"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator can set."""
+
+    site: SiteSection = SiteSection()
+    receive: ReceiveSection = ReceiveSection()
+    qc: QcSection = QcSection()
+    deidentify: DeidentifySection = DeidentifySection()
+    products: ProductsSection = ProductsSection()
+    compute: ComputeSection = ComputeSection()
+    reports: ReportsSection = ReportsSection()
+    delivery: DeliverySection = DeliverySection()
+    access: AccessSection = AccessSection()
+
+
+class Bootstrap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known before the database."""
+
+    database: str = ""
+    """`postgresql://...`; empty is SQLite in the home folder."""
+
+    def url(self, home: Path) -> str:
+        """The database's address."""
+        return self.database or f"sqlite://{home / 'ranvier.db'}"
+
+
+class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class SettingsRefused(errors.Misconfigured):
+    """These settings cannot be saved: {summary}"""
+
+    code = "settings-refused"
+    next_step = "Correct the named fields and save again."
+
+    def __init__(self, problems: list[FieldProblem]) -> None:
+        self.problems = problems
+        super().__init__(field=problems[0].field, summary="; ".join(f"{one.field}: {one.message}" for one in problems))
+
+
+class SettingsStale(errors.Conflict):
+    """Somebody else saved version {version} while you were editing."""
+
+    code = "settings-stale"
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings with the version they have in the records (0: defaults, nothing saved yet)."""
+
+    version: int
+    settings: Settings
+
+
+def load_bootstrap(home: Path) -> Bootstrap:
+    """Reads `ranvier.toml`; a missing file is all defaults."""
+    path = home / "ranvier.toml"
+    if not path.exists():
+        return Bootstrap()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text()), Bootstrap)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
+        raise errors.Misconfigured(field=f"ranvier.toml: {fault}") from fault
+
+
+def save_bootstrap(home: Path, bootstrap: Bootstrap) -> None:
+    """Writes `ranvier.toml`."""
+    escaped = bootstrap.database.replace("\\", "\\\\").replace('"', '\\"')
+    write_durable(home / "ranvier.toml", f'database = "{escaped}"\n'.encode())
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of all settings, for the API, the console's forms, the wizard and the documentation."""
+    return msgspec.json.schema(Settings, schema_hook=schema_hook)
+
+
+async def load(keys: Keys) -> Loaded:
+    """The settings in force."""
+    row = await rows.newest()
+    if row is None:
+        return Loaded(version=0, settings=Settings())
+    return Loaded(version=row.version, settings=_decode(keys, row.document))
+
+
+async def load_version(keys: Keys, version: int) -> Loaded:
+    """Settings as they were saved in one version."""
+    row = await rows.one(version)
+    if row is None:
+        raise errors.Unknown(kind="settings version")
+    return Loaded(version=row.version, settings=_decode(keys, row.document))
+
+
+async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
+    """Stores a new version; raises `SettingsStale` when `based_on` is no longer the newest, `SettingsRefused` for bad values."""
+    problems = cross_check(settings)
+    if problems:
+        raise SettingsRefused(problems)
+    document = msgspec.json.encode(to_plain(settings, lambda found: _seal(keys, found))).decode()
+    async with rows.transaction():
+        newest = await rows.newest()
+        version = newest.version if newest else 0
+        if version != based_on:
+            raise SettingsStale(version=version)
+        await rows.add(version + 1, document, now, actor)
+        await events.append(SettingsChanged(version=version + 1, actor=actor, sections=", ".join(changed)), now)
+    return Loaded(version=version + 1, settings=settings)
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Settings as readers see them: secrets that are set read `@secret:unchanged`."""
+    plain: dict[str, Any] = to_plain(settings, masked)
+    return plain
+
+
+def patched(settings: Settings, change: dict[str, Any]) -> tuple[Settings, list[str]]:
+    """Settings with some fields of some sections changed, and the names of the fields that changed.
+
+    `change` is `{section: {field: value}}`; a secret of `@secret:unchanged` stays as it is. Raises `SettingsRefused` with
+    one problem for each wrong field.
+    """
+    before = to_plain(settings, lambda found: found.reveal())
+    problems: list[FieldProblem] = []
+    changed: list[str] = []
+    sections: dict[str, Section] = {}
+    kinds = section_types()
+    for name, fields in change.items():
+        if name not in kinds or not isinstance(fields, dict):
+            problems.append(FieldProblem(field=name, message="there is no such section"))
+            continue
+        merged = {**before[name], **_with_secrets(fields, before[name])}
+        problems += _field_problems(kinds[name], name, merged)
+        if not problems:
+            sections[name] = msgspec.convert(merged, kinds[name], dec_hook=decode_hook)
+            changed += [f"{name}.{key}" for key in fields if merged.get(key) != before[name].get(key)]
+    if problems:
+        raise SettingsRefused(problems)
+    result = msgspec.structs.replace(settings, **sections)
+    later = cross_check(result)
+    if later:
+        raise SettingsRefused(later)
+    return result, changed
+
+
+def restarts(changed: list[str]) -> set[Restart]:
+    """Which processes must start anew for these fields to act."""
+    found: set[Restart] = set()
+    for name in changed:
+        section, _, key = name.partition(".")
+        meta = section_fields(section_types()[section]).get(key)
+        restart = (meta.extra_json_schema or {}).get("x-restart") if meta else None
+        if restart:
+            found.add(restart)
+    return found
+
+
+def section_types() -> dict[str, type[Section]]:
+    """Section name -> its struct."""
+    return {name: kind for name, kind in get_type_hints(Settings).items()}
+
+
+def cross_check(settings: Settings) -> list[FieldProblem]:
+    """The rules between sections and between entries of a list."""
+    problems: list[FieldProblem] = []
+    names = [one.name for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations)]
+    for name in sorted({one for one in names if names.count(one) > 1}):
+        problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
+    if settings.receive.port == settings.access.port:
+        problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
+    if settings.compute.mode != "local":
+        problems.append(FieldProblem(field="compute.mode", message="this version processes on site only"))
+    if not settings.products.default_products:
+        problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
+    return problems
+
+
+def _field_problems(kind: type[Section], name: str, merged: dict[str, Any]) -> list[FieldProblem]:
+    """Each wrong field by itself: msgspec stops at the first, a form wants them all."""
+    hints = get_type_hints(kind, include_extras=True)
+    problems = [FieldProblem(field=f"{name}.{key}", message="there is no such field") for key in merged if key not in hints]
+    for key, value in merged.items():
+        if key in hints:
+            try:
+                msgspec.convert(value, hints[key], dec_hook=decode_hook)
+            except msgspec.ValidationError as fault:
+                problems.append(FieldProblem(field=f"{name}.{key}", message=_in_words(str(fault), hints[key])))
+    return problems
+
+
+def _in_words(message: str, hint: Any) -> str:
+    if "matching regex" in message and get_origin(hint) is Annotated:
+        patterns = [one for one in get_args(hint)[1:] if isinstance(one, msgspec.Meta) and one.pattern]
+        if patterns and patterns[0].pattern and "x20" in patterns[0].pattern:
+            return "1 to 16 characters without backslash and outer spaces"
+        return "has not the expected form" + (f" ({patterns[0].pattern})" if patterns and patterns[0].pattern else "")
+    return message[0].lower() + message[1:]
+
+
+def _with_secrets(fields: dict[str, Any], before: Any) -> dict[str, Any]:
+    """Puts the stored secret where the writer left the mark; list entries are matched by their name."""
+    result: dict[str, Any] = {}
+    for key, value in fields.items():
+        old = before.get(key) if isinstance(before, dict) else None
+        if value == UNCHANGED:
+            result[key] = old or ""
+        elif isinstance(value, dict):
+            result[key] = _with_secrets(value, old)
+        elif isinstance(value, list):
+            named = {one.get("name"): one for one in old or [] if isinstance(one, dict)}
+            result[key] = [_with_secrets(one, named.get(one.get("name"))) if isinstance(one, dict) else one for one in value]
+        else:
+            result[key] = value
+    return result
+
+
+def _seal(keys: Keys, found: Secret) -> str:
+    if not found:
+        return ""
+    return _SEALED + base64.b64encode(keys.seal("settings", found.reveal().encode(), "settings")).decode()
+
+
+def _decode(keys: Keys, document: str) -> Settings:
+    def hook(kind: type, value: object) -> object:
+        if kind is Secret and isinstance(value, str) and value.startswith(_SEALED):
+            sealed = base64.b64decode(value.removeprefix(_SEALED))
+            return Secret(keys.open("settings", sealed, "settings").decode())
+        return decode_hook(kind, value)
+
+    return msgspec.json.decode(document, type=Settings, dec_hook=hook, strict=False)

@@ -1,0 +1,200 @@
+"""Where bytes lie, and how they get there whole.
+
+    <home>/
+      ranvier.toml            where the database is; written by the wizard
+      ranvier.db              SQLite, unless ranvier.toml names PostgreSQL
+      keys/root.key
+      storage/studies/<id>/v<n>/original/<instance id>.dcm
+      storage/studies/<id>/v<n>/deidentified/...
+      storage/studies/<id>/v<n>/reports/<order id>/<order id>_report.pdf ...
+      storage/{journals,quarantine,scratch}/
+      storage/reserve         freed when the disk is full, so that the database and the console go on
+      logs/<process>.jsonl
+
+Identifiers are our own: no DICOM UID and no patient value is ever part of a path.
+"""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.errors import Misconfigured, Rejected
+
+SCHEMA = 1
+RESERVE_BYTES = 64 * 1024 * 1024
+_IDENTIFIER = re.compile(r"^[0-9a-f\-]{8,36}$")
+
+
+class OutOfSpace(Rejected):
+    """There is no room left to keep this."""
+
+    code = "out-of-space"
+    next_step = "Free space on the data disk, or shorten the retention time."
+
+
+class StorageTooNew(Misconfigured):
+    """The data folder was written by a newer Ranvier (layout {found}, this one knows {known})."""
+
+    code = "storage-too-new"
+    next_step = "Install the newer version again, or restore a backup made by this one."
+
+
+class Storage:
+    """The folders of one appliance."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "storage"
+
+    def prepare(self) -> None:
+        """Makes the folders and the reserve; raises `StorageTooNew` for a layout of a later version."""
+        for name in ("studies", "journals", "quarantine", "scratch"):
+            (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
+        mark = self.root / "layout"
+        if not mark.exists():
+            write_durable(mark, f"{SCHEMA}\n".encode())
+        found = int(mark.read_text())
+        if found > SCHEMA:
+            raise StorageTooNew(field="storage", found=found, known=SCHEMA)
+        self.keep_reserve()
+
+    def study(self, study: str, version: int) -> Path:
+        """The folder of one version of a study."""
+        return self.root / "studies" / _checked(study) / f"v{int(version)}"
+
+    def original(self, study: str, version: int) -> Path:
+        """The instances that arrived in this version, as they came."""
+        return self.study(study, version) / "original"
+
+    def deidentified(self, study: str, version: int, order: str) -> Path:
+        """The copy that an order's products and the cloud may see."""
+        return self.study(study, version) / "deidentified" / _checked(order)
+
+    def reports(self, study: str, version: int, order: str) -> Path:
+        """Every format of an order's reports."""
+        return self.study(study, version) / "reports" / _checked(order)
+
+    def quarantine(self, name: str) -> Path:
+        """A place for bytes that could not be filed."""
+        return self.root / "quarantine" / _checked(name)
+
+    def scratch(self, name: str) -> Path:
+        """A place for work that may be thrown away at any time."""
+        return self.root / "scratch" / _checked(name)
+
+    def relative(self, path: Path) -> str:
+        """A path as it stands in the records."""
+        return str(path.relative_to(self.root))
+
+    def absolute(self, relative: str) -> Path:
+        """A path of the records on this machine."""
+        return self.root / relative
+
+    def free_bytes(self) -> int:
+        """Bytes that an unprivileged process can still write."""
+        found = os.statvfs(self.root)
+        return found.f_bavail * found.f_frsize
+
+    def require_space(self, wanted: int) -> None:
+        """Raise `OutOfSpace` unless `wanted` bytes fit beside the reserve."""
+        if self.free_bytes() < wanted + RESERVE_BYTES // 4:
+            raise OutOfSpace()
+
+    def keep_reserve(self, size: int = RESERVE_BYTES) -> None:
+        """Occupies the reserve while there is room for it."""
+        reserve = self.root / "reserve"
+        if reserve.exists() and reserve.stat().st_size >= size:
+            return
+        if self.free_bytes() < 4 * size:
+            return
+        handle = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, size)
+        finally:
+            os.close(handle)
+
+    def free_reserve(self) -> bool:
+        """Gives the reserve back to the database and the console; true when there was one."""
+        reserve = self.root / "reserve"
+        if not reserve.exists():
+            return False
+        reserve.unlink()
+        return True
+
+
+def _checked(identifier: str) -> str:
+    # Identifiers come from our own rows; a path component of any other shape is a programming error or an attack.
+    if not _IDENTIFIER.match(identifier):
+        raise Misconfigured(field="identifier")
+    return identifier
+
+
+def write_durable(path: Path, content: bytes | Iterable[bytes], mode: int = 0o600) -> None:
+    """Writes a file that is either whole and on disk or not there: temporary file, fsync, rename, fsync of the folder.
+
+    Raises `OutOfSpace` when the disk or the quota is full; nothing half-written stays.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        try:
+            for chunk in (content,) if isinstance(content, bytes) else content:
+                _write_all(handle, chunk)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(draft, path)
+    except OSError as fault:
+        draft.unlink(missing_ok=True)
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfSpace() from fault
+        raise
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_all(handle: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder and all below it; nothing happens when it is not there."""
+    shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+
+
+def publish_folder(draft: Path, final: Path) -> None:
+    """Makes a finished folder visible under its name in one step, replacing an earlier one."""
+    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in draft.rglob("*"):
+        _sync_one(file)
+    _sync_one(draft)
+    if final.exists():
+        remove_folder(final)
+    os.rename(draft, final)
+    sync_folder(final.parent)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

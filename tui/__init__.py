@@ -1,0 +1,1 @@
+"""The visitor: the Textual console and the headless commands. It knows the HTTP contract only."""
