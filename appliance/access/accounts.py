@@ -1,0 +1,64 @@
+"""Local accounts: create, new password, list."""
+
+import re
+
+from appliance.access.passwords import digest_of
+from appliance.access.permissions import ROLES
+from appliance.errors import Conflict, Rejected, Unknown
+from appliance.moments import new_id
+from appliance.records import users
+from appliance.records.users import Account
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9._@\-]{1,62}$")
+
+
+class UnknownRole(Rejected):
+    """There is no role of that name."""
+
+    code = "unknown-role"
+    next_step = "Use admin, user or service."
+
+
+class BadName(Rejected):
+    """A user name has 2 to 63 letters, digits, dots, hyphens, underscores or @, and begins with a letter or digit."""
+
+    code = "bad-name"
+    next_step = "Choose another name."
+
+
+class NameTaken(Conflict):
+    """There is an account of that name already."""
+
+    code = "name-taken"
+    next_step = "Choose another name, or set a new password for that account."
+
+
+async def create_user(name: str, role: str, password: str, now: int) -> str:
+    """Makes an account and gives its identifier; raises `BadName`, `UnknownRole`, `WeakPassword`, `NameTaken`."""
+    wanted = name.strip().lower()
+    if not _NAME.match(wanted):
+        raise BadName()
+    if role not in ROLES:
+        raise UnknownRole()
+    digest = await digest_of(password)
+    account = Account(id=new_id(now), name=wanted, role=role, password_hash=digest, created_at=now)
+    if not await users.add(account):
+        raise NameTaken()
+    return account.id
+
+
+async def set_password(user: str, password: str) -> Account:
+    """Sets a new password, unlocks the account and ends its sessions; raises `Unknown`, `WeakPassword`.
+
+    `user` is a name or an identifier.
+    """
+    account = await users.by_name(user) or await users.by_id(user)
+    if account is None:
+        raise Unknown(kind="user")
+    await users.set_password_hash(account.id, await digest_of(password))
+    return account
+
+
+async def list_users() -> list[Account]:
+    """All accounts by name."""
+    return await users.everybody()

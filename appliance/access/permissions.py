@@ -1,0 +1,69 @@
+"""Who may do what: one table, permission -> roles. What is not in it, nobody may.
+
+`user` reads, uploads, creates, cancels their own orders and reveals; `service` is a machine that sends studies and collects
+results and never sees an identity; `admin` may do all (UI-08).
+"""
+
+from typing import Literal, get_args
+
+from appliance.errors import Denied
+
+Role = Literal["admin", "user", "service"]
+ROLES: tuple[str, ...] = get_args(Role)
+
+OPEN = "open"
+"""The permission of what anybody may reach: health, sign-in, the documentation of the API."""
+
+_ALL = frozenset({"admin", "user", "service"})
+_PEOPLE = frozenset({"admin", "user"})
+_ADMIN = frozenset({"admin"})
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "session": _ALL,
+    "status.read": _ALL,
+    "studies.read": _ALL,
+    "orders.read": _ALL,
+    "results.read": _ALL,
+    "events.read": _ALL,
+    "orders.create": _ALL,
+    "orders.cancel": _ALL,
+    "orders.cancel-any": _ADMIN,
+    "identity.reveal": _PEOPLE,
+    "studies.force-stable": _ADMIN,
+    "orders.metadata": _ADMIN,
+    "orders.bypass": _ADMIN,
+    "orders.retry": _ADMIN,
+    "deliveries.resend": _ADMIN,
+    "deliveries.test": _ADMIN,
+    "settings.read": _ADMIN,
+    "settings.write": _ADMIN,
+    "audit.read": _ADMIN,
+    "users.read": _ADMIN,
+    "users.write": _ADMIN,
+    "tokens.write": _ADMIN,
+}
+
+
+class NotSignedIn(Denied):
+    """You are not signed in, or your session has ended."""
+
+    code = "not-signed-in"
+    next_step = "Sign in again."
+
+
+class NotPermitted(Denied):
+    """Your role does not allow this ({permission})."""
+
+    code = "not-permitted"
+    next_step = "Ask an administrator."
+
+
+def may(role: str, permission: str) -> bool:
+    """Whether a role has a permission; unknown roles and unknown permissions have none."""
+    return role in PERMISSIONS.get(permission, frozenset())
+
+
+def require(role: str, permission: str) -> None:
+    """Raise `NotPermitted` unless the role has the permission."""
+    if not may(role, permission):
+        raise NotPermitted(permission=permission)

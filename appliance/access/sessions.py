@@ -1,0 +1,111 @@
+"""Signing in, and knowing later who is asking.
+
+Sessions stand in the records: they can be ended from there, slide while they are used, and end when they are not (UI-06).
+"""
+
+import msgspec
+
+from appliance.access import cookies
+from appliance.access.lockout import Locked, Strangers, Tries, counted, refusal
+from appliance.access.passwords import matches
+from appliance.access.section import AccessSection
+from appliance.keys import Keys
+from appliance.moments import new_id
+from appliance.records import users
+from appliance.records.users import Account
+
+HOUR_MS = 3_600_000
+TOUCH_MS = 60_000
+"""A session's row is written at most once a minute, however often it is used."""
+
+
+class Caller(msgspec.Struct, kw_only=True, frozen=True):
+    """Who is asking: a person by cookie, or a machine by token."""
+
+    id: str
+    name: str
+    role: str
+    by: str
+    """`cookie` or `token`."""
+    session: str = ""
+    expires_at: int = 0
+    scopes: frozenset[str] = frozenset()
+    """The permissions a token is narrowed to; empty: all of its role."""
+
+
+class SignedIn(msgspec.Struct, kw_only=True, frozen=True):
+    """A fresh session and its cookie."""
+
+    caller: Caller
+    cookie: str
+
+
+async def sign_in(
+    keys: Keys, section: AccessSection, strangers: Strangers, name: str, password: str, *, address: str, now: int
+) -> SignedIn:
+    """Opens a session; raises `WrongPassword` or `Locked`, alike for names that exist and names that do not.
+
+    The try is counted before the password is compared: tries that run at the same time cannot exceed the limit.
+    """
+    account = await users.by_name(name)
+    if account is None or account.disabled or not account.password_hash:
+        tries = strangers.count(name.strip().lower(), section, now)
+        await matches("", password)
+        raise refusal(tries, section, now)
+    tries = await _count(account, section, now)
+    if not await matches(account.password_hash, password):
+        raise refusal(tries, section, now)
+    await users.clear_tries(account.id)
+    return await _open(keys, section, account, address, now)
+
+
+async def _count(account: Account, section: AccessSection, now: int) -> Tries:
+    current: Account | None = account
+    while current is not None:
+        if current.locked_until > now:
+            raise Locked(current.locked_until, now)
+        tries = counted(Tries(failures=current.failures, locked_until=current.locked_until), section, now)
+        if await users.swap_tries(current, tries.failures, tries.locked_until):
+            return tries
+        current = await users.by_id(account.id)
+    raise refusal(Tries(failures=1), section, now)
+
+
+async def _open(keys: Keys, section: AccessSection, account: Account, address: str, now: int) -> SignedIn:
+    session, expires_at = new_id(now), now + section.idle_hours * HOUR_MS
+    await users.add_session(session, account.id, address, now, expires_at)
+    caller = Caller(id=account.id, name=account.name, role=account.role, by="cookie", session=session, expires_at=expires_at)
+    return SignedIn(caller=caller, cookie=cookies.issue(keys, session, expires_at))
+
+
+async def recognise(keys: Keys, cookie: str, now: int) -> Caller | None:
+    """Whose cookie it is; None when the session ended, was revoked, or the account is disabled."""
+    session = cookies.read(keys, cookie, now)
+    return await standing(session, now) if session else None
+
+
+async def standing(session: str, now: int) -> Caller | None:
+    """Who holds a session that has not ended; for streams that outlive the request that opened them."""
+    found = await users.session_with_account(session)
+    if found is None:
+        return None
+    row, account = found
+    if row.revoked or row.expires_at <= now or account.disabled:
+        return None
+    return Caller(id=account.id, name=account.name, role=account.role, by="cookie", session=session, expires_at=row.expires_at)
+
+
+async def slide(keys: Keys, section: AccessSection, caller: Caller, now: int) -> SignedIn | None:
+    """Moves the end of a used session on, at most once a minute; None when it is too early for that."""
+    expires_at = now + section.idle_hours * HOUR_MS
+    if abs(expires_at - caller.expires_at) < TOUCH_MS:
+        return None
+    await users.extend_session(caller.session, now, expires_at)
+    moved = msgspec.structs.replace(caller, expires_at=expires_at)
+    return SignedIn(caller=moved, cookie=cookies.issue(keys, caller.session, expires_at))
+
+
+async def sign_out(caller: Caller) -> None:
+    """Ends the caller's session."""
+    if caller.session:
+        await users.revoke_session(caller.session)

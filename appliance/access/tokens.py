@@ -1,0 +1,65 @@
+"""API tokens for machines: shown once, kept as a keyed digest."""
+
+import secrets
+
+import msgspec
+
+from appliance.access.accounts import UnknownRole
+from appliance.access.permissions import PERMISSIONS, ROLES
+from appliance.access.sessions import Caller
+from appliance.errors import Unknown
+from appliance.keys import Keys
+from appliance.moments import new_id
+from appliance.records import users
+from appliance.records.users import Token
+
+PREFIX = "rvt_"
+_LONGEST = 128
+
+
+class NewToken(msgspec.Struct, kw_only=True, frozen=True):
+    """A token and, this once, what it is."""
+
+    token: Token
+    secret: str
+
+
+async def create_token(
+    keys: Keys, name: str, role: str, *, created_by: str, now: int, expires_at: int = 0, scopes: frozenset[str] = frozenset()
+) -> NewToken:
+    """Makes a token; `expires_at` 0 is without end, `scopes` narrows it to some permissions of its role."""
+    if role not in ROLES:
+        raise UnknownRole()
+    for scope in scopes:
+        if scope not in PERMISSIONS:
+            raise Unknown(kind="permission")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token = Token(
+        id=new_id(now),
+        name=name[:64],
+        role=role,
+        scopes=" ".join(sorted(scopes)),
+        created_by=created_by,
+        created_at=now,
+        expires_at=expires_at,
+        revoked=False,
+    )
+    await users.add_token(token, keys.digest("api-token", secret))
+    return NewToken(token=token, secret=secret)
+
+
+async def recognise_token(keys: Keys, secret: str, now: int) -> Caller | None:
+    """Whose token it is; None when it is unknown, revoked or expired."""
+    if not secret.startswith(PREFIX) or len(secret) > _LONGEST:
+        return None
+    token = await users.token_by_digest(keys.digest("api-token", secret))
+    if token is None or token.revoked or (token.expires_at and token.expires_at <= now):
+        return None
+    return Caller(
+        id=token.id,
+        name=f"token:{token.name}"[:64],
+        role=token.role,
+        by="token",
+        expires_at=token.expires_at,
+        scopes=frozenset(token.scopes.split()),
+    )

@@ -1,0 +1,146 @@
+"""Accounts, sessions and API tokens: queries named by intent."""
+
+from typing import Any
+
+import msgspec
+from piccolo.columns import Column
+
+from appliance.records.tables import ApiToken, Session, User
+
+
+class Account(msgspec.Struct, kw_only=True, frozen=True):
+    """A local account."""
+
+    id: str
+    name: str
+    role: str
+    password_hash: str = ""
+    disabled: bool = False
+    failures: int = 0
+    locked_until: int = 0
+    created_at: int = 0
+
+
+class OpenSession(msgspec.Struct, kw_only=True, frozen=True):
+    """A session as it stands in the records."""
+
+    id: str
+    user: str
+    created_at: int
+    seen_at: int
+    expires_at: int
+    revoked: bool
+
+
+class Token(msgspec.Struct, kw_only=True, frozen=True):
+    """An API token, without what it is."""
+
+    id: str
+    name: str
+    role: str
+    scopes: str
+    created_by: str
+    created_at: int
+    expires_at: int
+    revoked: bool
+
+
+_ACCOUNT = [getattr(User, name) for name in Account.__struct_fields__]
+_SESSION = [getattr(Session, name) for name in OpenSession.__struct_fields__]
+_TOKEN = [getattr(ApiToken, name) for name in Token.__struct_fields__]
+
+
+async def by_name(name: str) -> Account | None:
+    """The account of that name, whatever its case."""
+    row = await User.select(*_ACCOUNT).where(User.name == name.strip().lower()).first().run()
+    return msgspec.convert(row, Account, strict=False) if row else None
+
+
+async def by_id(user: str) -> Account | None:
+    """The account with that identifier."""
+    row = await User.select(*_ACCOUNT).where(User.id == user).first().run()
+    return msgspec.convert(row, Account, strict=False) if row else None
+
+
+async def everybody() -> list[Account]:
+    """All accounts by name."""
+    rows = await User.select(*_ACCOUNT).order_by(User.name).run()
+    return [msgspec.convert(row, Account, strict=False) for row in rows]
+
+
+async def add(account: Account) -> bool:
+    """Stores a new account; false when the name is taken."""
+    row = User(**{**msgspec.structs.asdict(account), "name": account.name.strip().lower()})
+    added = await User.insert(row).on_conflict(target=User.name, action="DO NOTHING").returning(User.id).run()
+    return bool(added)
+
+
+async def set_password_hash(user: str, password_hash: str) -> None:
+    """Replaces the password, unlocks the account and ends its sessions."""
+    async with User._meta.db.transaction():
+        values: dict[Column | str, Any] = {User.password_hash: password_hash, User.failures: 0, User.locked_until: 0}
+        await User.update({**values, User.row_version: User.row_version + 1}).where(User.id == user).run()
+        await Session.update({Session.revoked: True}).where(Session.user == user).run()
+
+
+async def swap_tries(account: Account, failures: int, locked_until: int) -> bool:
+    """Writes new counts where the old ones still hold; false when somebody was faster."""
+    same = (User.id == account.id) & (User.failures == account.failures) & (User.locked_until == account.locked_until)
+    values: dict[Column | str, Any] = {User.failures: failures, User.locked_until: locked_until}
+    return bool(await User.update(values).where(same).returning(User.id).run())
+
+
+async def clear_tries(user: str) -> None:
+    """Forgets the wrong passwords after a right one."""
+    await User.update({User.failures: 0, User.locked_until: 0}).where(User.id == user).run()
+
+
+async def add_session(session: str, user: str, address: str, now: int, expires_at: int) -> None:
+    """Stores a session."""
+    row = Session(id=session, user=user, created_at=now, seen_at=now, expires_at=expires_at, address=address[:64])
+    await Session.insert(row).run()
+
+
+async def session_with_account(session: str) -> tuple[OpenSession, Account] | None:
+    """A session and whose it is; None when either is gone."""
+    row = await Session.select(*_SESSION).where(Session.id == session).first().run()
+    account = await by_id(row["user"]) if row else None
+    return (msgspec.convert(row, OpenSession, strict=False), account) if row and account else None
+
+
+async def extend_session(session: str, now: int, expires_at: int) -> None:
+    """Notes that a session was used."""
+    values: dict[Column | str, Any] = {Session.seen_at: now, Session.expires_at: expires_at}
+    await Session.update(values).where(Session.id == session).run()
+
+
+async def revoke_session(session: str) -> None:
+    """Ends a session."""
+    await Session.update({Session.revoked: True}).where(Session.id == session).run()
+
+
+async def forget_old_sessions(before: int) -> None:
+    """Deletes sessions that ended before a moment."""
+    await Session.delete().where(Session.expires_at < before).run()
+
+
+async def add_token(token: Token, digest: str) -> None:
+    """Stores a token by its digest."""
+    await ApiToken.insert(ApiToken(**msgspec.structs.asdict(token), digest=digest)).run()
+
+
+async def token_by_digest(digest: str) -> Token | None:
+    """The token with that digest."""
+    row = await ApiToken.select(*_TOKEN).where(ApiToken.digest == digest).first().run()
+    return msgspec.convert(row, Token, strict=False) if row else None
+
+
+async def tokens() -> list[Token]:
+    """All tokens, newest first."""
+    rows = await ApiToken.select(*_TOKEN).order_by(ApiToken.created_at, ascending=False).run()
+    return [msgspec.convert(row, Token, strict=False) for row in rows]
+
+
+async def revoke_token(token: str) -> bool:
+    """Ends a token; false when there is none."""
+    return bool(await ApiToken.update({ApiToken.revoked: True}).where(ApiToken.id == token).returning(ApiToken.id).run())
