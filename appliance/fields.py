@@ -72,16 +72,15 @@ def field(
         "x-unit": unit,
         "x-widget": widget,
     }
-    return Meta(
-        title=title,
-        description=help or None,
-        ge=ge,
-        le=le,
-        pattern=pattern,
-        min_length=min_length,
-        max_length=max_length,
-        extra_json_schema={key: value for key, value in extra.items() if value and value != "none"},
-    )
+    bounds: dict[str, Any] = {
+        "ge": ge,
+        "le": le,
+        "pattern": pattern,
+        "min_length": min_length,
+        "max_length": max_length,
+        "extra_json_schema": {key: value for key, value in extra.items() if value and value != "none"},
+    }
+    return Meta(title=title, description=help or None, **bounds)
 
 
 AE_TITLE_PATTERN = r"^(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )$"

@@ -144,7 +144,7 @@ async def load_version(keys: Keys, version: int) -> Loaded:
 
 
 async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
-    """Stores a new version; raises `SettingsStale` when `based_on` is no longer the newest, `SettingsRefused` for bad values."""
+    """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values."""
     problems = cross_check(settings)
     if problems:
         raise SettingsRefused(problems)
@@ -208,7 +208,7 @@ def restarts(changed: list[str]) -> set[Restart]:
 
 def section_types() -> dict[str, type[Section]]:
     """Section name -> its struct."""
-    return {name: kind for name, kind in get_type_hints(Settings).items()}
+    return dict(get_type_hints(Settings))
 
 
 def cross_check(settings: Settings) -> list[FieldProblem]:

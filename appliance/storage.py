@@ -6,6 +6,7 @@
       keys/root.key
       storage/studies/<id>/v<n>/original/<instance id>.dcm
       storage/studies/<id>/v<n>/deidentified/...
+      storage/studies/<id>/v<n>/products/<order id>/<product>/...
       storage/studies/<id>/v<n>/reports/<order id>/<order id>_report.pdf ...
       storage/{journals,quarantine,scratch}/
       storage/reserve         freed when the disk is full, so that the database and the console go on
@@ -77,6 +78,10 @@ class Storage:
     def reports(self, study: str, version: int, order: str) -> Path:
         """Every format of an order's reports."""
         return self.study(study, version) / "reports" / _checked(order)
+
+    def products(self, study: str, version: int, order: str, product: str) -> Path:
+        """What one product made for one order: maps, pictures, tables."""
+        return self.study(study, version) / "products" / _checked(order) / product
 
     def quarantine(self, name: str) -> Path:
         """A place for bytes that could not be filed."""

@@ -7,6 +7,7 @@ transactions are IMMEDIATE and take a connection from a small pool, and every co
 
 import asyncio
 import contextlib
+import fcntl
 import importlib
 import io
 import os
@@ -53,7 +54,7 @@ class _Transaction(SQLiteTransaction):
 
     async def begin(self) -> None:
         try:
-            await super().begin()
+            await super().begin()  # type: ignore[no-untyped-call]
         except BaseException:
             await self.connection.close()
             raise
@@ -64,9 +65,9 @@ class _Transaction(SQLiteTransaction):
         self.engine.current_transaction.reset(self.context)
         try:
             if exception is not None:
-                await self.rollback()
+                await self.rollback()  # type: ignore[no-untyped-call]
             else:
-                await self.commit()
+                await self.commit()  # type: ignore[no-untyped-call]
         except BaseException:
             await self.connection.close()
             raise
@@ -87,6 +88,7 @@ class SQLite(SQLiteEngine):
         self._lock: asyncio.Lock | None = None
 
     async def get_connection(self) -> aiosqlite.Connection:
+        """A new connection with this house's pragmas."""
         connection = await aiosqlite.connect(**self.connection_kwargs)
         connection.row_factory = dict_factory  # type: ignore[assignment]
         for pragma in _PRAGMAS:
@@ -136,6 +138,7 @@ class SQLite(SQLiteEngine):
     def transaction(
         self, transaction_type: TransactionType = TransactionType.immediate, allow_nested: bool = True
     ) -> _Transaction:
+        """An immediate transaction, whatever kind was asked for."""
         return _Transaction(engine=self, transaction_type=TransactionType.immediate, allow_nested=allow_nested)
 
     async def close(self) -> None:
@@ -221,7 +224,8 @@ def _bind(engine: Engine[Any]) -> None:
 
     from appliance.records.tables import TABLES
 
-    for table in (*TABLES, Migration):
+    bound: tuple[Any, ...] = (*TABLES, Migration)
+    for table in bound:
         table._meta._db = engine
 
 
@@ -232,7 +236,7 @@ async def migrate(records: Records) -> list[str]:
     """
     os.environ["PICCOLO_CONF"] = "appliance.records.piccolo_conf"
     configuration = importlib.import_module("appliance.records.piccolo_conf")
-    configuration.DB = records.engine
+    configuration.__dict__["DB"] = records.engine
     async with _alone(records):
         before = await _done(records)
         wanted = sorted(file.stem for file in (Path(__file__).parent / "migrations").glob("records_*.py"))
@@ -251,7 +255,7 @@ async def migrate(records: Records) -> list[str]:
 async def _done(records: Records) -> set[str]:
     from piccolo.apps.migrations.tables import Migration
 
-    await Migration.create_table(if_not_exists=True).run()
+    await Migration.create_table(if_not_exists=True).run()  # type: ignore[no-untyped-call]
     return {row["name"] for row in await Migration.select(Migration.name).run()}
 
 
@@ -259,11 +263,12 @@ async def _done(records: Records) -> set[str]:
 async def _alone(records: Records) -> AsyncIterator[None]:
     """One migrating process at a time."""
     if isinstance(records.engine, SQLite):
-        import fcntl
-
-        with open(f"{records.engine.path}.migrating", "w") as mark:
+        mark = os.open(f"{records.engine.path}.migrating", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
             await asyncio.to_thread(fcntl.flock, mark, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(mark)
         return
     connection = await records.engine.get_new_connection()
     try:

@@ -55,4 +55,10 @@ async def newest_seq() -> int:
 
 
 def _stored(row: dict[str, object]) -> Stored:
-    return msgspec.convert({**row, "body": msgspec.Raw(str(row["body"]).encode())}, Stored)
+    return msgspec.convert({**row, "order": row["order_id"], "body": msgspec.Raw(str(row["body"]).encode())}, Stored)
+
+
+async def replace_progress(event: Event, now: int) -> None:
+    """Writes a progress event in place of the order's last one, so that a long stage does not fill the table."""
+    await EventRow.delete().where(EventRow.order == event.order).where(EventRow.name == event.name()).run()
+    await append(event, now)

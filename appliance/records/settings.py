@@ -19,7 +19,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
 def transaction() -> AbstractAsyncContextManager[Any]:
     """One transaction of the database the tables are bound to."""
-    return SettingsRow._meta.db.transaction()
+    opened: AbstractAsyncContextManager[Any] = SettingsRow._meta.db.transaction()
+    return opened
 
 
 async def newest() -> Saved | None:

@@ -104,3 +104,22 @@ class RenderAnswer(msgspec.Struct, kw_only=True, frozen=True):
     """Format -> file name below the out-folder."""
 
     files: dict[str, str]
+
+
+def file_name(order: str, kind: str, version: int, extension: str) -> str:
+    """The name of one file of a report (RES-01): `<order>_report.pdf`, a corrected one `<order>_report_v2.pdf`."""
+    suffix = f"_v{version}" if version > 1 else ""
+    return f"{order}_{kind}{suffix}.{extension}"
+
+
+class EncapsulateRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """Render a report's PDF and put it into a DICOM object under the original patient and study."""
+
+    content: ReportContent
+    out_folder: str
+    identity: dict[str, str]
+    """`appliance.records.identities.PatientIdentity` as plain JSON."""
+    page_identity: PageIdentity | None
+    sop_instance_uid: str
+    created_at: int
+    paper: str = "A4"

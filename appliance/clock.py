@@ -1,0 +1,83 @@
+"""Scheduled tasks: name, cadence, function. Each runs in one process at a time, wherever the work is done."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from appliance import dispatch, pipeline
+from appliance.house import House
+from appliance.moments import now_ms
+from appliance.records import orders, processes
+from appliance.worker import is_dead
+
+DAY_MS = 86_400_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One scheduled task."""
+
+    name: str
+    every_s: float
+    function: Callable[[House, int], Awaitable[object]]
+
+
+async def _open_orders(house: House, now: int) -> object:
+    """Opens orders of studies that have become complete."""
+    return await pipeline.open_due_orders(house, now=now)
+
+
+async def _close_orders(house: House, now: int) -> object:
+    """Closes orders whose last delivery was recorded by a worker that then died."""
+    await dispatch.close_delivered(house, now=now)
+    return None
+
+
+async def _free_dead_workers(house: House, now: int) -> object:
+    """Gives the orders of workers that died on this machine back at once, instead of when their lease ends."""
+    dead = [worker for worker in await orders.leaseholders(house.records) if is_dead(worker)]
+    await orders.free_leases(house.records, dead)
+    return None
+
+
+async def _keep_reserve(house: House, now: int) -> object:
+    """Occupies the disk reserve again after space was freed."""
+    return await asyncio.to_thread(house.storage.keep_reserve)
+
+
+async def _forget_processes(house: House, now: int) -> object:
+    """Forgets processes that have not been seen for a day."""
+    for seen in await processes.everyone():
+        if now - seen.seen_at > DAY_MS:
+            await processes.gone(seen)
+    return None
+
+
+TASKS: tuple[Task, ...] = (
+    Task("open-orders", 0.5, _open_orders),
+    Task("close-orders", 5, _close_orders),
+    Task("free-dead-workers", 2, _free_dead_workers),
+    Task("keep-reserve", 60, _keep_reserve),
+    Task("forget-processes", 3600, _forget_processes),
+)
+
+
+async def run(house: House, stop: asyncio.Event) -> None:
+    """Runs every task at its cadence until `stop` is set; a task that fails is logged and runs again next time."""
+    async with asyncio.TaskGroup() as group:
+        for task in TASKS:
+            group.create_task(_repeat(house, task, stop))
+
+
+async def _repeat(house: House, task: Task, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await task.function(house, now_ms())
+        except Exception:
+            log.exception("scheduled task %s failed", task.name, extra={"code": "task-failed"})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), task.every_s)

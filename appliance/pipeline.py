@@ -1,0 +1,236 @@
+"""The corridor: which step serves which state; advance, open, cancel, bypass, retry.
+
+`advance` is the only writer of an order's state. It changes the row where the old state and the lease still hold, writes what
+belongs to the move and the event, all in one transaction; then the world may see it. `appliance.worker` claims orders and runs
+their steps; people act through the functions below, each of which the caller writes into the audit.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from appliance import reporting, steps
+from appliance.errors import Conflict, Misconfigured
+from appliance.events import Event, MetadataGiven, OrderCancelled, OrderMoved, OrderOpened, QcBypassed
+from appliance.house import House
+from appliance.moments import new_id
+from appliance.products import catalogue
+from appliance.qc.finding import Origin
+from appliance.records import deliveries, events, orders, studies
+from appliance.records.orders import OrderRow
+from appliance.records.tables import Order
+from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
+from appliance.steps import Move, Work
+
+AGE = re.compile(r"\d{1,3}[YMWD]?|90\+")
+SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
+
+Step = Callable[[Work], Awaitable[Move]]
+
+STEPS: dict[OrderState, Step] = {
+    OrderState.QC: steps.check,
+    OrderState.QUEUED: steps.deidentify,
+    OrderState.DEIDENTIFIED: steps.begin,
+    OrderState.PROCESSING: steps.process,
+    OrderState.PROCESSED: reporting.report,
+    OrderState.FAILED: reporting.failure_report,
+}
+"""One step for each state in which the appliance itself has something to do; FAILED only until its failure report is made."""
+
+
+class StudyNotReady(Conflict):
+    """The study is {state}; an order needs a complete one."""
+
+    code = "study-not-ready"
+    next_step = "Wait until it is stable, or force it."
+
+
+class NotNow(Conflict):
+    """An order in state {state} cannot be {action}."""
+
+    code = "not-now"
+
+
+class ReasonMissing(Misconfigured):
+    """A bypass needs a reason of at least five characters."""
+
+    code = "reason-missing"
+    next_step = "Say why this study may go on; the reason stands in the report and in the audit."
+
+
+class MetadataRefused(Misconfigured):
+    """This is not a usable {name}."""
+
+    code = "metadata-refused"
+    next_step = "Age as 63, 063Y, 18M, 6W or 90+; sex as M or F."
+
+
+class ProductUnknown(Misconfigured):
+    """No product {product} is installed."""
+
+    code = "product-not-installed"
+    next_step = "Choose one of those that Settings, Products lists."
+
+
+async def advance(house: House, row: OrderRow, move: Move, *, now: int) -> None:
+    """Makes one move true: state, columns, further rows and events in one transaction; raises `LeaseLost` or `IllegalMove`."""
+    if move.to is not row.state:
+        check_order_move(row.state, move.to)
+    async with house.records.transaction():
+        await orders.move(house.records, row, move.to, now=now, changes={"failures": 0, **move.changes})
+        if move.writes is not None:
+            await move.writes()
+        for event in move.events:
+            await events.append(event, now)
+        if move.to is not row.state:
+            await events.append(OrderMoved(study=row.study, order=row.id, old=row.state, new=move.to), now)
+
+
+async def open_order(
+    house: House,
+    study: str,
+    *,
+    actor: str,
+    now: int,
+    products: Sequence[str] = (),
+    priority: int = 0,
+    idempotency_key: str = "",
+) -> str:
+    """Starts work on a study and gives the order's id; the same idempotency key gives the same order.
+
+    Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
+    """
+    chosen = list(products) or list((await house.settings()).settings.products.default_products)
+    for product in chosen:
+        if product not in catalogue():
+            raise ProductUnknown(field="products", product=product[:40])
+    order = new_id(now)
+    async with house.records.transaction():
+        # The study's row is locked first, so that two openers with one key meet here.
+        await studies.lock(house.records, study)
+        existing = await orders.by_idempotency_key(idempotency_key)
+        if existing is not None:
+            return existing.id
+        found = await studies.get(study)
+        if found.state is not StudyState.STABLE:
+            raise StudyNotReady(state=found.state)
+        await orders.add(
+            Order(
+                id=order,
+                study=study,
+                study_version=found.version,
+                state=str(OrderState.QC),
+                products=",".join(chosen),
+                priority=max(priority, found.priority),
+                group_name=found.group_name,
+                owner=actor,
+                idempotency_key=idempotency_key,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen)), now)
+    return order
+
+
+async def open_due_orders(house: House, *, now: int) -> list[str]:
+    """Opens the orders of studies that became stable and have none for their version yet, as the settings say."""
+    receive = (await house.settings()).settings.receive
+    if not receive.open_orders:
+        return []
+    opened = []
+    for study in await studies.without_order(house.records):
+        if study.version > 1 and receive.late_instances != "always":
+            continue
+        key = f"{study.id}/v{study.version}"
+        opened.append(await open_order(house, study.id, actor="appliance", now=now, idempotency_key=key))
+    return opened
+
+
+def cancelled(row: OrderRow, actor: str) -> Move:
+    """The move of a cancelled order."""
+    event = OrderCancelled(study=row.study, order=row.id, actor=actor)
+    return Move(OrderState.CANCELLED, [event], {"cancel_asked": False})
+
+
+async def cancel(house: House, order: str, *, actor: str, now: int) -> None:
+    """Ends an order at any point; the worker that has it in hand stops within two seconds. Raises `NotNow`."""
+    row = await orders.get(order)
+    if ORDER_FACTS[row.state].terminal:
+        raise NotNow(state=row.state, action="cancelled")
+    if row.worker:
+        await orders.ask_cancel(house.records, order)
+        return
+    await advance(house, row, cancelled(row, actor), now=now)
+
+
+async def bypass(house: House, order: str, *, actor: str, reason: str, now: int) -> None:
+    """Lets an order past a failed QC; the reason goes into the report and the event. Raises `NotNow`, `ReasonMissing`."""
+    row = await orders.get(order)
+    if row.state is not OrderState.QC_FAILED:
+        raise NotNow(state=row.state, action="let past QC")
+    if len(reason.strip()) < 5:
+        raise ReasonMissing(field="reason")
+    event = QcBypassed(study=row.study, order=row.id, actor=actor)
+    changes = {"bypass_by": actor, "bypass_reason": reason.strip()[:500]}
+    await advance(house, row, Move(OrderState.QUEUED, [event], changes), now=now)
+
+
+async def give_metadata(house: House, order: str, *, actor: str, now: int, age: str = "", sex: str = "") -> None:
+    """Takes age or sex from a person and runs QC again. Raises `NotNow`, `MetadataRefused`."""
+    row = await orders.get(order)
+    if row.state not in (OrderState.QC_FAILED, OrderState.HELD, OrderState.FAILED):
+        raise NotNow(state=row.state, action="given metadata")
+    given = _checked_metadata(age, sex)
+    metadata = msgspec.json.decode(row.metadata or "{}", type=dict[str, Origin])
+    metadata |= {name: Origin(value=value, origin="form") for name, value in given.items()}
+    event: Event = MetadataGiven(study=row.study, order=row.id, fields=" and ".join(given), actor=actor)
+    changes: dict[str, Any] = {"metadata": msgspec.json.encode(metadata).decode(), "qc_verdict": "", "bypass_by": ""}
+    await advance(house, row, Move(OrderState.QC, [event], changes), now=now)
+
+
+def _checked_metadata(age: str, sex: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    if age.strip():
+        if not AGE.fullmatch(age.strip().upper()):
+            raise MetadataRefused(field="age", name="age")
+        given["age"] = age.strip().upper()
+    if sex.strip():
+        word = sex.strip().upper()
+        if word not in SEXES:
+            raise MetadataRefused(field="sex", name="sex")
+        given["sex"] = SEXES[word]
+    if not given:
+        raise MetadataRefused(field="age", name="age or sex")
+    return given
+
+
+async def retry(house: House, order: str, *, actor: str, now: int) -> None:
+    """Takes an ended or held order up again from QC (from de-identification after a bypass). Raises `NotNow`."""
+    row = await orders.get(order)
+    if not ORDER_FACTS[row.state].retryable:
+        raise NotNow(state=row.state, action="tried again")
+    target = OrderState.QUEUED if row.bypass_by else OrderState.QC
+
+    async def writes() -> None:
+        for run in await orders.runs(order):
+            if run.state is not RunState.DONE:
+                await orders.change_run(run.id, {"state": str(RunState.PENDING), "code": "", "detail": ""})
+
+    changes = {"cancel_asked": False, "delivery_failed": False, "owner": actor}
+    await advance(house, row, Move(target, [], changes, writes), now=now)
+
+
+async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:
+    """Sends a report to one destination again, with three new attempts."""
+    row = await deliveries.get(delivery)
+    order = await orders.get(row.order)
+    async with house.records.transaction():
+        await deliveries.send_again(house.records, delivery, now=now)
+        if order.state is OrderState.DELIVERED:
+            await orders.move(house.records, order, OrderState.REPORTED, now=now, changes={})
+            await events.append(OrderMoved(study=order.study, order=order.id, old=order.state, new=OrderState.REPORTED), now)
+        else:
+            await orders.clear_delivery_failed(house.records, order.id)

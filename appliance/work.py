@@ -1,0 +1,41 @@
+"""What `ranvier work` runs: workers, dispatchers and the clock in one process."""
+
+import asyncio
+import contextlib
+import logging
+
+from appliance import clock
+from appliance.dispatch import Dispatcher
+from appliance.house import House
+from appliance.moments import now_ms
+from appliance.records import processes
+from appliance.worker import LEASE_MS, Worker
+
+log = logging.getLogger(__name__)
+
+DISPATCHERS = 4
+BEAT_S = 5.0
+
+
+async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) -> None:
+    """Works until `stop` is set; what is in hand is finished (deliveries) or handed back (stages)."""
+    workers = (await house.settings()).settings.compute.workers
+    process = processes.this_process("work", now_ms())
+    busy: set[str] = set()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_beat(process, stop))
+        group.create_task(clock.run(house, stop))
+        for _ in range(workers):
+            group.create_task(Worker(house, lease_ms=lease_ms).run(stop))
+        name = Worker(house).name
+        for number in range(DISPATCHERS):
+            group.create_task(Dispatcher(house, f"{name}{number}", busy).run(stop))
+        log.info("working on %d orders at a time", workers)
+
+
+async def _beat(process: processes.Process, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await processes.beat(process, now_ms())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), BEAT_S)
+    await processes.gone(process)
