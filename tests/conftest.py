@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import orthanc, postgres_server, postgres_url, records_url, storescp
+
+__all__ = ["orthanc", "postgres_server", "postgres_url", "records_url", "storescp"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
