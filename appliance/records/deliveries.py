@@ -1,0 +1,225 @@
+"""Deliveries: one row for each report and destination; claim, renew, settle, send again, read.
+
+A row's identifier, idempotency key and SOP Instance UID follow from the report and the destination's name and never change.
+So a second call that makes the rows finds them there, and a second sending, after a death between sending and recording or
+by hand, brings the receiver the same object again.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from appliance.errors import Conflict, Unknown
+from appliance.moments import new_id
+from appliance.records.engine import Records
+from appliance.records.tables import Delivery
+from appliance.states import SETTLED, DeliveryState, check_delivery_move
+
+OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+class DeliveryTaken(Conflict):
+    """Another worker has taken delivery {delivery}, or it was moved meanwhile."""
+
+    code = "delivery-taken"
+
+
+class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One delivery as it stands in the records."""
+
+    id: str
+    report: str
+    order: str
+    destination: str
+    state: DeliveryState
+    attempt: int
+    answer: str
+    idempotency_key: str
+    sop_instance_uid: str
+    worker: str
+    lease_until: int
+    not_before: int
+    created_at: int
+    sent_at: int | None
+
+
+class Settlement(msgspec.Struct, kw_only=True, frozen=True):
+    """How the deliveries of one report stand together."""
+
+    total: int
+    sent: int
+    failed: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every destination has the report; true at once when there is none."""
+        return self.sent == self.total
+
+    @property
+    def open(self) -> int:
+        """How many are still waited for."""
+        return self.total - self.sent - self.failed
+
+
+def uid_of(identifier: str) -> str:
+    """The DICOM UID of one of our identifiers (PS3.5 section B.2: `2.25.` and the UUID as a decimal number)."""
+    return f"2.25.{UUID(identifier).int}"
+
+
+def delivery_id(report: str, destination: str) -> str:
+    """The identifier of a report's delivery to a destination: a UUIDv7 of the report's millisecond, the same at every call."""
+    digest = hashlib.sha256(f"{report}\x1f{destination}".encode()).digest()
+    return new_id(UUID(report).int >> 80, int.from_bytes(digest, "big") >> (256 - 74))
+
+
+def _row(found: dict[str, Any]) -> DeliveryRow:
+    if "order_id" in found:
+        found = {**found, "order": found["order_id"]}
+    return msgspec.convert(found, DeliveryRow, strict=False)
+
+
+async def create(report: str, order: str, destinations: Iterable[str], now: int) -> list[DeliveryRow]:
+    """Makes one waiting row for each named destination of a report; rows that are there stay as they are."""
+    rows = [
+        Delivery(
+            id=identifier,
+            report=report,
+            order=order,
+            destination=destination,
+            state=str(DeliveryState.PENDING),
+            idempotency_key=identifier,
+            sop_instance_uid=uid_of(identifier),
+            not_before=now,
+            created_at=now,
+        )
+        for destination in dict.fromkeys(destinations)
+        for identifier in (delivery_id(report, destination),)
+    ]
+    if rows:
+        await Delivery.insert(*rows).on_conflict(target=Delivery.id, action="DO NOTHING").run()
+    return await of_report(report)
+
+
+async def claim(
+    records: Records, *, worker: str, now: int, lease_ms: int, leave_out: Collection[str] = ()
+) -> DeliveryRow | None:
+    """Takes the delivery that is due longest: a waiting one, or one whose sender's lease has run out; None when there is none.
+
+    `leave_out` names destinations that are busy or known to be down, so that they delay no other.
+    """
+    marks = ", ".join("{}" for _ in leave_out)
+    others = f"AND destination NOT IN ({marks}) " if leave_out else ""
+    skip = "" if records.on_sqlite else "FOR UPDATE SKIP LOCKED"
+    due = "((state = {} AND not_before <= {}) OR (state = {} AND lease_until <= {}))"
+    moment = (str(DeliveryState.PENDING), now, str(DeliveryState.SENDING), now)
+    rows = await records.run(
+        "UPDATE deliveries SET state = {}, worker = {}, attempt = attempt + 1, lease_until = {} WHERE id = ("
+        f"SELECT id FROM deliveries WHERE {due} {others}ORDER BY not_before, id LIMIT 1 {skip}) AND {due} RETURNING *",
+        str(DeliveryState.SENDING),
+        worker,
+        now + lease_ms,
+        *moment,
+        *leave_out,
+        *moment,
+    )
+    return _row(rows[0]) if rows else None
+
+
+async def renew(records: Records, row: DeliveryRow, *, now: int, lease_ms: int) -> None:
+    """Keeps the lease of a sending that takes long; raises `DeliveryTaken`."""
+    rows = await records.run(
+        "UPDATE deliveries SET lease_until = {} WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+        now + lease_ms,
+        row.id,
+        str(DeliveryState.SENDING),
+        row.worker,
+        row.attempt,
+    )
+    if not rows:
+        raise DeliveryTaken(delivery=row.id)
+
+
+async def settle(records: Records, row: DeliveryRow, to: DeliveryState, *, answer: str, now: int, not_before: int = 0) -> None:
+    """Writes how a sending ended, where state, worker and attempt still hold; joins the transaction that is open.
+
+    `not_before` is when a delivery that goes back to PENDING is due again. Raises `IllegalMove` or `DeliveryTaken`.
+    """
+    check_delivery_move(row.state, to)
+    rows = await records.run(
+        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, not_before = {}, sent_at = {} "
+        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+        str(to),
+        answer,
+        not_before if to is DeliveryState.PENDING else row.not_before,
+        now if to in SETTLED else None,
+        row.id,
+        str(row.state),
+        row.worker,
+        row.attempt,
+    )
+    if not rows:
+        raise DeliveryTaken(delivery=row.id)
+
+
+async def send_again(records: Records, delivery: str, *, now: int) -> DeliveryRow:
+    """Sets a delivery that has ended back to its first attempt; raises `Unknown`, `IllegalMove` or `DeliveryTaken`.
+
+    Receivers get the same idempotency key and SOP Instance UID as before.
+    """
+    row = await get(delivery)
+    check_delivery_move(row.state, DeliveryState.PENDING)
+    if row.state in OPEN:
+        raise DeliveryTaken(delivery=delivery)
+    rows = await records.run(
+        "UPDATE deliveries SET state = {}, attempt = 0, not_before = {}, sent_at = NULL "
+        "WHERE id = {} AND state = {} RETURNING *",
+        str(DeliveryState.PENDING),
+        now,
+        delivery,
+        str(row.state),
+    )
+    if not rows:
+        raise DeliveryTaken(delivery=delivery)
+    return _row(rows[0])
+
+
+async def get(delivery: str) -> DeliveryRow:
+    """One delivery; raises `Unknown`."""
+    row = await Delivery.select().where(Delivery.id == delivery).first().run()
+    if row is None:
+        raise Unknown(kind="delivery")
+    return _row(row)
+
+
+async def of_report(report: str) -> list[DeliveryRow]:
+    """The deliveries of a report in order of destination."""
+    return [_row(row) for row in await Delivery.select().where(Delivery.report == report).order_by(Delivery.destination).run()]
+
+
+async def of_order(order: str) -> list[DeliveryRow]:
+    """The deliveries of all reports of an order, oldest report first."""
+    query = Delivery.select().where(Delivery.order == order).order_by(Delivery.report, Delivery.destination)
+    return [_row(row) for row in await query.run()]
+
+
+async def settlement(report: str) -> Settlement:
+    """How many destinations have this report, and how many deliveries of it have failed."""
+    states = [row.state for row in await of_report(report)]
+    return Settlement(
+        total=len(states),
+        sent=sum(1 for state in states if state in SETTLED),
+        failed=sum(1 for state in states if state is DeliveryState.FAILED),
+    )
+
+
+async def next_due(records: Records) -> int | None:
+    """When the next delivery wants work, in milliseconds UTC; None when all have ended."""
+    rows = await records.run(
+        "SELECT MIN(CASE WHEN state = {} THEN not_before ELSE lease_until END) AS due FROM deliveries WHERE state IN ({}, {})",
+        str(DeliveryState.PENDING),
+        *(str(state) for state in OPEN),
+    )
+    return None if rows[0]["due"] is None else int(rows[0]["due"])

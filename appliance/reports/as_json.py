@@ -1,0 +1,42 @@
+"""The report for machines: `ReportContent` with the sentences of the first page; its JSON Schema is `schema()`."""
+
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from appliance.reports import words
+from appliance.reports.content import PictureFile, ProductSection, RenderRequest, ReportContent
+
+
+class JsonReport(ReportContent, frozen=True, kw_only=True):
+    """A report as JSON; numbers that cannot be computed are null."""
+
+    notice: str
+    headline: str
+    not_said: list[str]
+    """What the report does not say."""
+
+
+def make(request: RenderRequest) -> bytes:
+    """The report as indented UTF-8 JSON; pictures by file name only, the patient's identity never."""
+    content = request.content
+    document = JsonReport(
+        **{name: getattr(content, name) for name in ReportContent.__struct_fields__ if name != "sections"},
+        sections=[_without_paths(section) for section in content.sections],
+        notice=words.NOTICE_LONG,
+        headline=words.headline(content),
+        not_said=list(words.limits(content)),
+    )
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the report."""
+    return msgspec.json.schema(JsonReport)
+
+
+def _without_paths(section: ProductSection) -> ProductSection:
+    # The pictures lie on the appliance; where is nobody else's business.
+    pictures = [PictureFile(path=PurePath(one.path).name, title=one.title) for one in section.pictures]
+    return msgspec.structs.replace(section, pictures=pictures)

@@ -1,0 +1,192 @@
+"""The sentences and numbers that every format shares, so that no format says more or less than another."""
+
+import math
+
+from appliance.reports.content import PageIdentity, ProductSection, QcRow, ReportContent, Row
+
+NOTICE = "Not for clinical use"
+NOTICE_LONG = (
+    "Not for clinical use. Research software without marketing authorisation; no decision about a patient may rest on it."
+)
+
+LIMITS = (
+    "It makes no diagnosis and names no disease.",
+    "It compares with no normal range and with no earlier study: none is installed.",
+    "It does not look for lesions, bleeding or other incidental findings; the images still need to be read.",
+    "Its numbers hold for this scanner and protocol; another scanner, protocol or software version gives other numbers.",
+)
+"""What a report does not say."""
+
+FAILURE_LIMITS = (
+    "It says nothing about the patient: the images were not analysed to the end.",
+    "The images themselves are untouched and stay where they were sent from.",
+)
+
+VERDICT_WORDS = {
+    "passed": "passed",
+    "warning": "passed with warnings",
+    "failed": "FAILED",
+    "bypassed": "BYPASSED by a person",
+    "not-applicable": "does not apply",
+}
+MARKS = {"passed": "✔", "warning": "▲", "failed": "✖", "bypassed": "➔", "not-applicable": "–"}
+"""One character before a verdict's word; both are readable without colour."""
+
+ORIGIN_WORDS = {
+    "dicom": "from the DICOM header",
+    "form": "given on a form",
+    "sidecar": "given in a sidecar file",
+    "": "origin unknown",
+}
+
+KEY_NUMBERS = 4
+"""How many of a product's first rows stand on the first page; products put the most telling rows first."""
+
+_UNITS = {
+    "mm2/s": "mm²/s",
+    "mm^2/s": "mm²/s",
+    "mm3": "mm³",
+    "mm^3": "mm³",
+    "s/mm2": "s/mm²",
+    "cm3": "cm³",
+    "um2/ms": "µm²/ms",
+    "1": "",
+}
+
+
+def title(content: ReportContent) -> str:
+    """The document's title, without order or patient."""
+    return "Brain MRI failure report" if content.kind == "failure" else "Brain MRI analysis report"
+
+
+def headline(content: ReportContent) -> str:
+    """One sentence: what was analysed, and how it ended."""
+    if content.kind == "failure":
+        return "The study was not analysed: no result."
+    done = [one.title for one in content.sections if not one.failure]
+    lost = [one.title for one in content.sections if one.failure]
+    said = f"{_listed(done)}: analysed." if done else "Nothing could be analysed."
+    return f"{said} {_listed(lost)}: FAILED, no result." if lost else said
+
+
+def verdict_word(verdict: str) -> str:
+    """A verdict in words."""
+    return VERDICT_WORDS.get(verdict, verdict)
+
+
+def mark(verdict: str) -> str:
+    """A verdict's character."""
+    return MARKS.get(verdict, "·")
+
+
+def qc_line(content: ReportContent) -> str:
+    """The verdict of quality control with its counts."""
+    counts = [
+        f"{number} {word}"
+        for word, number in (
+            ("passed", _count(content.qc_rows, "passed")),
+            ("with warning", _count(content.qc_rows, "warning")),
+            ("failed", _count(content.qc_rows, "failed")),
+            ("bypassed", _count(content.qc_rows, "bypassed")),
+        )
+        if number
+    ]
+    tail = f" ({len(content.qc_rows)} checks: {', '.join(counts)})" if counts else ""
+    return f"Quality control {verdict_word(content.qc_verdict)}{tail}"
+
+
+def age_and_sex(content: ReportContent) -> list[tuple[str, str, str]]:
+    """Label, value and origin of age and sex."""
+    return [
+        ("Age", content.age or "not known", _origin(content.age, content.age_origin)),
+        ("Sex", content.sex or "not known", _origin(content.sex, content.sex_origin)),
+    ]
+
+
+def limits(content: ReportContent) -> tuple[str, ...]:
+    """What this report does not say."""
+    return FAILURE_LIMITS if content.kind == "failure" else LIMITS
+
+
+def unit(text: str) -> str:
+    """A unit as it is printed."""
+    return _UNITS.get(text, text)
+
+
+def number(value: float, of_unit: str = "") -> str:
+    """A value to four significant digits, diffusivities in 10⁻³ mm²/s; what is not finite reads `not computable`."""
+    if not math.isfinite(value):
+        return "not computable"
+    if _is_small_diffusivity(value, of_unit):
+        return f"{value * 1000:.3f} × 10⁻³"
+    if float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value):,}".replace(",", " ")
+    if value != 0 and not 1e-3 <= abs(value) < 1e6:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", " ")
+
+
+def measured(row: Row) -> str:
+    """Value and unit together."""
+    return f"{number(row.value, row.unit)} {unit(row.unit)}".rstrip()
+
+
+def key_rows(section: ProductSection) -> list[Row]:
+    """The rows that stand on the first page."""
+    return section.rows[:KEY_NUMBERS]
+
+
+def identity_lines(identity: PageIdentity | None) -> list[tuple[str, str]]:
+    """Label and value of what a page shows of the patient; empty unless a destination asked for it."""
+    if identity is None:
+        return []
+    return [
+        ("Patient", person(identity.patient_name)),
+        ("Patient ID", identity.patient_id),
+        ("Born", date(identity.birth_date)),
+    ]
+
+
+def person(name: str) -> str:
+    """A DICOM person name as it is read: `Family^Given` becomes `Family, Given`; groups of other scripts in brackets."""
+    groups = [_group(one) for one in name.split("=")]
+    first, *others = [one for one in groups if one] or [""]
+    return first + "".join(f" ({one})" for one in others)
+
+
+def date(text: str) -> str:
+    """A DICOM date as ISO 8601; anything else as it is."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def moment(made_at: str) -> str:
+    """A moment to the minute."""
+    return f"{made_at[:16].replace('T', ' ')} UTC" if len(made_at) >= 16 else made_at
+
+
+def version_line(content: ReportContent) -> str:
+    """The version, and what it takes the place of."""
+    return f"{content.version}, replaces version {content.version - 1}" if content.supersedes else str(content.version)
+
+
+def _group(group: str) -> str:
+    family, _, rest = group.partition("^")
+    given = " ".join(part for part in rest.split("^") if part)
+    return f"{family}, {given}" if family and given else family or given
+
+
+def _is_small_diffusivity(value: float, of_unit: str) -> bool:
+    return unit(of_unit) == "mm²/s" and value != 0 and 1e-5 <= abs(value) < 0.1
+
+
+def _origin(value: str, origin: str) -> str:
+    return ORIGIN_WORDS.get(origin, origin) if value else ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def _count(rows: list[QcRow], verdict: str) -> int:
+    return sum(1 for row in rows if row.verdict == verdict)
