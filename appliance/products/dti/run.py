@@ -1,0 +1,164 @@
+"""The steps of the product `dti`, in order, with their time and progress."""
+
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel
+import numpy as np
+
+from appliance.products.dti.convert import Conversion, convert
+from appliance.products.dti.manifest import MANIFEST
+from appliance.products.dti.mask import brain_mask
+from appliance.products.dti.pictures import draw
+from appliance.products.dti.series import DiffusionSeries, choose
+from appliance.products.dti.summary import summarise
+from appliance.products.dti.tensor import TensorMaps, fit, mean_images
+from appliance.products.manifest import Picture, ProductRequest, ProductResult, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEW_SLICES = 10
+"""A brain in fewer slices was cut off, or has voxels too long for a tensor; the numbers stand with that note."""
+
+
+class Steps:
+    """Times each step, and tells how much of the whole is done by the shares of the manifest."""
+
+    def __init__(self, progress: Callable[[float, str], None]) -> None:
+        self._progress = progress
+        self._done = 0.0
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, part: float = 1.0) -> Iterator[Callable[[float], None]]:
+        """Runs one step, or `part` of it where it comes once a series; gives a function that takes the share done in it."""
+        step = next(one for one in MANIFEST.steps if one.name == name)
+        begin, share = self._done, step.share * part
+        started = time.perf_counter()
+        self._progress(min(begin, 1.0), step.title)
+        yield lambda inner: self._progress(min(begin + share * inner, 1.0), step.title)
+        self._done = begin + share
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+        self._progress(min(self._done, 1.0), step.title)
+
+
+def run(request: ProductRequest, progress: Callable[[float, str], None]) -> ProductResult:
+    """Computes tensor maps, numbers and pictures of a de-identified study.
+
+    Writes below `request.out_folder`, for each series `<s><series number>_{fa,md,ad,rd,v1,mask}.nii.gz` and its pictures; a
+    conversion left there by an earlier attempt on the same files is used again. Raises the errors of `faults.py`.
+    """
+    out_folder = Path(request.out_folder)
+    work = out_folder / "work"
+    steps = Steps(progress)
+    with steps.step("convert"):
+        conversion = convert(Path(request.in_folder), work, timeout_s=MANIFEST.timeout_s / 2)
+    with steps.step("choose"):
+        chosen, notes = choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0)
+    if not conversion.complete:
+        notes.insert(0, "The converter could not read all of the images; the series used are complete in themselves.")
+    values: list[Value] = []
+    pictures: list[Picture] = []
+    maps: list[str] = []
+    for position, series in enumerate(chosen):
+        prefix = f"series{series.name[1:]}_" if position else ""
+        made = _process(series, out_folder, steps, 1.0 / len(chosen), prefix)
+        values += made[0]
+        pictures += made[1]
+        maps += made[2]
+        notes += [*series.notes, *made[3]]
+    shutil.rmtree(work)
+    return ProductResult(
+        product=MANIFEST.id,
+        version=MANIFEST.version,
+        title=MANIFEST.title,
+        intended_use=MANIFEST.intended_use,
+        values=values,
+        pictures=pictures,
+        maps=maps,
+        notes=notes,
+        provenance=_provenance(conversion),
+        seconds=steps.seconds,
+    )
+
+
+def _process(
+    series: DiffusionSeries, out_folder: Path, steps: Steps, part: float, prefix: str
+) -> tuple[list[Value], list[Picture], list[str], list[str]]:
+    """Values, pictures, map files and notes of one series."""
+    affine, voxel_mm = _geometry(series)
+    with steps.step("mask", part):
+        b0, weighted = mean_images(series)
+        mask = brain_mask(b0, weighted, voxel_mm)
+    with steps.step("fit", part) as told:
+        tensor = fit(series, mask, float(b0[mask].max()), told)
+    with steps.step("summarise", part):
+        values = summarise(series, tensor, mask, voxel_mm, prefix)
+        maps = _write_maps(series, tensor, mask, affine, out_folder)
+    with steps.step("draw", part):
+        pictures = draw(series, b0, tensor, mask, affine, out_folder)
+    return values, pictures, maps, _remarks(series, tensor, mask)
+
+
+def _remarks(series: DiffusionSeries, tensor: TensorMaps, mask: "NDArray[np.bool_]") -> list[str]:
+    notes = []
+    slices = mask.shape[2]
+    if slices < FEW_SLICES:
+        notes.append(f"Series {series.name[1:]} has only {slices} slices; the numbers are of the part that it covers.")
+    if tensor.unusable:
+        share = 100.0 * tensor.unusable / int(mask.sum())
+        notes.append(
+            f"Series {series.name[1:]}: {tensor.unusable} voxels ({share:.2f} %) of the mask gave no tensor; they are 0."
+        )
+    return notes
+
+
+def _geometry(series: DiffusionSeries) -> "tuple[NDArray[np.float64], tuple[float, float, float]]":
+    header = nibabel.load(series.image)
+    x, y, z = (float(size) for size in np.linalg.norm(header.affine[:3, :3], axis=0))
+    return header.affine, (x, y, z)
+
+
+def _write_maps(
+    series: DiffusionSeries,
+    tensor: TensorMaps,
+    mask: "NDArray[np.bool_]",
+    affine: "NDArray[np.float64]",
+    out_folder: Path,
+) -> list[str]:
+    images: dict[str, NDArray[Any]] = {**tensor.scalars(), "v1": tensor.direction, "mask": mask.astype(np.uint8)}
+    files = []
+    for kind, pixels in images.items():
+        # A header of our own: the converter's carries the time of day in its description.
+        image = nibabel.Nifti1Image(pixels, affine)
+        image.set_sform(affine, code="scanner")
+        image.set_qform(affine, code="scanner")
+        image.header.set_xyzt_units("mm")
+        file = f"{series.name}_{kind}.nii.gz"
+        nibabel.save(image, out_folder / file)
+        files.append(file)
+    return files
+
+
+def _provenance(conversion: Conversion) -> dict[str, str]:
+    import dipy
+    import scipy
+
+    return {
+        "dcm2niix": conversion.converter,
+        "dipy": dipy.__version__,
+        "nibabel": nibabel.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "python": platform.python_version(),
+        "fit": "weighted least squares on the uncorrected series",
+        "input_sha256": conversion.input_sha256,
+        "input_files": str(conversion.input_files),
+        "input_bytes": str(conversion.input_bytes),
+    }
