@@ -14,7 +14,7 @@ from appliance.errors import Failed
 
 
 class NoDiffusionFound(Failed):
-    """None of the {series} series in this study is an original diffusion series ({derived} are derived maps).
+    """The study has no original diffusion series ({series} series were read, {derived} of them derived images).
 
     A series counts when its volumes carry b-values and gradient directions.
     """

@@ -4,7 +4,7 @@ The mean b=0 image shows brain, fluid and some scalp; the mean weighted image sh
 sum separates head from background on every vendor's images without any parameter in pixel values.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -91,11 +91,12 @@ def _largest_piece(mask: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
 
 
 def _without_holes(mask: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
-    """Fills what is enclosed within a slice: dark ventricles and veins are brain for this purpose."""
+    """Fills what is enclosed within a plane of any axis: dark ventricles and veins are brain for this purpose."""
     from scipy import ndimage
 
     filled = mask.copy()
-    for index in range(mask.shape[2]):
-        filled[:, :, index] = ndimage.binary_fill_holes(mask[:, :, index])
-    found: NDArray[Any] = ndimage.binary_fill_holes(filled)
-    return found
+    for axis in range(3):
+        planes = np.moveaxis(filled, axis, 0)
+        for plane in planes:
+            plane[...] = ndimage.binary_fill_holes(plane)
+    return filled

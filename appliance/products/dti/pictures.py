@@ -4,15 +4,14 @@ The patient's right is on the viewer's left, anterior on the left of the sagitta
 letters. All planes of a picture have one scale in millimetres.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nibabel
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from appliance.products.dti.nifti import ras_voxel_mm, to_ras
 from appliance.products.dti.series import DiffusionSeries
 from appliance.products.dti.tensor import TensorMaps, to_world
 from appliance.products.manifest import Picture
@@ -36,7 +35,6 @@ _LETTERS = (("R", "L", "A", "P"), ("R", "L", "S", "I"), ("A", "P", "S", "I"))
 class Frame:
     """Where the planes lie, on the grid turned to RAS, and how large its voxels are."""
 
-    affine: "NDArray[np.float64]"
     box: tuple[slice, slice, slice]
     middle: tuple[int, int, int]
     voxel_mm: tuple[float, float, float]
@@ -51,14 +49,16 @@ def draw(
     folder: Path,
 ) -> list[Picture]:
     """Writes the pictures of one series and returns them with their captions."""
-    frame = _frame(mask, affine)
+    b0, mask = to_ras(b0, affine), to_ras(mask, affine)
+    frame = _frame(mask, ras_voxel_mm(affine))
     bright = max(float(np.percentile(b0[mask], 99)), 1e-12)
-    colours = np.abs(to_world(maps.direction, affine)) * np.clip(maps.fa, 0, 1)[..., None]
+    fa, md = to_ras(maps.fa, affine), to_ras(maps.md, affine)
+    colours = np.abs(to_world(to_ras(maps.direction, affine), affine)) * np.clip(fa, 0, 1)[..., None]
     name = f"series {series.name[1:]}"
     drawn = {
         "b0": (f"b=0 with the outline of the brain mask, {name}", _grey(b0, 0.0, bright * 1.15), mask, "", None),
-        "fa": (f"Fractional anisotropy, {name}", _grey(maps.fa, *FA_RANGE), None, "FA", FA_RANGE),
-        "md": (f"Mean diffusivity, {name}", _grey(maps.md * 1e3, *MD_RANGE), None, "MD 10^-3 mm2/s", MD_RANGE),
+        "fa": (f"Fractional anisotropy, {name}", _grey(fa, *FA_RANGE), None, "FA", FA_RANGE),
+        "md": (f"Mean diffusivity, {name}", _grey(md * 1e3, *MD_RANGE), None, "MD 10^-3 mm2/s", MD_RANGE),
         "colour_fa": (
             f"Main direction weighted by FA, {name} (red left-right, green front-back, blue up-down)",
             _bytes(colours),
@@ -70,31 +70,24 @@ def draw(
     pictures = []
     for kind, (title, image, outlined, legend, scale) in drawn.items():
         file = f"{series.name}_{kind}.png"
-        _compose(image, frame, outlined, legend, scale).save(folder / file, optimize=True)
+        _compose(image, frame, outlined, legend, scale).save(folder / file, compress_level=6)
         pictures.append(Picture(file=file, title=title))
     return pictures
 
 
-def _frame(mask: "NDArray[np.bool_]", affine: "NDArray[np.float64]") -> Frame:
-    turned = _to_ras(mask.astype(np.uint8), affine) > 0
-    ras = nibabel.orientations.inv_ornt_aff(nibabel.io_orientation(affine), mask.shape)
-    ras_affine = affine @ ras
-    sizes = [float(size) for size in np.linalg.norm(ras_affine[:3, :3], axis=0)]
+def _frame(mask: "NDArray[np.bool_]", voxel_mm: tuple[float, float, float]) -> Frame:
+    """The planes through the centre of a mask in RAS, cut to its box with a margin."""
     box, middle = [], []
     for axis in range(3):
-        present = np.flatnonzero(turned.any(axis=tuple(other for other in range(3) if other != axis)))
-        margin = int(np.ceil(MARGIN_MM / sizes[axis]))
+        voxels = mask.sum(axis=tuple(other for other in range(3) if other != axis))
+        present = np.flatnonzero(voxels)
+        margin = int(np.ceil(MARGIN_MM / voxel_mm[axis]))
         box.append(slice(max(0, int(present[0]) - margin), int(present[-1]) + margin + 1))
-        middle.append(int(np.median(present)))
-    return Frame(ras_affine, (box[0], box[1], box[2]), (middle[0], middle[1], middle[2]), (sizes[0], sizes[1], sizes[2]))
+        middle.append(round(float(np.average(np.arange(len(voxels)), weights=voxels))))
+    return Frame((box[0], box[1], box[2]), (middle[0], middle[1], middle[2]), voxel_mm)
 
 
-def _to_ras(image: "NDArray[Any]", affine: "NDArray[np.float64]") -> "NDArray[Any]":
-    found: NDArray[Any] = nibabel.apply_orientation(image, nibabel.io_orientation(affine))
-    return found
-
-
-def _grey(image: "NDArray[np.float32]", low: float, high: float) -> "NDArray[np.uint8]":
+def _grey(image: "NDArray[Any]", low: float, high: float) -> "NDArray[np.uint8]":
     return _bytes((image - low) / (high - low))
 
 
@@ -183,7 +176,12 @@ def _bar(pen: ImageDraw.ImageDraw, font: Any, place: tuple[int, int, int], scale
         pen.line([(left, top + line), (left + 18, top + line)], fill=(level, level, level))
     pen.rectangle((left, top, left + 18, top + height - 1), outline="white")
     low, high = scale
-    position: Callable[[float], int] = lambda value: top + round((height - 1) * (high - value) / (high - low))  # noqa: E731
     for value in (low, (low + high) / 2, high):
         anchor = {low: "ld", high: "la"}.get(value, "lm")
-        pen.text((left + 26, position(value)), f"{value:g}", fill="white", font=font, anchor=anchor)
+        pen.text(
+            (left + 26, top + round((height - 1) * (high - value) / (high - low))),
+            f"{value:g}",
+            fill="white",
+            font=font,
+            anchor=anchor,
+        )

@@ -5,15 +5,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nibabel
 import numpy as np
 
 from appliance.products.dti.convert import Conversion, convert
 from appliance.products.dti.manifest import MANIFEST
 from appliance.products.dti.mask import brain_mask
+from appliance.products.dti.nifti import Volumes, write_map
 from appliance.products.dti.pictures import draw
 from appliance.products.dti.series import DiffusionSeries, choose
 from appliance.products.dti.summary import summarise
@@ -92,7 +93,8 @@ def _process(
     series: DiffusionSeries, out_folder: Path, steps: Steps, part: float, prefix: str
 ) -> tuple[list[Value], list[Picture], list[str], list[str]]:
     """Values, pictures, map files and notes of one series."""
-    affine, voxel_mm = _geometry(series)
+    source = Volumes(series.image)
+    affine, voxel_mm = source.affine, source.voxel_mm
     with steps.step("mask", part):
         b0, weighted = mean_images(series)
         mask = brain_mask(b0, weighted, voxel_mm)
@@ -119,12 +121,6 @@ def _remarks(series: DiffusionSeries, tensor: TensorMaps, mask: "NDArray[np.bool
     return notes
 
 
-def _geometry(series: DiffusionSeries) -> "tuple[NDArray[np.float64], tuple[float, float, float]]":
-    header = nibabel.load(series.image)
-    x, y, z = (float(size) for size in np.linalg.norm(header.affine[:3, :3], axis=0))
-    return header.affine, (x, y, z)
-
-
 def _write_maps(
     series: DiffusionSeries,
     tensor: TensorMaps,
@@ -135,27 +131,16 @@ def _write_maps(
     images: dict[str, NDArray[Any]] = {**tensor.scalars(), "v1": tensor.direction, "mask": mask.astype(np.uint8)}
     files = []
     for kind, pixels in images.items():
-        # A header of our own: the converter's carries the time of day in its description.
-        image = nibabel.Nifti1Image(pixels, affine)
-        image.set_sform(affine, code="scanner")
-        image.set_qform(affine, code="scanner")
-        image.header.set_xyzt_units("mm")
         file = f"{series.name}_{kind}.nii.gz"
-        nibabel.save(image, out_folder / file)
+        write_map(out_folder / file, pixels, affine)
         files.append(file)
     return files
 
 
 def _provenance(conversion: Conversion) -> dict[str, str]:
-    import dipy
-    import scipy
-
-    return {
+    libraries = {name: version(name) for name in ("dipy", "nibabel", "numpy", "scipy")}
+    return libraries | {
         "dcm2niix": conversion.converter,
-        "dipy": dipy.__version__,
-        "nibabel": nibabel.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
         "python": platform.python_version(),
         "fit": "weighted least squares on the uncorrected series",
         "input_sha256": conversion.input_sha256,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import nibabel
 import numpy as np
 
 from appliance.products.dti.faults import NoDiffusionFound, NoUnweightedVolume, TooFewDirections
+from appliance.products.dti.nifti import Volumes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,8 +112,7 @@ def _is_derived(image: Path) -> bool:
 def _read(image: Path) -> DiffusionSeries:
     bvalues = np.loadtxt(image.with_suffix(".bval"), ndmin=1)
     bvectors = np.loadtxt(image.with_suffix(".bvec"), ndmin=2).T
-    shape = nibabel.load(image).shape
-    volumes = shape[3] if len(shape) > 3 else 1
+    volumes = Volumes(image).count
     length = np.linalg.norm(bvectors, axis=1)
     weighted = bvalues > B0_LIMIT
     bvectors = np.divide(bvectors, length[:, None], out=np.zeros_like(bvectors), where=(length > 0)[:, None])
@@ -142,10 +141,7 @@ def _dropped(image: Path, without_direction: int) -> list[str]:
     # The converter itself sets volumes without a gradient aside; the file it leaves for that has all volumes in it.
     aside = image.with_name(f"{image.stem}_ADC.nii")
     if aside.exists():
-        everything = nibabel.load(aside).shape
-        kept = nibabel.load(image).shape
-        if len(everything) == 4 and len(kept) == 4:
-            without_direction += everything[3] - kept[3]
+        without_direction += max(0, Volumes(aside).count - Volumes(image).count)
     if not without_direction:
         return []
     verb = "volume was" if without_direction == 1 else "volumes were"

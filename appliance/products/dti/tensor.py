@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import nibabel
 import numpy as np
 
 from appliance.products.dti.faults import FitFailed
+from appliance.products.dti.nifti import Volumes
 from appliance.products.dti.series import B0_LIMIT, DiffusionSeries
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class TensorMaps:
 
 def mean_images(series: DiffusionSeries) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
     """The means of the unweighted and of the weighted volumes; reads one volume at a time."""
-    image = nibabel.load(series.image)
+    volumes = Volumes(series.image)
     means = []
     for wanted in (series.used[series.unweighted], series.used[~series.unweighted]):
-        total = np.zeros(image.shape[:3], np.float32)
-        for volume in wanted:
-            total += np.nan_to_num(np.asarray(image.dataobj[..., int(volume)], dtype=np.float32))
-        means.append(total / max(len(wanted), 1))
+        total = np.zeros(volumes.grid, np.float32)
+        for index in wanted:
+            total += volumes.volume(int(index))
+        means.append(total / np.float32(max(len(wanted), 1)))
     return means[0], means[1]
 
 
@@ -54,12 +54,13 @@ def fit(series: DiffusionSeries, mask: "NDArray[np.bool_]", brightest: float, pr
 
     Raises `FitFailed` when much of the brain gives no value.
     """
+    import dipy.reconst.dti as dipy_dti
     from dipy.core.gradients import gradient_table
-    from dipy.reconst.dti import TensorModel
 
+    tensor_model: Any = dipy_dti.TensorModel
     table = gradient_table(series.bvalues, bvecs=series.bvectors, b0_threshold=B0_LIMIT)
     # The logarithm needs a floor; a ten-thousandth of the brightest signal is below any scanner's noise.
-    model = TensorModel(table, fit_method="WLS", min_signal=max(brightest * 1e-4, 1e-12))
+    model = tensor_model(table, fit_method="WLS", min_signal=max(brightest * 1e-4, 1e-12))
     maps = {name: np.zeros(mask.shape, np.float32) for name in ("fa", "md", "ad", "rd")}
     direction = np.zeros((*mask.shape, 3), np.float32)
     unusable = done = 0
@@ -82,7 +83,7 @@ def _slabs(
     series: DiffusionSeries, mask: "NDArray[np.bool_]"
 ) -> "Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.float32]]]":
     """Consecutive slices with about `SLAB_VOXELS` of the mask: the slices, the mask in them, the signal (voxels, volumes)."""
-    image = nibabel.load(series.image)
+    volumes = Volumes(series.image)
     first = 0
     while first < mask.shape[2]:
         last = first + 1
@@ -90,8 +91,7 @@ def _slabs(
             last += 1
         inside = mask[:, :, first:last]
         if inside.any():
-            block: NDArray[Any] = np.asarray(image.dataobj[:, :, first:last, :], dtype=np.float32)
-            yield slice(first, last), inside, np.nan_to_num(block[inside][:, series.used])
+            yield slice(first, last), inside, volumes.slab(first, last)[inside][:, series.used]
         first = last
 
 
