@@ -166,13 +166,13 @@ async def _read_line(line: bytes, progress: Progress) -> bytes | None:
         raise StageEnded(said.error)
     if said.progress is not None:
         await progress(said.progress, said.step)
-    return bytes(said.answer) if said.answer is not None else None
+    return bytes(said.answer) or None
 
 
 class _Line(msgspec.Struct):
     progress: float | None = None
     step: str = ""
-    answer: msgspec.Raw | None = None
+    answer: msgspec.Raw = msgspec.Raw()
     error: StageError | None = None
 
 

@@ -1,0 +1,36 @@
+"""An appliance on either engine, with one stable study and nothing to run it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.house import House
+from appliance.keys import load_keys
+from appliance.moments import new_id
+from appliance.records.engine import Records, migrate
+from appliance.records.tables import Study
+from appliance.states import StudyState
+from appliance.storage import Storage
+
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+async def house(records_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    home = tmp_path / "home"
+    keys = load_keys(home / "keys" / "root.key", create=True)
+    storage = Storage(home)
+    storage.prepare()
+    async with Records(records_url) as records:
+        await migrate(records)
+        yield House(home=home, storage=storage, keys=keys, records=records)
+
+
+@pytest.fixture
+async def study(house: House) -> str:
+    """A stable study without instances."""
+    identifier = new_id(NOW)
+    row = Study(id=identifier, state=str(StudyState.STABLE), uid_key="0" * 32, first_at=NOW, last_at=NOW, instances=3)
+    await Study.insert(row).run()
+    return identifier
