@@ -7,6 +7,7 @@ Functions of the house take `now` as an argument; only process edges call `now_m
 import secrets
 import time
 from datetime import UTC, datetime
+from uuid import UUID
 
 
 def now_ms() -> int:
@@ -30,3 +31,8 @@ def new_id(at: int | None = None, random_bits: int | None = None) -> str:
     value = (moment & ((1 << 48) - 1)) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def uid_of(identifier: str) -> str:
+    """The DICOM UID of one of our identifiers (PS3.5 section B.2): `2.25.` and the UUID as a decimal number."""
+    return f"2.25.{UUID(identifier).int}"

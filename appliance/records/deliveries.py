@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from appliance.errors import Conflict, Unknown
-from appliance.moments import new_id
+from appliance.moments import new_id, uid_of
 from appliance.records.engine import Records
 from appliance.records.tables import Delivery
 from appliance.states import SETTLED, DeliveryState, check_delivery_move
@@ -62,11 +62,6 @@ class Settlement(msgspec.Struct, kw_only=True, frozen=True):
     def open(self) -> int:
         """How many are still waited for."""
         return self.total - self.sent - self.failed
-
-
-def uid_of(identifier: str) -> str:
-    """The DICOM UID of one of our identifiers (PS3.5 section B.2: `2.25.` and the UUID as a decimal number)."""
-    return f"2.25.{UUID(identifier).int}"
 
 
 def delivery_id(report: str, destination: str) -> str:

@@ -51,7 +51,7 @@ def _reason(content: ReportContent) -> Iterator[str]:
         yield from _wrapped(content.failure.what)
         yield ""
         yield from _heading("WHY")
-        yield from _wrapped(f"It ended in the stage {content.failure.stage} with code {content.failure.code}.")
+        yield from _wrapped(f"It ended in the step “{words.stage(content.failure.stage)}” with code {content.failure.code}.")
         yield ""
         yield from _heading("WHAT TO DO")
         yield from _wrapped(content.failure.advice)

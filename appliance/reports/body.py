@@ -80,7 +80,7 @@ def _failure(content: ReportContent, width: float) -> list[Any]:
     failure = content.failure
     if failure is None:
         return []
-    why = [f"It ended in the stage {failure.stage}; the code for support is {failure.code}."]
+    why = [f"It ended in the step “{words.stage(failure.stage)}”; the code for support is {failure.code}."]
     why += [f"{row.title}: found {row.found}, expected {row.expected}." for row in content.qc_rows if row.verdict == "failed"]
     actions = [row.action for row in content.qc_rows if row.verdict == "failed" and row.action]
     return [
@@ -93,16 +93,24 @@ def _failure(content: ReportContent, width: float) -> list[Any]:
 
 
 def _facts(content: ReportContent, width: float) -> list[Any]:
-    cells = [labelled(label, f"{value} ({origin})" if origin else value) for label, value, origin in words.age_and_sex(content)]
-    cells += [
-        labelled("Study", f"{content.study}, version {content.study_version}", 8),
-        labelled("Instances", f"{content.instances:,}".replace(",", " ")),
-        labelled("Report", f"{content.report}, version {words.version_line(content)}", 8),
-        labelled("Made", words.moment(content.made_at) + (f", {content.site}" if content.site else "")),
+    told = [(label, f"{value} ({origin})" if origin else value) for label, value, origin in words.age_and_sex(content)]
+    told += [
+        ("Study", f"{content.study}, version {content.study_version}"),
+        ("Instances", words.whole(content.instances)),
+        ("Report", f"{content.report}, version {words.version_line(content)}"),
+        ("Made", words.moment(content.made_at)),
     ]
-    table = Table([cells[at : at + 2] for at in range(0, len(cells), 2)], colWidths=[width * 0.58, width * 0.42], spaceBefore=7)
+    told += [("Site", content.site)] if content.site else []
+    cells = [labelled(label, value, 8.5) for label, value in told] + [""] * (len(told) % 2)
+    pairs = [cells[at : at + 2] for at in range(0, len(cells), 2)]
+    table = Table(pairs, colWidths=[width * 0.62, width * 0.38], spaceBefore=7)
     table.setStyle(
-        [("LEFTPADDING", (0, 0), (-1, -1), 0), ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]
+        [
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 1),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+        ]
     )
     return [table]
 
@@ -158,7 +166,7 @@ def _section(section: ProductSection, width: float) -> list[Any]:
 def _pictures(pictures: Sequence[PictureFile], width: float, height: float = _PICTURE_HEIGHT) -> list[Any]:
     parts: list[Any] = []
     for number, picture in enumerate(pictures, 1):
-        caption = said(f"{picture.title}", 8.5, color=GREY, after=6)
+        caption = said(f"{picture.title}", 8.5, color=GREY, align="center", after=6)
         heading = _heading("Maps") if number == 1 and height == _PICTURE_HEIGHT else [Spacer(1, 6)]
         drawing = _fitted(picture.path, width, height)
         parts.append(KeepTogether([*heading, drawing or said("This picture could not be read.", 8.5), caption]))
@@ -194,7 +202,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
         if row.verdict not in ("passed", "not-applicable")
     ]
     table.setStyle(heavy)
-    return [CondPageBreak(45 * mm), *_heading("Quality control"), said(words.qc_line(content) + ".", after=3), table]
+    return [KeepTogether([*_heading("Quality control"), said(words.qc_line(content) + ".", after=3), table])]
 
 
 def _provenance(content: ReportContent, width: float) -> list[Any]:

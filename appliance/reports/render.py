@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.errors import Failed, Misconfigured, Retry
-from appliance.reports.content import RenderAnswer, RenderRequest, ReportContent
+from appliance.reports.content import RenderAnswer, RenderRequest, file_name
 from appliance.reports.inert import inert_struct
 from appliance.storage import OutOfSpace, publish_folder, remove_folder, sync_folder, write_durable
 
@@ -49,12 +49,6 @@ class NoRoom(Retry):
     next_step = "Free space on the data disk; the report is made as soon as there is some."
 
 
-def file_name(content: ReportContent, extension: str) -> str:
-    """`<order id>_report.pdf`, `<order id>_failure.pdf`, from the second version on `<order id>_report_v2.pdf`."""
-    version = f"_v{content.version}" if content.version > 1 else ""
-    return f"{content.order}_{content.kind}{version}.{extension}"
-
-
 def run(request: RenderRequest, progress: Callable[[float, str], None]) -> RenderAnswer:
     """Makes the formats; raises `UnknownFormat`, `NotWritten` or `NoRoom`, and then leaves nothing behind.
 
@@ -68,7 +62,10 @@ def run(request: RenderRequest, progress: Callable[[float, str], None]) -> Rende
     final = Path(request.out_folder)
     draft = final.with_name(f".{final.name}.{request.content.report}.draft")
     remove_folder(draft)
-    files = {name: file_name(clean.content, FORMATS[name].extension) for name in dict.fromkeys(request.formats)}
+    told = clean.content
+    files = {
+        name: file_name(told.order, told.kind, told.version, FORMATS[name].extension) for name in dict.fromkeys(request.formats)
+    }
     try:
         for done, (name, file) in enumerate(files.items()):
             progress(done / len(files), f"writing {name}")

@@ -3,6 +3,7 @@
 import math
 
 from appliance.reports.content import PageIdentity, ProductSection, QcRow, ReportContent, Row
+from appliance.states import ORDER_FACTS, OrderState
 
 NOTICE = "Not for clinical use"
 NOTICE_LONG = (
@@ -41,6 +42,8 @@ ORIGIN_WORDS = {
 
 KEY_NUMBERS = 4
 """How many of a product's first rows stand on the first page; products put the most telling rows first."""
+
+_AGE_UNITS = {"D": "day", "W": "week", "M": "month", "Y": "year"}
 
 _UNITS = {
     "mm2/s": "mm²/s",
@@ -81,6 +84,8 @@ def mark(verdict: str) -> str:
 
 def qc_line(content: ReportContent) -> str:
     """The verdict of quality control with its counts."""
+    if not content.qc_verdict:
+        return "Quality control was not reached"
     counts = [
         f"{number} {word}"
         for word, number in (
@@ -98,9 +103,22 @@ def qc_line(content: ReportContent) -> str:
 def age_and_sex(content: ReportContent) -> list[tuple[str, str, str]]:
     """Label, value and origin of age and sex."""
     return [
-        ("Age", content.age or "not known", _origin(content.age, content.age_origin)),
+        ("Age", age(content.age) or "not known", _origin(content.age, content.age_origin)),
         ("Sex", content.sex or "not known", _origin(content.sex, content.sex_origin)),
     ]
+
+
+def age(text: str) -> str:
+    """A DICOM age (PS3.5 section 6.2, VR AS) in words: `034Y` is 34 years; anything else as it is."""
+    if len(text) == 4 and text[:3].isdigit() and text[3] in _AGE_UNITS:
+        count = int(text[:3])
+        return f"{count} {_AGE_UNITS[text[3]]}{'' if count == 1 else 's'}"
+    return f"{text} years" if text.isdigit() else text
+
+
+def stage(name: str) -> str:
+    """The state in which an order failed, in the console's words."""
+    return ORDER_FACTS[OrderState(name)].word if name in OrderState.__members__ else name
 
 
 def limits(content: ReportContent) -> tuple[str, ...]:
@@ -120,11 +138,16 @@ def number(value: float, of_unit: str = "") -> str:
     if _is_small_diffusivity(value, of_unit):
         return f"{value * 1000:.3f} × 10⁻³"
     if float(value).is_integer() and abs(value) < 1e9:
-        return f"{int(value):,}".replace(",", " ")
+        return whole(int(value))
     if value != 0 and not 1e-3 <= abs(value) < 1e6:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
         return f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", " ")
+    return f"{value:.4g}" if abs(value) < 1000 else whole(round(value))
+
+
+def whole(value: int) -> str:
+    """A whole number with thin groups of three digits (SI brochure, section 5.4.4)."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def measured(row: Row) -> str:
