@@ -44,8 +44,10 @@ def main() -> None:
 def _run(word: str, arguments: list[str]) -> int:
     if word == "stage":
         return int(importlib.import_module(HOUSE_WORDS[word]).main(arguments))
-    if word in ("init", "demo", "users"):
+    if word in ("init", "demo"):
         return int(importlib.import_module(HOUSE_WORDS[word]).main(arguments))
+    if word == "users":
+        return asyncio.run(_users(arguments))
     return asyncio.run(_until_asked({"serve": _serve, "receive": _receive, "work": _work, "stop": _stop}[word], word))
 
 
@@ -67,6 +69,15 @@ async def _serve(stop: asyncio.Event) -> None:
     home = default_home()
     logs.start(home, "serve")
     await serve.run(home, stop)
+
+
+async def _users(arguments: list[str]) -> int:
+    from appliance.access import command
+    from appliance.house import default_home, open_house
+    from appliance.moments import now_ms
+
+    async with open_house(default_home()):
+        return await command.run(arguments, now=now_ms())
 
 
 async def _stop(_stop: asyncio.Event) -> None:
