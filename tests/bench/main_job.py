@@ -17,9 +17,9 @@ import psutil
 
 from appliance.states import OrderState
 from tests.bench.figures import Figure, figure, repeated
-from tests.journeys.world import HOST, World, a_world, ready
+from tests.journeys.world import World, a_world, ready
 from tests.phantoms import PhantomStudy, a_diffusion_study
-from tests.servers import a_storescp, program
+from tests.servers import HOST, a_storescp, program
 
 RUNS = 3
 QUIET_S = 1.0
@@ -45,7 +45,7 @@ def measure() -> list[Figure]:
     """Both sides in turn."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        memories: list[tuple[float, float]] = []
+        peaks: list[float] = []
         number = [0]
 
         def study() -> PhantomStudy:
@@ -57,7 +57,7 @@ def measure() -> list[Figure]:
 
             def ours() -> float:
                 seconds, peak = until_report(world, study())
-                memories.append((idle, peak))
+                peaks.append(peak)
                 return seconds
 
             idle = settled_memory(world)
@@ -68,7 +68,7 @@ def measure() -> list[Figure]:
         figure("memory of the idle appliance (PSS)", [idle], "four empty Python processes", [empty], "MB", "lower"),
         figure(
             "memory at the peak (PSS)",
-            [peak for _, peak in memories],
+            peaks,
             "four empty Python processes",
             [empty] * RUNS,
             "MB",
@@ -107,7 +107,6 @@ def until_report(world: World, study: PhantomStudy) -> tuple[float, float]:
     finally:
         done.set()
         watcher.join()
-    (row,) = world.rows("SELECT created_at FROM reports WHERE order_id = {}", new[0].id)
     return report_seen(world, new[0].id) - ended - QUIET_S, peak[0]
 
 
