@@ -55,7 +55,7 @@ async def _made(
     row, storage = work.row, work.house.storage
     kind: reports.Kind = "failure" if content.kind == "failure" else "report"
     final = storage.reports(row.study, row.study_version, row.id) / f"{content.kind}_v{content.version}"
-    draft = storage.scratch(content.report)
+    draft = storage.scratch(row.id)
     await asyncio.to_thread(remove_folder, draft)
     draft.mkdir(parents=True)
     request = RenderRequest(content=content, out_folder=str(draft), formats=formats, paper=work.settings.reports.paper)

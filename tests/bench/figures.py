@@ -84,10 +84,9 @@ def table() -> str:
         lines += ["|---|---|---|---|---|---|---|---|"]
         for one in json.loads(file.read_text()):
             goal = one["goal_ratio"] if one["goal_ratio"] is not None else "-"
-            lines.append(
-                f"| {one['figure']} | {one['ours']:g} | {one['peer']} | {one['peer_value']:g} | {one['unit']} ({one['better']} is "
-                f"better) | {one['ratio']:g} | {goal} | {one['date']} |"
-            )
+            unit = f"{one['unit']} ({one['better']} is better)"
+            cells = (one["figure"], f"{one['ours']:g}", one["peer"], f"{one['peer_value']:g}", unit, f"{one['ratio']:g}")
+            lines.append(f"| {' | '.join(cells)} | {goal} | {one['date']} |")
         lines.append("")
     return "\n".join(lines)
 
