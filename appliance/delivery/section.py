@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from appliance.fields import AeTitle, Host, Name, Port, Secret, Section, Template, Url, field
+from appliance.fields import AeTitle, Host, Name, Pem, Port, Secret, Section, Template, Url, field
 
 ReportFormat = Literal["json", "txt", "png", "pdf"]
 
@@ -32,13 +32,20 @@ class Rest(Section, frozen=True, kw_only=True, tag_field="protocol", tag="rest")
         Template,
         field(
             "Body",
-            "JSON with $order, $report, $format, $filename, $content (base64) and other named values; empty sends a standard object.",
+            "JSON whose texts may hold $order, $report, $format, $filename, $content (base64) and other names; "
+            "empty sends a standard object.",
         ),
     ] = ""
     authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
     user: Annotated[str, field("User", max_length=128)] = ""
     secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
-    identity_in_values: Annotated[bool, field("Identity in the body", "Allow $patient_id, $patient_name, $accession.")] = False
+    authority: Annotated[
+        Pem,
+        field("Certificate authority", "PEM, for a host whose certificate the site signs itself; empty: the system's list."),
+    ] = ""
+    identity_in_values: Annotated[
+        bool, field("Identity in the body", "Allow $patient_id, $patient_name, $birth_date and $accession.")
+    ] = False
     timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
 
 
