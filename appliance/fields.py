@@ -83,17 +83,18 @@ def field(
     return Meta(title=title, description=help or None, **bounds)
 
 
-AE_TITLE_PATTERN = r"^(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )$"
+# Python's `$` also stands before a last line feed, JSON Schema's does not: `(?!\n)$` means the end in both.
+AE_TITLE_PATTERN = r"^(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )(?!\n)$"
 """PS3.5 section 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash; here no outer spaces."""
 
 AeTitle = Annotated[str, Meta(pattern=AE_TITLE_PATTERN, extra_json_schema={"x-widget": "ae-title"})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{1,253}$", extra_json_schema={"x-widget": "host"})]
-Url = Annotated[str, Meta(pattern=r"^$|^https?://[^\s]+$", max_length=2048, extra_json_schema={"x-widget": "url"})]
-Cron = Annotated[str, Meta(pattern=r"^(\S+\s+){4}\S+$", extra_json_schema={"x-widget": "cron"})]
+Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{1,253}(?!\n)$", extra_json_schema={"x-widget": "host"})]
+Url = Annotated[str, Meta(pattern=r"^(?!\n)$|^https?://[^\s]+(?!\n)$", max_length=2048, extra_json_schema={"x-widget": "url"})]
+Cron = Annotated[str, Meta(pattern=r"^(\S+\s+){4}\S+(?!\n)$", extra_json_schema={"x-widget": "cron"})]
 Template = Annotated[str, Meta(max_length=20_000, extra_json_schema={"x-widget": "template"})]
 Pem = Annotated[str, Meta(max_length=100_000, extra_json_schema={"x-widget": "pem"})]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}(?!\n)$")]
 
 
 def decode_hook(kind: type, value: object) -> object:

@@ -45,7 +45,7 @@ class SiteSection(Section, frozen=True, kw_only=True):
 
     name: Annotated[str, field("Site name", "Shown in the console and on reports.", max_length=64)] = "ranvier"
     time_zone: Annotated[
-        str, field("Time zone", "IANA name; the console shows times in it.", pattern=r"^[A-Za-z0-9_+\-/]{1,64}$")
+        str, field("Time zone", "IANA name; the console shows times in it.", pattern=r"^[A-Za-z0-9_+\-/]{1,64}(?!\n)$")
     ] = "UTC"
 
 

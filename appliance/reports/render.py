@@ -45,7 +45,7 @@ class NotWritten(Failed):
 class NoRoom(Retry):
     """There is no room on the data disk for the report."""
 
-    code = "out-of-space"
+    code = "report-waits-for-space"
     next_step = "Free space on the data disk; the report is made as soon as there is some."
 
 
