@@ -1,0 +1,47 @@
+"""What ends or stops a de-identification; see `appliance.errors` for the tree."""
+
+from appliance import errors
+
+
+class UnreadableInstance(errors.Failed):
+    """Instance {instance} cannot be de-identified: {reason}.
+
+    One such instance fails the whole study.
+    """
+
+    code = "deid-unreadable"
+    next_step = "Send the study again from its source; if it fails again, the file is damaged there."
+
+
+class NotAnImageInput(errors.Failed):
+    """Instance {instance} is no image that a product reads (SOP class {sop_class}), so it does not leave."""
+
+    code = "deid-not-an-image"
+    next_step = "Choose series of cross-sectional images; reports, documents and screen captures stay on site."
+
+
+class BadRequest(errors.Failed):
+    """The list of instances cannot be de-identified: {reason}."""
+
+    code = "deid-request"
+
+
+class BurnedInText(errors.NeedsPerson):
+    """Instance {instance} says of itself that text is burned into its pixels."""
+
+    code = "deid-burned-in"
+    next_step = "Look at the image; send the series without annotation, or cancel the order."
+
+
+class NotClean(errors.NeedsPerson):
+    """The verifier found {residues} residues of identity, so nothing leaves."""
+
+    code = "deid-residue"
+    next_step = "Read the findings by tag, correct the source or the profile, and run the order again."
+
+
+class NotAsVerified(errors.NeedsPerson):
+    """The de-identified files are not those that the verifier passed: {reason}."""
+
+    code = "deid-changed"
+    next_step = "Run the order again; if this repeats, look for what else writes to the data folder."

@@ -1,0 +1,260 @@
+"""Makes the de-identified bytes of one file: copies runs of elements that stay, puts new ones in place of those that change."""
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from appliance.deidentify.csa import rebuilt
+from appliance.deidentify.decoding import encoded, readings
+from appliance.deidentify.private_tags import CSA_IMAGE, CSA_SERIES, FIXED_SIZE, NUMERIC, allowed
+from appliance.deidentify.profile import BIRTH_DATE, PATIENT_ADDRESS, PIXEL_TAGS, VERSION, Profile
+from appliance.deidentify.replacements import capped_age, masked_zip, new_uid, shifted_date, shifted_datetime, stays
+from appliance.deidentify.rules import Action
+from appliance.deidentify.scrub import Scrubber
+from appliance.deidentify.splice import DEFLATED, EXPLICIT, Coding, Element, Item, PartTen, Unparsable, header, hidden_items
+
+IMPLEMENTATION_UID = b"2.25.290619771964219519802688460155320110418"
+IMPLEMENTATION_NAME = b"RANVIER"
+_TEXT = frozenset({"CS", "SH", "LO", "ST", "LT", "UT", "UC"})
+_NUMBERS = re.compile(rb"^[-+.\deE\\ \0]*$")
+_TIMES = re.compile(rb"^[\d:.\\ \0-]*$")
+_UIDS = re.compile(rb"^[\d.\\ \0]*$")
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(slots=True)
+class Rewriter:
+    """What one study's files are rewritten with; remembers values, because files of a series differ in few."""
+
+    profile: Profile
+    secret: bytes
+    offset: timedelta
+    over_89: bool
+    scrubber: Scrubber
+    linking: dict[str, str] = field(default_factory=dict)
+    actions: Counter[str] = field(default_factory=Counter)
+    _uids: dict[bytes, bytes] = field(default_factory=dict)
+    _values: dict[tuple[int, str, str, bytes, bytes], bytes | None] = field(default_factory=dict)
+
+    def file(self, part: PartTen) -> bytes:
+        """The whole output file; raises `Unparsable` when it cannot be encoded."""
+        chunks, _ = _Pass(self, part.body, part.coding).data_set(part.elements, b"", self._own_elements(part.coding))
+        body = b"".join(chunks)
+        if part.syntax == DEFLATED:
+            packer = zlib.compressobj(wbits=-15)
+            body = packer.compress(body) + packer.flush()
+            body += bytes(len(body) % 2)
+        return bytes(128) + b"DICM" + self._meta(part) + body
+
+    def _meta(self, part: PartTen) -> bytes:
+        sop = next(part.body[one.value : one.stop] for one in part.elements if one.tag == 0x00080018)
+        sop_class = next(part.body[one.value : one.stop] for one in part.elements if one.tag == 0x00080016)
+        values = (
+            (0x00020001, "OB", b"\x00\x01"),
+            (0x00020002, "UI", sop_class),
+            (0x00020003, "UI", self.uid(0x00020003, sop.rstrip(b"\0 "))),
+            (0x00020010, "UI", part.syntax.encode()),
+            (0x00020012, "UI", IMPLEMENTATION_UID),
+            (0x00020013, "SH", IMPLEMENTATION_NAME),
+        )
+        rest = b"".join(_element(tag, vr, value, EXPLICIT) for tag, vr, value in values)
+        return _element(0x00020000, "UL", len(rest).to_bytes(4, "little"), EXPLICIT) + rest
+
+    def _own_elements(self, coding: Coding) -> list[tuple[int, bytes]]:
+        shifted = self.profile.shift_dates
+        codes = [(b"113105", b"Clean Descriptors Option"), (b"113108", b"Retain Patient Characteristics Option")]
+        if shifted:
+            codes.append((b"113107", b"Retain Longitudinal Temporal Information Modified Dates Option"))
+        codes.append((b"113111", b"Retain Safe Private Option"))
+        items = b"".join(_code_item(value, meaning, coding) for value, meaning in codes)
+        method = f"Ranvier {self.profile.name} {VERSION}".encode()
+        return [
+            (0x00120062, _element(0x00120062, "CS", b"YES", coding)),
+            (0x00120063, _element(0x00120063, "LO", method, coding)),
+            (0x00120064, header(0x00120064, "SQ", len(items), coding) + items),
+            (0x00280303, _element(0x00280303, "CS", b"MODIFIED" if shifted else b"REMOVED", coding)),
+        ]
+
+    def uid(self, tag: int, uid: bytes) -> bytes:
+        """One UID in its new form; the standard's own stay."""
+        if uid not in self._uids:
+            self._uids[uid] = new_uid(self.secret, uid)
+        if not uid or stays(tag, uid):
+            return uid
+        self.linking[uid.decode("ascii", "replace")] = self._uids[uid].decode()
+        return self._uids[uid]
+
+    def value(self, one: Element, value: bytes, charset: bytes, action: Action, vr: str) -> bytes | None:
+        """The new bytes of a value; None leaves it as it is."""
+        key = (one.tag, vr, action, value, charset)
+        if key not in self._values:
+            self._values[key] = self._changed(one.tag, vr, value, charset, action)
+        return self._values[key]
+
+    def _changed(self, tag: int, vr: str, value: bytes, charset: bytes, action: Action) -> bytes | None:
+        if action is Action.REPLACE_UID:
+            return b"\\".join(self.uid(tag, one.strip(b"\0 ")) for one in value.split(b"\\"))
+        if action is Action.SHIFT:
+            shift = shifted_datetime if vr == "DT" else shifted_date
+            return b"\\".join(shift(one, self.offset).encode() for one in value.decode("latin-1").rstrip("\0 ").split("\\"))
+        if action is Action.MASK:
+            text = value.decode("latin-1").strip("\0 ")
+            return (masked_zip(text) if tag == PATIENT_ADDRESS else capped_age(text, over=self.over_89)).encode()
+        if vr in _TEXT:
+            return self._cleaned(vr, value, charset, free=action is Action.SCRUB)
+        form = _NUMBERS if vr in ("DS", "IS") else _TIMES if vr == "TM" else _UIDS if vr == "UI" else None
+        return b"" if form and not form.match(value) else None
+
+    def _cleaned(self, vr: str, value: bytes, charset: bytes, *, free: bool) -> bytes | None:
+        clean = self.scrubber.free_text if free else self.scrubber.technical_text
+        for reading in readings(value, charset):
+            text = reading.rstrip("\0 ")
+            new = clean(text)
+            if new != text:
+                if vr == "CS":
+                    pairs = zip(text.split("\\"), new.split("\\"), strict=False)
+                    new = "\\".join(after if before == after else "" for before, after in pairs)
+                return encoded(new, charset, vr)
+        return None
+
+
+class _Pass:
+    """One walk over one buffer."""
+
+    def __init__(self, study: Rewriter, body: bytes, coding: Coding) -> None:
+        self._study = study
+        self._body = body
+        self._coding = coding
+
+    def data_set(
+        self, elements: list[Element], charset: bytes, own: list[tuple[int, bytes]] | None = None
+    ) -> tuple[list[bytes], bool]:
+        """The new bytes of a data set or item, and whether they differ; `own` are elements of ours to put in."""
+        body, chunks, changed = self._body, list[bytes](), bool(own)
+        pending = list(own or [])
+        start = stop = -1
+        creators = self._creators(elements)
+        for one in elements:
+            if one.tag == 0x00080005:
+                charset = body[one.value : one.stop].strip(b"\0 ")
+            new = self._private(one, creators, charset) if one.tag >> 16 & 1 else self._standard(one, charset)
+            fits = new is None and start >= 0 and stop == one.start and not (pending and pending[0][0] < one.tag)
+            if fits:
+                stop = one.end
+                continue
+            if start >= 0:
+                chunks.append(body[start:stop])
+            while pending and pending[0][0] < one.tag:
+                chunks.append(pending.pop(0)[1])
+            start, stop = (one.start, one.end) if new is None else (-1, -1)
+            if new is not None:
+                changed = True
+                chunks.append(new)
+        if start >= 0:
+            chunks.append(body[start:stop])
+        chunks += [content for _, content in pending]
+        return chunks, changed
+
+    def _creators(self, elements: list[Element]) -> dict[tuple[int, int], str]:
+        found: dict[tuple[int, int], str] = {}
+        for one in elements:
+            group, number = one.tag >> 16, one.tag & 0xFFFF
+            if group & 1 and 0x10 <= number <= 0xFF:
+                found[group, number] = self._body[one.value : one.stop].decode("latin-1").strip("\0 ")
+        used = {
+            (one.tag >> 16, one.tag >> 8 & 0xFF)
+            for one in elements
+            if one.tag >> 16 & 1 and allowed(one.tag >> 16, found.get((one.tag >> 16, one.tag >> 8 & 0xFF), ""), one.tag)
+        }
+        return {block: creator for block, creator in found.items() if block in used}
+
+    def _standard(self, one: Element, charset: bytes) -> bytes | None:
+        """None: stays as it is; empty bytes: is gone."""
+        study = self._study
+        rule = study.profile.rule(one.tag, one.vr)
+        action = Action.EMPTY if one.tag == BIRTH_DATE and study.over_89 and rule.action is Action.SHIFT else rule.action
+        study.actions[action] += 1
+        if action is Action.REMOVE:
+            return b""
+        if action is Action.EMPTY:
+            return header(one.tag, one.vr, 0, self._coding)
+        if action is Action.DESCEND:
+            return self._sequence(one, one.items or [], charset)
+        if one.tag in PIXEL_TAGS or one.items is not None or one.undefined:
+            return None if one.tag in PIXEL_TAGS else b""
+        return self._leaf(one, charset, action, one.vr)
+
+    def _leaf(self, one: Element, charset: bytes, action: Action, vr: str) -> bytes | None:
+        if one.stop == one.value or (action is Action.KEEP and vr in FIXED_SIZE):
+            return None
+        value = self._body[one.value : one.stop]
+        new = self._study.value(one, value, charset, action, vr)
+        if new is None or new == value:
+            return None
+        return _element(one.tag, one.vr, new, self._coding)
+
+    def _private(self, one: Element, creators: dict[tuple[int, int], str], charset: bytes) -> bytes | None:
+        group, number = one.tag >> 16, one.tag & 0xFFFF
+        if 0x10 <= number <= 0xFF:
+            return None if (group, number) in creators else b""
+        form = allowed(group, creators.get((group, number >> 8), ""), number)
+        new = self._safe_private(one, form, charset) if form else b""
+        self._study.actions[Action.REMOVE if new == b"" else Action.KEEP] += 1
+        return new
+
+    def _safe_private(self, one: Element, form: str, charset: bytes) -> bytes | None:
+        if form in (CSA_IMAGE, CSA_SERIES):
+            value = rebuilt(self._body[one.value : one.stop], form) if one.items is None else b""
+            return _element(one.tag, one.vr, value, self._coding) if value else b""
+        if form == "SQ":
+            try:
+                items = one.items if one.items is not None else hidden_items(self._body, one)
+            except Unparsable:
+                return b""
+            return self._sequence(one, items, charset)
+        if one.items is not None:
+            return b""
+        vr = form if one.vr == "UN" else one.vr
+        if vr in FIXED_SIZE:
+            whole = (one.stop - one.value) % FIXED_SIZE[vr] == 0
+            return None if form in FIXED_SIZE and whole else b""
+        if vr not in _TEXT | {"DS", "IS"}:
+            return b""
+        if form in NUMERIC and not _NUMBERS.match(self._body[one.value : one.stop]):
+            return b""
+        return self._leaf(one, charset, Action.KEEP if form in NUMERIC else Action.SCRUB, vr)
+
+    def _sequence(self, one: Element, items: list[Item], charset: bytes) -> bytes | None:
+        inner = self if one.vr == "SQ" else _Pass(self._study, self._body, Coding(False, True))
+        parts: list[bytes] = []
+        changed = False
+        for item in items:
+            chunks, differs = inner.data_set(item.elements, charset)
+            changed = changed or differs
+            content = b"".join(chunks)
+            parts.append(header(0xFFFEE000, "", _UNDEFINED if item.undefined else len(content), inner._coding) + content)
+            if item.undefined:
+                parts.append(header(0xFFFEE00D, "", 0, inner._coding))
+        if not changed:
+            return None
+        content = b"".join(parts)
+        if one.undefined:
+            end = header(0xFFFEE0DD, "", 0, inner._coding)
+            return header(one.tag, one.vr, _UNDEFINED, self._coding) + content + end
+        return header(one.tag, one.vr, len(content), self._coding) + content
+
+
+def _element(tag: int, vr: str, value: bytes, coding: Coding) -> bytes:
+    if len(value) % 2:
+        value += b"\0" if vr in ("UI", "OB", "UN") else b" "
+    return header(tag, vr, len(value), coding) + value
+
+
+def _code_item(value: bytes, meaning: bytes, coding: Coding) -> bytes:
+    content = b"".join(
+        _element(tag, vr, text, coding)
+        for tag, vr, text in ((0x00080100, "SH", value), (0x00080102, "SH", b"DCM"), (0x00080104, "LO", meaning))
+    )
+    return header(0xFFFEE000, "", len(content), coding) + content

@@ -1,0 +1,117 @@
+"""The first look at a study: what each file is, and everything in it that tells who the patient is."""
+
+from collections.abc import Mapping
+
+from appliance.deidentify.decoding import readings
+from appliance.deidentify.errors import BurnedInText, NotAnImageInput, UnreadableInstance
+from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, PIXEL_TAGS, TEXT_VRS, Profile
+from appliance.deidentify.replacements import OLDEST, age_at, age_in_years, parsed_date
+from appliance.deidentify.rules import Action, Kind
+from appliance.deidentify.scrub import Identity
+from appliance.deidentify.splice import Element, Item, PartTen, Unparsable, hidden_items
+
+IMAGE_CLASSES: Mapping[bytes, str] = {
+    b"1.2.840.10008.5.1.4.1.1.4": "MR Image",
+    b"1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR Image",
+    b"1.2.840.10008.5.1.4.1.1.4.4": "Legacy Converted Enhanced MR Image",
+    b"1.2.840.10008.5.1.4.1.1.2": "CT Image",
+    b"1.2.840.10008.5.1.4.1.1.2.1": "Enhanced CT Image",
+    b"1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT Image",
+    b"1.2.840.10008.5.1.4.1.1.128": "PET Image",
+    b"1.2.840.10008.5.1.4.1.1.128.1": "Legacy Converted Enhanced PET Image",
+    b"1.2.840.10008.5.1.4.1.1.130": "Enhanced PET Image",
+}
+"""Objects whose profile this is; all others (documents, reports, captures, waveforms, raw data) do not leave."""
+
+_SOP_CLASS, _SOP_INSTANCE, _STUDY_DATE, _AGE = 0x00080016, 0x00080018, 0x00080020, 0x00101010
+_IMAGE_TYPE, _BURNED_IN = 0x00080008, 0x00280301
+_MACHINE = frozenset({0x00080070, 0x00081090})
+
+
+class Survey:
+    """Gathers over all files of a study before the first is written."""
+
+    def __init__(self, profile: Profile, given: Mapping[str, str]) -> None:
+        self.identity = Identity()
+        self.over_89 = _years(given.get("age", "")) > OLDEST
+        self._profile = profile
+        self._seen: set[tuple[int, str, bytes, bytes]] = set()
+
+    def add(self, part: PartTen, instance: str) -> None:
+        """Takes one file in; raises `NotAnImageInput`, `BurnedInText` or `UnreadableInstance` for what may not go on."""
+        top = {one.tag: part.body[one.value : one.stop].rstrip(b"\0 ") for one in part.elements if one.tag not in PIXEL_TAGS}
+        sop_class = top.get(_SOP_CLASS, b"")
+        if sop_class not in IMAGE_CLASSES or b"SCREEN SAVE" in top.get(_IMAGE_TYPE, b""):
+            known = sop_class.decode("ascii", "replace") if sop_class.startswith(b"1.2.840.10008.") else "private or absent"
+            raise NotAnImageInput(instance=instance, sop_class=known)
+        if top.get(_BURNED_IN) == b"YES":
+            raise BurnedInText(instance=instance)
+        if not top.get(_SOP_INSTANCE):
+            raise UnreadableInstance(instance=instance, reason="it has no SOP Instance UID")
+        if not any(one.tag in PIXEL_TAGS for one in part.elements):
+            raise UnreadableInstance(instance=instance, reason="it has no pixel data")
+        self._ages(top)
+        self._gather(part.body, part.elements, b"")
+        for one in part.meta:
+            if one.tag in (0x00020016, 0x00020017, 0x00020018) and (
+                title := part.meta_bytes[one.value : one.stop].strip(b"\0 ")
+            ):
+                self.identity.add_value(title.decode("ascii", "replace"), Kind.IDENTIFIER)
+
+    def _ages(self, top: Mapping[int, bytes]) -> None:
+        texts = {tag: top.get(tag, b"").decode("ascii", "replace") for tag in (_AGE, BIRTH_DATE, _STUDY_DATE)}
+        birth, day = parsed_date(texts[BIRTH_DATE]), parsed_date(texts[_STUDY_DATE])
+        reached = age_at(birth, day) if birth and day else 0
+        self.over_89 = self.over_89 or _years(texts[_AGE]) > OLDEST or reached > OLDEST
+
+    def _gather(self, body: bytes, elements: list[Element], charset: bytes) -> None:
+        for one in elements:
+            if one.tag == 0x00080005:
+                charset = body[one.value : one.stop].strip(b"\0 ")
+            items = one.items
+            if (
+                one.tag >> 16 & 1
+                and one.vr == "UN"
+                and items is None
+                and body[one.value : one.value + 4] == b"\xfe\xff\x00\xe0"
+            ):
+                items = _quietly_hidden(body, one)
+            if items is not None:
+                for item in items:
+                    self._gather(body, item.elements, charset)
+            elif one.stop > one.value and (one.vr in TEXT_VRS or one.vr == "UN") and one.tag not in PIXEL_TAGS:
+                self._take(one, body[one.value : one.stop], charset)
+
+    def _take(self, one: Element, value: bytes, charset: bytes) -> None:
+        key = (one.tag, one.vr, value, charset)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if one.tag >> 16 & 1:
+            kind, gone = (Kind.NAME, True) if one.vr == "PN" else (Kind.OTHER, False)
+        else:
+            rule = self._profile.rule(one.tag, one.vr)
+            kind, gone = rule.kind, rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK)
+        for reading in readings(value, charset):
+            text = reading.strip("\0 ")
+            if one.tag in _MACHINE:
+                self.identity.add_technical(text)
+            elif kind is Kind.NAME:
+                for name in text.split("\\"):
+                    self.identity.add_name(name)
+            elif kind in IDENTIFYING and gone:
+                for part in text.split("\\"):
+                    self.identity.add_value(part, kind)
+            elif gone:
+                self.identity.add_patterns(text)
+
+
+def _quietly_hidden(body: bytes, one: Element) -> list[Item]:
+    try:
+        return hidden_items(body, one)
+    except Unparsable:
+        return []
+
+
+def _years(age: str) -> int:
+    return int(age_in_years(age) or 0)
