@@ -39,7 +39,8 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
         str,
         field(
             "Late instances",
-            "What happens when instances come after a study was processed: ask opens no order, always opens a new one, never ignores.",
+            "What happens when instances come after a study was processed: "
+            "ask opens no order, always opens a new one, never ignores.",
             pattern="^(ask|always|never)$",
         ),
     ] = "ask"

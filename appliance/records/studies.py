@@ -109,10 +109,11 @@ async def get(study: str) -> StudyRow:
     return _study(row)
 
 
-async def by_uid_key(uid_key: str) -> StudyRow | None:
-    """The study with this digest of its Study Instance UID."""
-    row = await Study.select().where(Study.uid_key == uid_key).first().run()
-    return _study(row) if row else None
+async def locked_by_uid_key(records: Records, uid_key: str) -> StudyRow | None:
+    """The study with this digest of its Study Instance UID, kept from other writers until this transaction ends."""
+    tail = "" if records.on_sqlite else " FOR UPDATE"
+    rows = await records.run("SELECT * FROM studies WHERE uid_key = {}" + tail, uid_key)
+    return _study(rows[0]) if rows else None
 
 
 async def lock(records: Records, study: str) -> None:
@@ -125,6 +126,12 @@ async def in_state(state: StudyState, limit: int = 10_000) -> list[StudyRow]:
     """The studies of one state, oldest first."""
     rows = await Study.select().where(Study.state == str(state)).order_by(Study.id).limit(limit).run()
     return [_study(row) for row in rows]
+
+
+async def states(records: Records) -> dict[str, StudyState]:
+    """The state of every study by its identifier."""
+    rows = await records.run("SELECT id, state FROM studies")
+    return {str(row["id"]): StudyState(row["state"]) for row in rows}
 
 
 async def counts(records: Records) -> Counts:
@@ -162,10 +169,10 @@ def _instance(row: dict[str, Any]) -> InstanceRow:
     return msgspec.convert(row, InstanceRow, strict=False)
 
 
-async def ids_present(records: Records, instance_ids: Sequence[str]) -> set[str]:
-    """Which of these instances have a row."""
-    rows = await _in(records, "SELECT id FROM instances WHERE id IN ({list})", instance_ids)
-    return {str(row["id"]) for row in rows}
+async def paths_of(records: Records, instance_ids: Sequence[str]) -> dict[str, str]:
+    """Where the bytes of those of these instances lie that have a row."""
+    rows = await _in(records, "SELECT id, path FROM instances WHERE id IN ({list})", instance_ids)
+    return {str(row["id"]): str(row["path"]) for row in rows}
 
 
 class Known(msgspec.Struct, kw_only=True, frozen=True):

@@ -1,0 +1,182 @@
+"""The inbox: where an instance is on disk, whole, before its sender is told so, and until it is filed.
+
+    storage/journals/
+      .receivers              every receiver holds it shared; who gets it alone may compare files and rows
+      <receiver>/lock         held as long as the receiver lives; the kernel lets go when it dies
+      <receiver>/<id>.dcm     acknowledged (or about to be), not filed yet
+
+A file is the commit point of receiving: an answer waits for nothing else. Its name is the identifier that the instance keeps,
+so that filing the same file again is seen. Inboxes of receivers that died are adopted by those that live.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from appliance.moments import new_id
+from appliance.receive.header import Buffer, Header, read_header
+from appliance.receive.part10 import NotPart10, Origin, prefix, read_file
+from appliance.storage import Storage, sync_folder, write_durable
+
+HASH_BYTES = 32
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance that lies in an inbox and is to be filed."""
+
+    id: str
+    path: Path
+    origin: Origin
+    header: Header | None
+    """None when the file cannot be read as DICOM at all."""
+    content_hash: str
+    bytes: int
+    received_at: int
+    association: str = ""
+    """Our identifier of the association it came by; empty when it was found after a crash."""
+
+
+def content_hash(data: Buffer) -> str:
+    """BLAKE2b-256 of a data set's bytes as they came, without preamble and file meta information."""
+    return blake2b(data, digest_size=HASH_BYTES).hexdigest()
+
+
+class Inbox:
+    """The inbox of one receiving process."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.id = new_id()
+        self.folder = storage.root / "journals" / self.id
+        # The folder gets its name only when it is locked: until then nobody can take it for a dead receiver's.
+        draft = self.folder.with_name("." + self.id)
+        draft.mkdir(mode=0o700)
+        self._lock = _locked(draft / "lock")
+        os.rename(draft, self.folder)
+        sync_folder(self.folder.parent)
+
+    def keep(self, origin: Origin, data: bytes, instance: str) -> Path:
+        """Puts an instance on disk, synced with its folder; raises `OutOfSpace` and `OSError`, and then nothing is kept."""
+        head = prefix(origin)
+        self.storage.require_space(len(head) + len(data))
+        path = self.folder / f"{instance}.dcm"
+        write_durable(path, (head, data))
+        return path
+
+    def waiting(self) -> list[Path]:
+        """The files that are not filed yet, oldest first."""
+        return _files(self.folder)
+
+    def take_over(self, file: Path) -> Path:
+        """Moves a file whose row is missing into this inbox, to be filed anew."""
+        path = self.folder / f"{file.stem}.dcm"
+        os.rename(file, path)
+        sync_folder(self.folder)
+        return path
+
+    def close(self) -> None:
+        """Lets go of the inbox; an empty one is removed, another is adopted by the next receiver."""
+        if not self.waiting():
+            _remove(self.folder)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.dcm"))
+
+
+def _locked(path: Path) -> int | None:
+    """The handle of a lock file that this process now holds; None when another process holds it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+@contextmanager
+def adopted(folder: Path) -> Iterator[list[Path] | None]:
+    """The files of a dead receiver's inbox, which is removed afterwards if all of them are filed; None when its owner lives."""
+    handle = _locked(folder / "lock") if folder.is_dir() else None
+    if handle is None:
+        yield None
+        return
+    try:
+        yield _files(folder)
+        # What is left beside acknowledged files are drafts that no sender was told of.
+        if not _files(folder):
+            _remove(folder)
+    finally:
+        os.close(handle)
+
+
+def others(storage: Storage, own: str) -> list[Path]:
+    """The inboxes of other receivers, dead or alive, oldest first."""
+    journals = storage.root / "journals"
+    return sorted(one for one in journals.iterdir() if one.is_dir() and one.name != own and not one.name.startswith("."))
+
+
+@contextmanager
+def on_the_roll(storage: Storage) -> Iterator["Roll"]:
+    """Counts this process among the receivers for the time of a block."""
+    handle = os.open(storage.root / "journals" / ".receivers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield Roll(handle)
+    finally:
+        os.close(handle)
+
+
+class Roll:
+    """Which receivers live, as far as one must know: whether this one is alone."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def alone(self) -> bool:
+        """Whether no other receiver lives; as long as the answer was yes and `join` was not called, none can begin."""
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def join(self) -> None:
+        """Lets others begin beside this one; waits while another is alone."""
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+
+def recovered(path: Path) -> Arrival:
+    """An arrival as its file tells it, after a crash or when there was no room in memory; raises `OSError`."""
+    try:
+        origin, data = read_file(path)
+    except NotPart10:
+        nothing = Origin(sop_class="", sop_instance="", transfer_syntax="")
+        return _arrival(path, nothing, None, b"", path.stat().st_size)
+    return _arrival(path, origin, read_header(data, origin.transfer_syntax), data, len(data))
+
+
+def _arrival(path: Path, origin: Origin, header: Header | None, data: Buffer, size: int) -> Arrival:
+    return Arrival(
+        id=path.stem,
+        path=path,
+        origin=origin,
+        header=header,
+        content_hash=content_hash(data),
+        bytes=size,
+        received_at=int(path.stem.replace("-", "")[:12], 16),
+    )

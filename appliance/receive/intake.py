@@ -1,0 +1,204 @@
+"""From the listener's threads to the records: one queue, one task that files in batches.
+
+Acknowledged instances wait in the inbox on disk; the queue only spares reading them again. When the database is locked or away
+the queue stops growing at its limit, what is beyond it is read from the inbox later, and senders notice nothing.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from appliance.events import AssociationRefused, Event, LowDisk
+from appliance.receive.filing import Filer
+from appliance.receive.holds import Holds
+from appliance.receive.inbox import Arrival, Inbox, recovered
+from appliance.records import events
+from appliance.storage import RESERVE_BYTES, OutOfSpace, Storage
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.3
+"""How long the first arrival of a batch waits for others: one synced transaction serves them all."""
+BATCH = 500
+QUEUE = 4_000
+FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
+_ENOUGH_BYTES = 4 * RESERVE_BYTES
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """In the queue behind the last arrival of an association."""
+
+    association: str
+
+
+class Intake:
+    """Takes what the listener tells, from any thread, and files it."""
+
+    def __init__(self, storage: Storage, inbox: Inbox, filer: Filer, holds: Holds, *, clock: Callable[[], int]) -> None:
+        self._storage = storage
+        self._inbox = inbox
+        self._filer = filer
+        self._holds = holds
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Arrival | Ended | Event] = deque()
+        self._wake = asyncio.Event()
+        self._beyond = False
+        self._busy = False
+        self._low = False
+        self._closing = False
+        self._one_at_a_time = asyncio.Lock()
+
+    def arrived(self, arrival: Arrival) -> None:
+        """From any thread: an instance is on disk."""
+        self._hand_over(lambda: self._put(arrival))
+
+    def opened(self, association: str, sender: str) -> None:
+        """From any thread: an association was accepted."""
+        self._hand_over(lambda: self._holds.opened(association, sender))
+
+    def ended(self, association: str) -> None:
+        """From any thread: an association has ended and nothing more comes by it."""
+        self._hand_over(lambda: self._put(Ended(association)))
+
+    def refused(self, caller: str, address: str, reason: str) -> None:
+        """From any thread: a caller was turned away."""
+        self._hand_over(lambda: self._put(AssociationRefused(caller=caller, address=address, reason=reason)))
+
+    def low_disk(self) -> None:
+        """From any thread: an instance was refused for want of space."""
+        self._hand_over(self._say_low_disk)
+
+    def _hand_over(self, call: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            # The loop has ended: the instance is safe in its inbox, and the next receiver files it.
+            log.info("told after the end of the process")
+
+    def _put(self, item: Arrival | Ended | Event) -> None:
+        if isinstance(item, Arrival) and len(self._queue) >= QUEUE:
+            self._beyond = True
+        else:
+            self._queue.append(item)
+        self._wake.set()
+
+    def _say_low_disk(self) -> None:
+        if not self._low:
+            self._low = True
+            free = self._storage.free_bytes() >> 20
+            log.error("the disk is full: %d MB left", free, extra={"code": OutOfSpace.code})
+            self._put(LowDisk(free_mb=free, reserve_mb=RESERVE_BYTES >> 20))
+
+    def look_at_disk(self) -> None:
+        """Notes that there is room again, and occupies the reserve anew."""
+        if self._storage.free_bytes() > _ENOUGH_BYTES:
+            self._low = False
+            self._storage.keep_reserve()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that arrived is filed."""
+        return not (self._queue or self._beyond or self._busy)
+
+    async def run(self) -> None:
+        """Files until `close` was called and nothing is left."""
+        while not (self._closing and self.idle):
+            await self._wake.wait()
+            if not self._closing and len(self._queue) < BATCH:
+                await asyncio.sleep(GATHER_SECONDS)
+            self._wake.clear()
+            self._busy = True
+            try:
+                await self._work_off()
+            finally:
+                self._busy = False
+            if not self.idle:
+                self._wake.set()
+
+    def close(self) -> None:
+        """Lets `run` end when all is filed."""
+        self._closing = True
+        self._wake.set()
+
+    async def _work_off(self) -> None:
+        items = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        if not items and self._beyond:
+            await self.file(await asyncio.to_thread(self._from_disk))
+            return
+        await self.file([one for one in items if isinstance(one, Arrival)])
+        for one in items:
+            if isinstance(one, Ended):
+                await self.patiently(partial(self._holds.closed, one.association))
+            elif isinstance(one, Event):
+                await self.patiently(partial(self._append, one))
+
+    async def _append(self, event: Event) -> None:
+        await events.append(event, self._clock())
+
+    def _from_disk(self) -> list[Arrival]:
+        waiting = self._inbox.waiting()
+        self._beyond = len(waiting) > BATCH
+        return [recovered(path) for path in waiting[:BATCH]]
+
+    async def file(self, batch: Sequence[Arrival]) -> None:
+        """Files a batch however long the database or the disk is away; what cannot be filed by its own fault is set aside."""
+        if not batch:
+            return
+        try:
+            await self.patiently(partial(self._file_once, batch))
+        except Exception as fault:
+            # An edge of the process: one instance that nobody foresaw must not keep all others from being filed.
+            log.error("filing %d instances failed: %s", len(batch), type(fault).__name__, exc_info=fault, extra=_FAILED)
+            if len(batch) == 1:
+                await self.patiently(partial(self._filer.quarantine, batch[0], "filing-failed", self._clock()))
+            else:
+                for arrival in batch:
+                    await self.file([arrival])
+
+    async def _file_once(self, batch: Sequence[Arrival]) -> None:
+        async with self._one_at_a_time:
+            filed = await self._filer.file(batch, self._clock(), holds=self._holds)
+        log.info(
+            "filed %d instances (%d resent, %d conflicts, %d set aside)",
+            filed.stored,
+            filed.identical,
+            filed.conflicts,
+            filed.quarantined,
+        )
+
+    async def patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Does a piece of work again until database and disk let it through; raises what is the work's own fault."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await work()
+            except Exception as fault:
+                if not of_environment(fault):
+                    raise
+                if isinstance(fault, OutOfSpace) or "full" in str(fault):
+                    # The reserve was kept for this: what was acknowledged gets its rows.
+                    self._storage.free_reserve()
+                    self._say_low_disk()
+                log.warning("filing waits %.1f s: %s", wait, type(fault).__name__, extra=_FAILED)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+
+_FAILED = {"code": "filing-failed"}
+
+
+def of_environment(fault: Exception) -> bool:
+    """Whether a fault is the database's or the disk's, so that the same work can succeed later."""
+    from asyncpg import DataError, IntegrityConstraintViolationError, InterfaceError, PostgresError
+
+    if isinstance(fault, (sqlite3.IntegrityError, sqlite3.DataError, DataError, IntegrityConstraintViolationError)):
+        return False
+    if isinstance(fault, FileNotFoundError):
+        return False
+    return isinstance(fault, (OSError, OutOfSpace, sqlite3.Error, InterfaceError, PostgresError))

@@ -1,0 +1,116 @@
+"""The Part 10 file that keeps an instance as it came: preamble, file meta information, then the data set's own bytes.
+
+The meta information also holds who sent it, from where and how it called itself (PS3.10 section 7.1), so that a file alone
+tells all that filing needs after a crash.
+"""
+
+import struct
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from appliance.receive.header import Buffer, is_uid
+
+IMPLEMENTATION_CLASS_UID: Final = "2.25.211705948874459380724419819999720909542"
+IMPLEMENTATION_VERSION: Final = "RANVIER_1"
+PREAMBLE_BYTES = 132
+_LONG_FORM = {b"OB", b"UR"}
+_MOST_META_BYTES = 64 * 1024
+
+_CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
+_SENDER, _RECEIVER, _ADDRESS = 0x0016, 0x0018, 0x0026
+
+
+class NotPart10(ValueError):
+    """The file has no readable file meta information."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command set and the association say about an instance."""
+
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    sender: str = ""
+    receiver: str = ""
+    address: str = ""
+
+
+def prefix(origin: Origin) -> bytes:
+    """Everything of the file that stands before the data set."""
+    elements = [
+        _element(0x0001, b"OB", b"\x00\x01"),
+        _element(_CLASS, b"UI", _uid(origin.sop_class)),
+        _element(_INSTANCE, b"UI", _uid(origin.sop_instance)),
+        _element(_SYNTAX, b"UI", _uid(origin.transfer_syntax)),
+        _element(0x0012, b"UI", _uid(IMPLEMENTATION_CLASS_UID)),
+        _element(0x0013, b"SH", _text(IMPLEMENTATION_VERSION)),
+    ]
+    if origin.sender:
+        elements.append(_element(_SENDER, b"AE", _text(origin.sender)))
+    if origin.receiver:
+        elements.append(_element(_RECEIVER, b"AE", _text(origin.receiver)))
+    if origin.address:
+        elements.append(_element(_ADDRESS, b"UR", _text(f"dicom://{origin.address}")))
+    meta = b"".join(elements)
+    return b"\0" * 128 + b"DICM" + _element(0x0000, b"UL", struct.pack("<I", len(meta))) + meta
+
+
+def _element(element: int, vr: bytes, value: bytes) -> bytes:
+    if vr in _LONG_FORM:
+        return struct.pack("<HH2sHI", 2, element, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+
+
+def _uid(text: str) -> bytes:
+    raw = text.encode("ascii", "replace")
+    return raw + b"\0" * (len(raw) % 2)
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode("ascii", "replace")
+    return raw + b" " * (len(raw) % 2)
+
+
+def read_prefix(data: Buffer) -> tuple[Origin, int]:
+    """The origin that `prefix` wrote and the position of the data set; raises `NotPart10`.
+
+    Files of other writers are read as well; what they do not say stays empty.
+    """
+    if bytes(data[128:PREAMBLE_BYTES]) != b"DICM":
+        raise NotPart10
+    found: dict[int, str] = {}
+    at, end = PREAMBLE_BYTES, min(len(data), PREAMBLE_BYTES + _MOST_META_BYTES)
+    while at + 8 <= end:
+        group, element, vr, length = struct.unpack_from("<HH2sH", data, at)
+        if group != 2:
+            break
+        at += 8
+        if vr in _LONG_FORM or vr in {b"OW", b"UN", b"UT"}:
+            if at + 4 > end:
+                raise NotPart10
+            length = struct.unpack_from("<I", data, at)[0]
+            at += 4
+        found[element] = bytes(data[at : at + length]).decode("ascii", "replace").rstrip("\0 ")
+        at += length
+    if at > len(data) or not is_uid(found.get(_SYNTAX, "")):
+        raise NotPart10
+    return (
+        Origin(
+            sop_class=found.get(_CLASS, ""),
+            sop_instance=found.get(_INSTANCE, ""),
+            transfer_syntax=found[_SYNTAX],
+            sender=found.get(_SENDER, ""),
+            receiver=found.get(_RECEIVER, ""),
+            address=found.get(_ADDRESS, "").removeprefix("dicom://"),
+        ),
+        at,
+    )
+
+
+def read_file(path: Path) -> tuple[Origin, memoryview]:
+    """The origin and the data set of a file; raises `NotPart10` and `OSError`."""
+    data = path.read_bytes()
+    origin, start = read_prefix(data)
+    return origin, memoryview(data)[start:]

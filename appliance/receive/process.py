@@ -1,0 +1,173 @@
+"""What `ranvier receive` runs: the listener's threads, one task that files, and a pulse that settles studies.
+
+The listener opens before anything is swept: senders are served while the inboxes of a crashed process are still being filed.
+No study becomes stable before that is done.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from appliance.moments import now_ms
+from appliance.receive import sweep
+from appliance.receive.filing import Filer
+from appliance.receive.holds import Holds
+from appliance.receive.inbox import Inbox, Roll, on_the_roll
+from appliance.receive.intake import Intake
+from appliance.receive.scp import Listener
+from appliance.receive.section import ReceiveSection
+from appliance.receive.stable import Settler
+from appliance.records import processes, studies
+from appliance.records.engine import Records
+from appliance.records.identities import Sealer
+from appliance.storage import Storage
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 5.0
+SETTLE_SECONDS = 1.0
+DRAIN_SECONDS = 20.0
+LAST_FILING_SECONDS = 15.0
+
+Reload = Callable[[], Awaitable[ReceiveSection]]
+
+
+async def run(
+    storage: Storage,
+    keys: Sealer,
+    records: Records,
+    section: ReceiveSection,
+    *,
+    reload: Reload,
+    stop: asyncio.Event,
+    started: Callable[[int], None] = lambda port: None,
+    clock: Callable[[], int] = now_ms,
+    monotonic: Callable[[], float] = time.monotonic,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> None:
+    """Receives until `stop` is set, then lets open associations finish for `drain_seconds`; `started` is given the port.
+
+    `reload` gives the settings in force. Raises `CannotListen`.
+    """
+    with on_the_roll(storage) as roll:
+        inbox = Inbox(storage)
+        holds = Holds(inbox.id)
+        intake = Intake(storage, inbox, Filer(storage, keys, records), holds, clock=clock)
+        listener = Listener(section, inbox, intake, clock=clock)
+        receiver = _Receiver(storage, records, inbox, holds, intake, listener, reload, clock)
+        try:
+            port = listener.start()
+            log.info("listening on %s port %d as %s", section.host, port, section.ae_title)
+            started(port)
+            await receiver.work(section, roll, Settler(records, monotonic=monotonic), stop, port)
+            await receiver.drain(drain_seconds)
+        finally:
+            listener.stop_listening()
+            inbox.close()
+
+
+class _Receiver:
+    """One receiving process at work."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        records: Records,
+        inbox: Inbox,
+        holds: Holds,
+        intake: Intake,
+        listener: Listener,
+        reload: Reload,
+        clock: Callable[[], int],
+    ) -> None:
+        self._storage = storage
+        self._records = records
+        self._inbox = inbox
+        self._holds = holds
+        self._intake = intake
+        self._listener = listener
+        self._reload = reload
+        self._clock = clock
+        self._process = processes.this_process("receive", clock())
+        self._filing: asyncio.Task[None] | None = None
+
+    async def work(self, section: ReceiveSection, roll: Roll, settler: Settler, stop: asyncio.Event, port: int) -> None:
+        """Until `stop` is set, or filing has died of something unforeseen, which is raised."""
+        self._process = msgspec.structs.replace(self._process, note=f"port {port}")
+        work = asyncio.create_task(self._all(section, roll, settler))
+        asked = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, asked):
+            task.cancel()
+        await asyncio.gather(work, asked, return_exceptions=True)
+        if work in done:
+            work.result()
+
+    async def _all(self, section: ReceiveSection, roll: Roll, settler: Settler) -> None:
+        await self._beat()
+        await sweep.adopt_dead(self._storage, self._inbox, self._intake)
+        if roll.alone():
+            await sweep.reconcile(self._storage, self._records, self._inbox, self._intake, now=self._clock())
+        await asyncio.to_thread(roll.join)
+        self._filing = asyncio.create_task(self._intake.run())
+        pulse = asyncio.create_task(self._pulse(section, settler))
+        try:
+            await asyncio.wait({self._filing, pulse}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pulse.cancel()
+        if self._filing.done():
+            self._filing.result()
+
+    async def _pulse(self, section: ReceiveSection, settler: Settler) -> None:
+        next_beat = 0.0
+        while True:
+            try:
+                if asyncio.get_running_loop().time() >= next_beat:
+                    next_beat = asyncio.get_running_loop().time() + BEAT_SECONDS
+                    section = await self._upkeep(section)
+                if self._intake.idle:
+                    for study in await settler.settle(section, now=self._clock()):
+                        log.info("the study is complete", extra={"study": study})
+            except Exception as fault:
+                # An edge of the process: a database that is away must not end receiving.
+                log.error(
+                    "the receiver's pulse failed: %s", type(fault).__name__, exc_info=fault, extra={"code": "pulse-failed"}
+                )
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _upkeep(self, section: ReceiveSection) -> ReceiveSection:
+        """Signs of life, settings, room on the disk, associations whose end nobody told, inboxes of the dead."""
+        await self._beat()
+        alive = set(self._listener.open_associations())
+        for association in self._holds.associations() - alive:
+            self._intake.ended(association)
+        await asyncio.to_thread(self._intake.look_at_disk)
+        await sweep.adopt_dead(self._storage, self._inbox, self._intake)
+        changed = await self._reload()
+        if changed != section:
+            self._listener.apply(changed)
+        return changed
+
+    async def _beat(self) -> None:
+        now = self._clock()
+        await processes.beat(self._process, now)
+        await studies.touch_activities(self._inbox.id, now)
+
+    async def drain(self, seconds: float) -> None:
+        """No new associations; open ones may finish, then what came is filed and the process signs off."""
+        await asyncio.to_thread(self._listener.stop_listening)
+        end = asyncio.get_running_loop().time() + seconds
+        while self._listener.open_associations() and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.05)
+        self._listener.abort_all()
+        self._intake.close()
+        filing = self._filing or asyncio.create_task(self._intake.run())
+        try:
+            await asyncio.wait_for(filing, LAST_FILING_SECONDS)
+            await studies.close_activities_of(self._inbox.id)
+            await processes.gone(self._process)
+        except TimeoutError:
+            log.warning("what is not filed yet stays in the inbox for the next receiver", extra={"code": "inbox-left"})

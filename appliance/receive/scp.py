@@ -1,0 +1,249 @@
+"""The DICOM listener: C-STORE of every storage SOP class in every transfer syntax, and C-ECHO (PS3.4 Annexes A and B).
+
+The data set's bytes go to disk as they came, without being decoded. Success is answered when they are synced, and by then only
+the command set, the UIDs at the head of the data set and free space were looked at.
+"""
+
+import errno
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from appliance.errors import Misconfigured
+from appliance.moments import new_id
+from appliance.receive import header as tags
+from appliance.receive.association import GuardedSocket, Server, SharedContexts, handler_of
+from appliance.receive.header import Header, is_uid, read_header
+from appliance.receive.inbox import Arrival, Inbox, content_hash
+from appliance.receive.part10 import Origin
+from appliance.receive.section import ReceiveSection
+from appliance.storage import OutOfSpace
+
+log = logging.getLogger(__name__)
+
+SUCCESS: Final = 0x0000
+PROCESSING_FAILURE: Final = 0x0110
+OUT_OF_RESOURCES: Final = 0xA700
+DOES_NOT_MATCH_SOP_CLASS: Final = 0xA900
+CANNOT_UNDERSTAND: Final = 0xC000
+"""Status codes of C-STORE, PS3.4 Table B.2-1 and PS3.7 Annex C."""
+
+MAXIMUM_PDU = 256 * 1024
+IDLE_SECONDS = 60.0
+NEGOTIATION_SECONDS = 30.0
+_NATIVE: Final = (tags.EXPLICIT_LITTLE, tags.IMPLICIT_LITTLE, tags.DEFLATED, tags.EXPLICIT_BIG)
+_LOSSLESS: Final = (
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.92",
+    "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202",
+)
+"""RLE, JPEG lossless, JPEG-LS lossless, JPEG 2000 lossless, HTJ2K lossless (PS3.6 Annex A)."""
+
+REJECTIONS: Final[dict[tuple[int, int, int], str]] = {
+    (1, 1, 3): "its calling AE title is not on the list of allowed callers",
+    (1, 1, 7): "it called this appliance by another AE title",
+    (2, 3, 2): "too many associations are open",
+}
+"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 section 9.3.4) in words."""
+
+
+class CannotListen(Misconfigured):
+    """The DICOM port {port} on {host} cannot be opened: {cause}."""
+
+    code = "cannot-listen"
+    next_step = "Choose a free port and an address of this machine in the settings of receiving, then start again."
+
+
+class Notices(Protocol):
+    """Who is told, from the listener's threads, what has happened."""
+
+    def arrived(self, arrival: Arrival) -> None:
+        """An instance is on disk and will be acknowledged."""
+
+    def opened(self, association: str, sender: str) -> None:
+        """An association was accepted."""
+
+    def ended(self, association: str) -> None:
+        """An association has ended; may be told more than once."""
+
+    def refused(self, caller: str, address: str, reason: str) -> None:
+        """A caller was turned away."""
+
+    def low_disk(self) -> None:
+        """An instance was refused because the disk is full."""
+
+
+def transfer_syntaxes() -> list[str]:
+    """Every transfer syntax, the preferred first: where a sender offers several for one class, we choose."""
+    first = (*_NATIVE, *_LOSSLESS)
+    return [*first, *(str(one) for one in ALL_TRANSFER_SYNTAXES if str(one) not in first)]
+
+
+def _contexts() -> SharedContexts:
+    syntaxes = transfer_syntaxes()
+    storage = [build_context(one.abstract_syntax or "", syntaxes) for one in AllStoragePresentationContexts]
+    return SharedContexts([build_context(Verification, list(_NATIVE)), *storage])
+
+
+class Listener:
+    """One listening port and its associations."""
+
+    def __init__(self, section: ReceiveSection, inbox: Inbox, notices: Notices, *, clock: Callable[[], int]) -> None:
+        self._inbox = inbox
+        self._notices = notices
+        self._clock = clock
+        self._open: dict[str, threading.Thread] = {}
+        self._section = section
+        self._ae = AE(ae_title=section.ae_title)
+        self._ae.maximum_pdu_size = MAXIMUM_PDU
+        self._ae.network_timeout = IDLE_SECONDS
+        self._ae.acse_timeout = NEGOTIATION_SECONDS
+        self._ae.maximum_associations = section.maximum_associations
+        self._server: Server | None = None
+        self.apply(section)
+
+    def apply(self, section: ReceiveSection) -> None:
+        """Puts settings in force that need no restart: who may call."""
+        self._ae.require_calling_aet = list(section.allowed_callers)
+
+    def start(self) -> int:
+        """Begins to listen and gives the port; raises `CannotListen`."""
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_RELEASED, self._on_ended),
+            (evt.EVT_ABORTED, self._on_ended),
+        ]
+        try:
+            self._server = server = cast(
+                Server,
+                self._ae.make_server(
+                    (self._section.host, self._section.port),
+                    contexts=_contexts(),
+                    evt_handlers=handlers,
+                    server_class=Server,
+                    request_handler=handler_of(self._on_socket_end),
+                ),
+            )
+        except OSError as fault:
+            cause = errno.errorcode.get(fault.errno or 0, "unknown")
+            raise CannotListen(field="receive.port", port=self._section.port, host=self._section.host, cause=cause) from fault
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="listener", daemon=True).start()
+        return int(server.server_address[1])
+
+    def stop_listening(self) -> None:
+        """No new associations; open ones go on. Waits a tenth of a second for the accepting thread."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.stop()
+
+    def open_associations(self) -> list[str]:
+        """The associations whose threads live."""
+        for association, thread in list(self._open.items()):
+            if not thread.is_alive():
+                del self._open[association]
+        return list(self._open)
+
+    def abort_all(self) -> None:
+        """Ends the associations that are still open with A-ABORT."""
+        for one in list(self._ae.active_associations):
+            one.abort(block=False)
+
+    def _on_established(self, event: evt.Event) -> None:
+        association = new_id(self._clock())
+        wire = event.assoc.dul.socket
+        if isinstance(wire, GuardedSocket):
+            wire.association = association
+        self._open[association] = event.assoc
+        sender = printable_ae(event.assoc.requestor.ae_title)
+        log.info("association of %s from %s accepted", sender, event.assoc.requestor.address, extra={"sender": sender})
+        self._notices.opened(association, sender)
+
+    def _on_rejected(self, event: evt.Event) -> None:
+        answer = event.assoc.acceptor.primitive
+        given = (answer.result, answer.result_source, answer.diagnostic) if answer else None
+        reason = next((text for code, text in REJECTIONS.items() if code == given), "the request was not acceptable")
+        caller, address = printable_ae(event.assoc.requestor.ae_title), str(event.assoc.requestor.address)
+        log.warning("association of %s from %s refused: %s", caller, address, reason, extra={"sender": caller})
+        self._notices.refused(caller, address, reason)
+
+    def _on_ended(self, event: evt.Event) -> None:
+        if isinstance(event.assoc.dul.socket, GuardedSocket):
+            self._on_socket_end(event.assoc.dul.socket)
+
+    def _on_socket_end(self, wire: GuardedSocket) -> None:
+        if wire.association:
+            self._notices.ended(wire.association)
+
+    def _on_store(self, event: evt.Event) -> int:
+        try:
+            return self._store(event)
+        except OutOfSpace:
+            self._notices.low_disk()
+            return OUT_OF_RESOURCES
+        except Exception as fault:
+            # The edge of the process towards a peer: whatever went wrong, it must not be told that its instance is safe.
+            log.error("an instance was refused: %s", type(fault).__name__, exc_info=fault, extra={"code": "store-failed"})
+            return PROCESSING_FAILURE
+
+    def _store(self, event: evt.Event) -> int:
+        wire, requestor, request = event.assoc.dul.socket, event.assoc.requestor, event.request
+        if not isinstance(request, C_STORE) or request.DataSet is None:
+            return CANNOT_UNDERSTAND
+        origin = Origin(
+            sop_class=str(request.AffectedSOPClassUID or ""),
+            sop_instance=str(request.AffectedSOPInstanceUID or ""),
+            transfer_syntax=str(event.context.transfer_syntax),
+            sender=printable_ae(requestor.ae_title),
+            receiver=self._section.ae_title,
+            address=str(requestor.address),
+        )
+        data = event.encoded_dataset(include_meta=False)
+        header = read_header(data, origin.transfer_syntax)
+        status = status_of(origin, header)
+        if status != SUCCESS:
+            log.warning("an instance of %s was refused with 0x%04X", origin.sender, status, extra={"sender": origin.sender})
+            return status
+        received_at = self._clock()
+        instance = new_id(received_at)
+        arrival = Arrival(
+            id=instance,
+            path=self._inbox.keep(origin, data, instance),
+            origin=origin,
+            header=header,
+            content_hash=content_hash(data),
+            bytes=len(data),
+            received_at=received_at,
+            association=wire.association if isinstance(wire, GuardedSocket) else "",
+        )
+        self._notices.arrived(arrival)
+        return SUCCESS
+
+
+def status_of(origin: Origin, header: Header) -> int:
+    """What a C-STORE of this command set and this head of a data set is answered, disk permitting."""
+    if not is_uid(origin.sop_class) or not is_uid(origin.sop_instance):
+        return CANNOT_UNDERSTAND
+    sop_class, sop_instance = header.uid(tags.SOP_CLASS), header.uid(tags.SOP_INSTANCE)
+    if not sop_class or not sop_instance:
+        return CANNOT_UNDERSTAND
+    if (sop_class, sop_instance) != (origin.sop_class, origin.sop_instance):
+        return DOES_NOT_MATCH_SOP_CLASS
+    return SUCCESS
+
+
+def printable_ae(title: str) -> str:
+    """An AE title as it can stand in a log line: what does not belong into one becomes '?'."""
+    return "".join(one if " " <= one <= "~" and one != "\\" else "?" for one in title.strip())[:16]
