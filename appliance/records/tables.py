@@ -108,6 +108,7 @@ class Order(Table, tablename="orders"):
     bypass_by = Varchar(64, default="")
     bypass_reason = Text(default="")
     metadata = Text(default="{}")
+    age_years = Integer(null=True, default=None)
     inputs = Text(default="{}")
     passport = Text(default="")
     stage = Varchar(32, default="")

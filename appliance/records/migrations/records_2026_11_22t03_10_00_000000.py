@@ -1,0 +1,33 @@
+"""What the lists need: the age in years as a column of its own, and indexes in the order of their pages."""
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from appliance.records.tables import Study
+
+ID = "2026-11-22T03:10:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "columns and indexes of the lists"
+
+STATEMENTS = (
+    'ALTER TABLE "orders" ADD COLUMN "age_years" INTEGER',
+    'CREATE INDEX "studies_first_at_id" ON "studies" ("first_at", "id")',
+    'CREATE INDEX "studies_last_at_id" ON "studies" ("last_at", "id")',
+    'CREATE INDEX "orders_study_id" ON "orders" ("study", "id")',
+    'CREATE INDEX "orders_created_at_id" ON "orders" ("created_at", "id")',
+    'CREATE INDEX "orders_updated_at_id" ON "orders" ("updated_at", "id")',
+    'CREATE INDEX "reports_created_at_id" ON "reports" ("created_at", "id")',
+)
+
+
+async def create() -> None:
+    """Adds the column and the indexes."""
+    engine = Study._meta.db
+    for statement in STATEMENTS:
+        await engine.run_ddl(statement)
+
+
+async def forwards() -> MigrationManager:
+    """What Piccolo runs once."""
+    manager = MigrationManager(migration_id=ID, app_name="records", description=DESCRIPTION)
+    manager.add_raw(create)
+    return manager

@@ -1,0 +1,261 @@
+"""The words of the filter language, as conditions on real columns: `s` is the study, `o` its order, `r` the report."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from appliance.records.filter import Clause, FilterProblem, Term, Value, Vocabulary, Word
+from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, OrderState
+
+_DURATION = re.compile(r"(\d{1,6})(m|h|d|w)")
+_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_NUMBER = re.compile(r"\d{1,9}")
+_COMPARE = {">": ">", "<": "<", ">=": ">=", "<=": "<=", ":": "=", "=": "="}
+_ID = re.compile(r"[0-9a-fA-F\-]{1,36}")
+
+
+def _either(clauses: Iterable[Clause]) -> Clause:
+    found = list(clauses)
+    return Clause(" OR ".join(one.sql for one in found), tuple(value for one in found for value in one.values))
+
+
+def _equals_only(term: Term) -> None:
+    if term.op not in (":", "="):
+        raise FilterProblem(term.position, f"{term.key} is compared with : only")
+
+
+def like_pattern(text: str, *, inside: bool = False) -> str:
+    """A LIKE pattern (escape character backslash) in which only `*` is special; `inside` finds it anywhere."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
+    return f"%{escaped}%" if inside else escaped
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(one.lower() if one.isascii() else one for one in text)
+
+
+def _matches(column: str, pattern: str) -> Clause:
+    lowered = Clause(f"LOWER({column}) LIKE {{}} ESCAPE '\\'", (_ascii_lower(pattern),))
+    if pattern.isascii():
+        return lowered
+    # SQLite lowers ASCII only, PostgreSQL all letters: the text as it was typed is found on both.
+    return _either([lowered, Clause(f"{column} LIKE {{}} ESCAPE '\\'", (pattern,))])
+
+
+def text_of(*columns: str) -> Callable[[Term, int], Clause]:
+    """A word that compares one of some columns with a pattern."""
+
+    def build(term: Term, _now: int) -> Clause:
+        _equals_only(term)
+        return _either(_matches(column, like_pattern(value.text)) for value in term.values for column in columns)
+
+    return build
+
+
+def free_text(*columns: str) -> Callable[[Term, int], Clause]:
+    """Bare text: found anywhere in one of some columns."""
+
+    def build(term: Term, _now: int) -> Clause:
+        pattern = like_pattern(term.values[0].text, inside=True)
+        return _either(_matches(column, pattern) for column in columns)
+
+    return build
+
+
+def listed_in(column: str, before: str, after: str) -> Callable[[Term, int], Clause]:
+    """A word that looks for an entry of a list kept as text, each entry between two marks."""
+
+    def build(term: Term, _now: int) -> Clause:
+        _equals_only(term)
+        framed = f"({column})"
+        return _either(
+            _matches(framed, f"%{like_pattern(before)}{like_pattern(one.text)}{like_pattern(after)}%") for one in term.values
+        )
+
+    return build
+
+
+def number(column: str) -> Callable[[Term, int], Clause]:
+    """A word that compares a number."""
+
+    def build(term: Term, _now: int) -> Clause:
+        def one(value: Value) -> Clause:
+            if not _NUMBER.fullmatch(value.text):
+                raise FilterProblem(value.position, "a whole number belongs here")
+            return Clause(f"{column} {_COMPARE[term.op]} {{}}", (int(value.text),))
+
+        return _either(one(value) for value in term.values)
+
+    return build
+
+
+def moment(column: str) -> Callable[[Term, int], Clause]:
+    """A word that compares a time: with how long ago it is (`2d`), or with a date in UTC."""
+
+    def build(term: Term, now: int) -> Clause:
+        return _either(_when(column, term.op, value, now) for value in term.values)
+
+    return build
+
+
+def _when(column: str, op: str, value: Value, now: int) -> Clause:
+    duration = _DURATION.fullmatch(value.text)
+    if duration:
+        if op in (":", "="):
+            raise FilterProblem(value.position, "say < (within) or > (longer ago) before a duration")
+        # Longer ago is earlier.
+        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[op]
+        return Clause(f"{column} {turned} {{}}", (now - int(duration[1]) * _UNIT_MS[duration[2]],))
+    try:
+        day = datetime.strptime(value.text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise FilterProblem(value.position, "a duration such as 2d, 12h, 30m, 1w or a date such as 2026-11-22") from None
+    begin = int(day.timestamp() * 1000)
+    end = begin + int(timedelta(days=1).total_seconds() * 1000)
+    if op in (":", "="):
+        return Clause(f"({column} >= {{}} AND {column} < {{}})", (begin, end))
+    return Clause(f"{column} {'<' if op in ('<', '<=') else '>='} {{}}", (begin if op in ("<", ">=") else end,))
+
+
+def identifier(*columns: str) -> Callable[[Term, int], Clause]:
+    """A word that takes the beginning of one of our identifiers."""
+
+    def build(term: Term, _now: int) -> Clause:
+        _equals_only(term)
+        for value in term.values:
+            if not _ID.fullmatch(value.text):
+                raise FilterProblem(value.position, "hexadecimal digits and hyphens belong here")
+        return _either(
+            Clause(f"{column} LIKE {{}}", (value.text.lower() + "%",)) for value in term.values for column in columns
+        )
+
+    return build
+
+
+_ACTIVE, _PROBLEM, _DONE = "active", "problem", "done"
+STATUS_CHOICES: tuple[str, ...] = (
+    _ACTIVE,
+    _PROBLEM,
+    _DONE,
+    *(one.filter_word for one in STUDY_FACTS.values()),
+    *(one.filter_word for one in ORDER_FACTS.values()),
+    *(one.filter_word for one in DELIVERY_FACTS.values()),
+)
+
+
+def _in(column: str, states: list[str]) -> list[Clause]:
+    return [Clause(f"{column} IN ({', '.join('{}' for _ in states)})", tuple(states))] if states else []
+
+
+def status(term: Term, _now: int) -> Clause:
+    """The state of the newest order, of the study where there is none, and of deliveries."""
+    _equals_only(term)
+    return _either(_status(value) for value in term.values)
+
+
+def _status(value: Value) -> Clause:
+    word = value.text.lower().replace("-", "_")
+    orders = [str(state) for state, facts in ORDER_FACTS.items() if word == facts.filter_word]
+    studies = [str(state) for state, facts in STUDY_FACTS.items() if word == facts.filter_word]
+    delivered = [state for state, facts in DELIVERY_FACTS.items() if word == facts.filter_word]
+    flagged = DeliveryState.FAILED in delivered
+    if word == _ACTIVE:
+        orders = [str(state) for state, facts in ORDER_FACTS.items() if facts.active]
+        studies = [str(state) for state, facts in STUDY_FACTS.items() if facts.active]
+    elif word == _PROBLEM:
+        orders = [str(state) for state, facts in ORDER_FACTS.items() if facts.needs_person or state is OrderState.FAILED]
+        studies = [str(state) for state, facts in STUDY_FACTS.items() if facts.needs_person]
+        flagged = True
+    elif word == _DONE:
+        orders = [str(OrderState.DELIVERED)]
+    clauses = _in("o.state", orders)
+    clauses += [Clause(f"(o.id IS NULL AND {one.sql})", one.values) for one in _in("s.state", studies)]
+    clauses += [Clause("o.delivery_failed = {}", (True,))] if flagged else []
+    for state in delivered:
+        if state is not DeliveryState.FAILED:
+            found = "EXISTS (SELECT 1 FROM deliveries d WHERE d.order_id = o.id AND d.state = {})"
+            clauses.append(Clause(found, (str(state),)))
+    if not clauses:
+        raise FilterProblem(value.position, f"a state belongs here: {', '.join(STATUS_CHOICES)}")
+    return _either(clauses)
+
+
+QC_CHOICES = ("passed", "warning", "failed", "bypassed", "none")
+
+
+def qc(term: Term, _now: int) -> Clause:
+    """The verdict of quality control on the newest order; `bypassed` are those that a person let through."""
+    _equals_only(term)
+
+    def one(value: Value) -> Clause:
+        word = value.text.lower()
+        if word not in QC_CHOICES:
+            raise FilterProblem(value.position, f"one of {', '.join(QC_CHOICES)} belongs here")
+        if word == "bypassed":
+            return Clause("o.bypass_by <> ''")
+        if word == "none":
+            return Clause("(o.id IS NULL OR o.qc_verdict = '')")
+        return Clause("(o.qc_verdict = {} AND o.bypass_by = '')", (word,))
+
+    return _either(one(value) for value in term.values)
+
+
+def choice(column: str, choices: tuple[str, ...]) -> Callable[[Term, int], Clause]:
+    """A word with a few possible values."""
+
+    def build(term: Term, _now: int) -> Clause:
+        _equals_only(term)
+        for value in term.values:
+            if value.text.lower() not in choices:
+                raise FilterProblem(value.position, f"one of {', '.join(choices)} belongs here")
+        return _in(column, [value.text.lower() for value in term.values])[0]
+
+    return build
+
+
+_LABELS = listed_in("s.labels", '"', '"')
+_PRODUCTS = listed_in("',' || o.products || ','", ",", ",")
+
+_COMMON: dict[str, Word] = {
+    "status": Word("State of the order, else of the study", "status:failed,qc", status, STATUS_CHOICES),
+    "qc": Word("Verdict of quality control", "qc:failed", qc, QC_CHOICES),
+    "group": Word("Group", "group:PARK*", text_of("s.group_name")),
+    "label": Word("Label of the study", "label:Uploaded", _LABELS),
+    "product": Word("Product of the order", "product:dti", _PRODUCTS),
+    "sender": Word("AE title or place it came from", "sender:MR*", text_of("s.sender")),
+    "origin": Word("How it came", "origin:dicom", text_of("s.origin")),
+    "code": Word("Reason code of a failed or held order", "code:out-of-*", text_of("o.code", "s.reason")),
+    "age": Word("Age of the patient in years", "age<40", number("o.age_years")),
+    "instances": Word("Number of instances", "instances>100", number("s.instances")),
+    "series": Word("Number of series", "series>3", number("s.series")),
+    "priority": Word("Priority", "priority>0", number("o.priority")),
+    "received": Word("When the first instance came", "received<2d", moment("s.first_at")),
+}
+
+STUDY_WORDS: Vocabulary = {
+    "": Word("Text anywhere in a row", "MR1", free_text("s.id", "o.id", "s.sender", "s.group_name", "o.products", "o.code")),
+    **_COMMON,
+    "updated": Word("When the last instance came", "updated<1h", moment("s.last_at")),
+    "id": Word("Beginning of a study's or order's identifier", "id:0199ab12", identifier("s.id", "o.id")),
+}
+
+ORDER_WORDS: Vocabulary = {
+    "": Word("Text anywhere in a row", "dti", free_text("o.id", "o.study", "s.sender", "o.group_name", "o.products", "o.code")),
+    **_COMMON,
+    "created": Word("When the order was opened", "created<1d", moment("o.created_at")),
+    "updated": Word("When the order last changed", "updated<1h", moment("o.updated_at")),
+    "owner": Word("Who opened the order", "owner:admin", text_of("o.owner")),
+    "study": Word("Beginning of the study's identifier", "study:0199ab12", identifier("o.study")),
+    "id": Word("Beginning of the order's identifier", "id:0199ab12", identifier("o.id")),
+}
+
+RESULT_WORDS: Vocabulary = {
+    "": Word("Text anywhere in a row", "dti", free_text("r.id", "o.id", "o.study", "s.group_name", "o.products")),
+    **_COMMON,
+    "kind": Word("Report or failure report", "kind:failure", choice("r.kind", ("report", "failure")), ("report", "failure")),
+    "created": Word("When the report was made", "created<1d", moment("r.created_at")),
+    "version": Word("Version of the report", "version>1", number("r.version")),
+    "order": Word("Beginning of the order's identifier", "order:0199ab12", identifier("o.id")),
+    "study": Word("Beginning of the study's identifier", "study:0199ab12", identifier("o.study")),
+    "id": Word("Beginning of the report's identifier", "id:0199ab12", identifier("r.id")),
+}
