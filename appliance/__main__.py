@@ -91,10 +91,15 @@ async def _receive(stop: asyncio.Event) -> None:
     from appliance import logs
     from appliance.house import default_home, open_house
     from appliance.receive import process
+    from appliance.receive.section import ReceiveSection
 
     logs.start(default_home(), "receive")
     async with open_house(default_home()) as house:
-        await process.run(house, stop)
+
+        async def reload() -> ReceiveSection:
+            return (await house.settings()).settings.receive
+
+        await process.run(house.storage, house.keys, house.records, await reload(), reload=reload, stop=stop)
 
 
 async def _work(stop: asyncio.Event) -> None:
