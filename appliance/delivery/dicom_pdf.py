@@ -144,7 +144,10 @@ def _associate(section: DicomPdf, *, echo: bool = False) -> _Session:
     entity.add_requested_context(EncapsulatedPDFStorage, ImplicitVRLittleEndian)
     if echo:
         entity.add_requested_context(Verification, ImplicitVRLittleEndian)
-    association = entity.associate(section.host, section.port, ae_title=section.called_ae)
+    try:
+        association = entity.associate(section.host, section.port, ae_title=section.called_ae)
+    except OSError:
+        return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=f"the name {section.host} is not known to the network"))
     if association.is_established:
         return _Session(association, None)
     return _Session(None, _not_established(association, section))

@@ -71,9 +71,7 @@ def delivery_id(report: str, destination: str) -> str:
 
 
 def _row(found: dict[str, Any]) -> DeliveryRow:
-    if "order_id" in found:
-        found = {**found, "order": found["order_id"]}
-    return msgspec.convert(found, DeliveryRow, strict=False)
+    return msgspec.convert({**found, "order": found["order_id"]}, DeliveryRow, strict=False)
 
 
 async def create(report: str, order: str, destinations: Iterable[str], now: int) -> list[DeliveryRow]:

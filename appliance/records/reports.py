@@ -45,7 +45,7 @@ class NextVersion(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def _row(found: dict[str, Any]) -> ReportRow:
-    return msgspec.convert(found, ReportRow, strict=False)
+    return msgspec.convert({**found, "order": found["order_id"]}, ReportRow, strict=False)
 
 
 async def next_version(order: str, kind: Kind) -> NextVersion:
