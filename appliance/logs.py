@@ -63,5 +63,5 @@ def start(home: Path, process: str, *, console: bool = True, level: int = loggin
         terminal.setFormatter(Plain())
         root.addHandler(terminal)
     # Libraries that echo what peers send would put names of patients into the log.
-    for chatty in ("pydicom", "pynetdicom", "httpx", "httpcore", "asyncio", "litestar", "uvicorn.access"):
+    for chatty in ("pydicom", "piccolo", "pynetdicom", "httpx", "httpcore", "asyncio", "litestar", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING if chatty != "pynetdicom" else logging.CRITICAL)
