@@ -1,1 +1,1 @@
-"""The visitor: the Textual console and the headless commands. It knows the HTTP contract only."""
+"""The console and the headless commands: a visitor that knows the HTTP contract only."""

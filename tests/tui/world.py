@@ -1,0 +1,482 @@
+"""A small appliance as the console sees it: the HTTP contract over a transport in memory; its patients are known."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+
+NOW = datetime(2026, 11, 22, 13, 32, 7, tzinfo=UTC)
+USER, PASSWORD = "admin", "Correct-Horse-7-Battery"
+PATIENT = {
+    "patient_name": "Quellenbach^Zwetschge",
+    "patient_id": "PX-771203-K",
+    "birth_date": "1963-02-17",
+    "sex": "F",
+    "accession": "ACC9917342",
+    "study_date": "2026-11-22",
+    "study_description": "HEAD DTI Prof. Ohnewein",
+}
+"""The identity of every fake study; none of it may be on the screen before a reveal."""
+
+FACTS = {
+    "RECEIVING": ("Receiving", "○", "o"),
+    "STABLE": ("Stable", "◔", "."),
+    "QC": ("QC", "?", "?"),
+    "QC_FAILED": ("QC failed", "✖", "X"),
+    "QUEUED": ("Queued", "◌", "."),
+    "HELD": ("Held", "▲", "!"),
+    "UPLOADING": ("Uploading", "↑", "^"),
+    "PROCESSING": ("Processing", "◐", "~"),
+    "REPORTED": ("Reported", "●", "*"),
+    "DELIVERED": ("Delivered", "●", "*"),
+    "FAILED": ("Failed", "✖", "X"),
+    "CANCELLED": ("Cancelled", "⌧", "-"),
+}
+TERMINAL = {"DELIVERED", "FAILED", "CANCELLED"}
+Json = dict[str, Any]
+
+
+def iso(at: datetime) -> str:
+    """As the API writes times."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def identifier(number: int, kind: int = 0) -> str:
+    """A UUIDv7 whose end tells the number."""
+    return f"019dc3f2-{kind:04x}-7a00-8a00-{0x4EFB00000000 + number * 0x01F3A5C7:012x}"
+
+
+def study_row(number: int, state: str, **more: Any) -> Json:
+    """One row of the list."""
+    word, glyph, plain = FACTS[state]
+    received = NOW - timedelta(minutes=11 * number)
+    return {
+        "study": identifier(number),
+        "version": 1,
+        "order": None if state in {"RECEIVING", "STABLE"} else identifier(number, 1),
+        "state": state,
+        "word": word,
+        "glyph": glyph,
+        "plain_glyph": plain,
+        "percent": None,
+        "step": "",
+        "qc": "",
+        "products": ["dti"],
+        "group": None,
+        "received_at": iso(received),
+        "updated_at": iso(received + timedelta(minutes=3)),
+        "instances": 680,
+        "series": 4,
+        "has_accession": True,
+        "sender": "PACS1",
+        "needs_person": state in {"QC_FAILED", "HELD"},
+        "terminal": state in TERMINAL,
+        "code": "",
+        "detail": "",
+        "delivery_failed": False,
+        "bypassed": False,
+        **more,
+    }
+
+
+def eight_studies() -> list[Json]:
+    """One study in each of eight states."""
+    return [
+        study_row(0, "RECEIVING", instances=812, qc="", products=[]),
+        study_row(1, "QC"),
+        study_row(2, "UPLOADING", percent=62, qc="ok 8/8", group="PARK-01", step="311 of 502 MB"),
+        study_row(3, "QC_FAILED", qc="6/8", has_accession=False, code="age-missing", detail="Age and sex are missing."),
+        study_row(4, "PROCESSING", percent=43, step="tensor fit 3/7", qc="ok 8/8", products=["fw"]),
+        study_row(5, "REPORTED", delivery_failed=True, qc="bypassed", bypassed=True, group="PARK-01"),
+        study_row(6, "DELIVERED", qc="ok 8/8", products=["dti", "fw"], received_at=iso(NOW - timedelta(days=2))),
+        study_row(7, "CANCELLED", qc="ok 8/8", received_at=iso(NOW - timedelta(days=3))),
+    ]
+
+
+REPORT_TEXT = """Ranvier report - not for clinical use
+
+Order      {order}
+Product    DTI 1.0
+
+Measure                     Value   Unit
+FA, whole brain             0.412
+MD, whole brain             0.79    10-3 mm2/s
+
+QC         8 of 8 checks passed
+"""
+
+
+class World:
+    """The appliance. `down` takes it off the network; `sessions` are the tokens that are valid."""
+
+    def __init__(self, studies: list[Json] | None = None) -> None:
+        self.studies = eight_studies() if studies is None else studies
+        self.site, self.time_zone = "gw01", "Europe/Berlin"
+        self.role = "admin"
+        self.down = False
+        self.sessions: set[str] = set()
+        self.tries_left = 3
+        self.locked_until: str | None = None
+        self.requests: list[tuple[str, str]] = []
+        self.bodies: list[tuple[str, Json]] = []
+        self.revealed: list[list[str]] = []
+        self.settings_version = 3
+        self.settings: Json = {"site": {"name": "gw01", "time_zone": "Europe/Berlin"}, "receive": {"port": 104}}
+        self._streams: list[asyncio.Queue[bytes | None]] = []
+        self._seq = 100
+        self.stream_headers: list[str] = []
+        self._routes = self._table()
+
+    def token(self) -> str:
+        """A session that is valid already."""
+        self.sessions.add("session-of-the-test")
+        return "session-of-the-test"
+
+    def transport(self) -> httpx.MockTransport:
+        """What a client of this world uses as its network."""
+        return httpx.MockTransport(self.handle)
+
+    # Things that happen ---------------------------------------------------------------------------------------------
+
+    def emit(self, name: str, study: str = "", body: Json | None = None) -> None:
+        """Sends one live event to everybody who listens."""
+        self._seq += 1
+        event = {"seq": self._seq, "at": iso(NOW), "name": name, "severity": "info", "title": name, "text": name}
+        data = json.dumps({**event, "study": study, "order": "", "body": body or {}})
+        for stream in self._streams:
+            stream.put_nowait(f"id: {self._seq}\nevent: {name}\ndata: {data}\n\n".encode())
+
+    def cut(self) -> None:
+        """Ends all live streams."""
+        for stream in self._streams:
+            stream.put_nowait(None)
+
+    @property
+    def listeners(self) -> int:
+        """How many live streams are open."""
+        return len(self._streams)
+
+    def change(self, number: int, state: str, **more: Any) -> None:
+        """Moves a study to another state and tells."""
+        study = identifier(number)
+        for index, row in enumerate(self.studies):
+            if row["study"] == study:
+                kept = {key: row[key] for key in ("received_at", "group", "has_accession", "products", "qc", "instances")}
+                self.studies[index] = study_row(number, state, **{**kept, **more})
+        self.emit("order-moved", study)
+
+    # HTTP -----------------------------------------------------------------------------------------------------------
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        """One request."""
+        if self.down:
+            raise httpx.ConnectError("connection refused", request=request)
+        path = request.url.path
+        self.requests.append((request.method, path))
+        if request.content:
+            self.bodies.append((path, json.loads(request.content)))
+        if path in {"/api/login", "/api/health"}:
+            return self._login(request) if path == "/api/login" else _answer(self._health())
+        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.sessions:
+            return problem(401, "signed-out", "You are not signed in.", "No valid session.")
+        if path == "/api/events":
+            return self._events(request)
+        for (method, pattern), answer in self._routes.items():
+            parts = _matches(pattern, path)
+            if method == request.method and parts is not None:
+                return answer(request, *parts)
+        return problem(404, "unknown", "There is no such thing.", path)
+
+    def _table(self) -> dict[tuple[str, str], Callable[..., httpx.Response]]:
+        return {
+            ("GET", "/api/me"): lambda request: _answer({"user": USER, "role": self.role, "expires_at": None}),
+            ("POST", "/api/logout"): self._logout,
+            ("GET", "/api/status"): lambda request: _answer(self._status()),
+            ("GET", "/api/studies"): self._list,
+            ("GET", "/api/studies/*"): self._study,
+            ("POST", "/api/studies/*/force-stable"): self._force_stable,
+            ("POST", "/api/reveal"): self._reveal,
+            ("GET", "/api/orders"): lambda request: _answer(
+                {"items": [self._order(one) for one in self.studies if one["order"]]}
+            ),
+            ("GET", "/api/orders/*"): lambda request, order: self._of_order(order, self._order),
+            ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: QC),
+            ("POST", "/api/orders/*/*"): self._act,
+            ("GET", "/api/results"): self._results,
+            ("GET", "/api/reports/*/*"): self._file,
+            ("POST", "/api/deliveries/*/resend"): lambda request, delivery: _answer({"delivery": delivery}, 202),
+            ("GET", "/api/settings"): lambda request: _answer({"version": self.settings_version, "settings": self.settings}),
+            ("PATCH", "/api/settings"): self._patch_settings,
+        }
+
+    def _login(self, request: httpx.Request) -> httpx.Response:
+        given = json.loads(request.content)
+        if self.locked_until:
+            return problem(423, "locked", "This account is locked.", "Too many tries.", locked_until=self.locked_until)
+        if given != {"user": USER, "password": PASSWORD}:
+            self.tries_left -= 1
+            detail = f"Wrong user or password. {self.tries_left} tries left."
+            return problem(401, "wrong-password", "Wrong user or password.", detail)
+        self.sessions.add("session-1")
+        answer = _answer({"user": USER, "role": self.role, "expires_at": iso(NOW + timedelta(hours=8))})
+        answer.headers["set-cookie"] = "ranvier_session=session-1; HttpOnly; SameSite=Strict; Path=/"
+        return answer
+
+    def _logout(self, request: httpx.Request) -> httpx.Response:
+        self.sessions.clear()
+        return httpx.Response(204)
+
+    def _health(self) -> Json:
+        names = ("database", "receive", "work", "disk")
+        return {"status": "ok", "parts": [{"name": name, "status": "ok", "detail": ""} for name in names]}
+
+    def _status(self) -> Json:
+        kinds = ("receive", "api", "work")
+        processes = [
+            {"kind": kind, "pid": 400 + index, "started_at": iso(NOW - timedelta(days=12)), "seen_at": iso(NOW), "alive": True}
+            for index, kind in enumerate(kinds)
+        ]
+        return {
+            "site": self.site,
+            "version": "0.1.0",
+            "time_zone": self.time_zone,
+            "home_free_bytes": 412 * 2**30,
+            "now": iso(NOW),
+            "processes": processes,
+            "counts": {"studies": len(self.studies), "orders": {"QC_FAILED": 1, "PROCESSING": 1, "DELIVERED": 1}},
+            "receive": {
+                "ae_title": "RANVIER_SCP",
+                "host": "0.0.0.0",
+                "port": 104,
+                "addresses": ["10.10.20.50"],
+                "open_to_everybody": True,
+            },
+            "queue": {"waiting": 1, "running": 2},
+            "paused": False,
+        }
+
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        query = {key: values[0] for key, values in parse_qs(request.url.query.decode()).items()}
+        wanted = query.get("q", "")
+        rows = self.studies
+        if wanted.startswith("status:"):
+            words = wanted.removeprefix("status:").split(",")
+            rows = [row for row in rows if row["state"].lower() in words]
+        elif wanted:
+            detail = f"There is no filter called {wanted.split(':')[0]!r}."
+            return problem(400, "filter", "This filter cannot be read.", detail, position=0)
+        start, limit = int(query.get("cursor", "0")), int(query.get("limit", "200"))
+        more = str(start + limit) if start + limit < len(rows) else None
+        return _answer({"items": rows[start : start + limit], "next": more, "total": len(self.studies), "matched": len(rows)})
+
+    def _study(self, request: httpx.Request, study: str) -> httpx.Response:
+        row = next((one for one in self.studies if one["study"] == study), None)
+        if row is None:
+            return problem(404, "unknown", "There is no study with this identifier.", "")
+        orders = [self._order(row)] if row["order"] else []
+        reports = [report for order in orders for report in order["reports"]]
+        metadata = {"age": {"value": "063Y", "origin": "DICOM"}, "sex": {"value": "F", "origin": "DICOM"}}
+        return _answer(
+            {**row, "series_list": SERIES, "orders": orders, "timeline": TIMELINE, "metadata": metadata, "reports": reports}
+        )
+
+    def _order(self, row: Json) -> Json:
+        number = self.studies.index(row)
+        made = row["state"] in {"REPORTED", "DELIVERED"}
+        failed = row["delivery_failed"]
+        delivery = {
+            "delivery": identifier(number, 3),
+            "report": identifier(number, 2),
+            "destination": "HIS",
+            "state": "FAILED" if failed else "SENT",
+            "word": "Delivery failed" if failed else "Sent",
+            "glyph": "▲" if failed else "●",
+            "attempt": 3 if failed else 1,
+            "answer": "HTTP 503 Service Unavailable" if failed else "HTTP 201",
+        }
+        report = {
+            "report": identifier(number, 2),
+            "order": row["order"],
+            "kind": "report",
+            "version": 1,
+            "formats": ["json", "txt", "png", "pdf"],
+            "created_at": row["updated_at"],
+        }
+        keys = ("order", "study", "state", "word", "glyph", "plain_glyph", "terminal", "needs_person", "code", "detail")
+        return {
+            **{key: row[key] for key in (*keys, "products", "percent", "step")},
+            "advice": "Give age and sex with m, or bypass with b." if row["state"] == "QC_FAILED" else "",
+            "retryable": row["state"] in {"QC_FAILED", "FAILED", "CANCELLED"},
+            "stage": "products" if row["state"] == "PROCESSING" else "",
+            "attempt": 1,
+            "runs": [{"product": name, "version": "1.0", "state": "DONE" if made else "PENDING"} for name in row["products"]],
+            "bypass_by": "admin" if row["bypassed"] else "",
+            "bypass_reason": "Radiographer confirmed by telephone" if row["bypassed"] else "",
+            "created_at": row["received_at"],
+            "updated_at": row["updated_at"],
+            "deliveries": [delivery] if made else [],
+            "reports": [report] if made else [],
+        }
+
+    def _of_order(self, order: str, view: Callable[[Json], Json]) -> httpx.Response:
+        row = next((one for one in self.studies if one["order"] == order), None)
+        return _answer(view(row)) if row else problem(404, "unknown", "There is no order with this identifier.", "")
+
+    def _force_stable(self, request: httpx.Request, study: str) -> httpx.Response:
+        number = next(index for index, row in enumerate(self.studies) if row["study"] == study)
+        self.change(number, "QC")
+        return httpx.Response(202)
+
+    def _reveal(self, request: httpx.Request) -> httpx.Response:
+        studies = json.loads(request.content)["studies"]
+        self.revealed.append(studies)
+        items = [{"study": study, **PATIENT} for study in studies]
+        return _answer({"items": items, "until": iso(NOW + timedelta(seconds=30))})
+
+    def _act(self, request: httpx.Request, order: str, verb: str) -> httpx.Response:
+        number = next(index for index, row in enumerate(self.studies) if row["order"] == order)
+        moved = {"cancel": "CANCELLED", "bypass": "QUEUED", "metadata": "QC", "retry": "QC"}[verb]
+        self.change(number, moved, bypassed=verb == "bypass")
+        return _answer(self._order(self.studies[number]))
+
+    def _results(self, request: httpx.Request) -> httpx.Response:
+        items = []
+        for row in self.studies:
+            if row["state"] in {"REPORTED", "DELIVERED"}:
+                order = self._order(row)
+                values = [{"label": "FA", "value": 0.412, "unit": ""}, {"label": "MD", "value": 0.79, "unit": "10-3 mm2/s"}]
+                items.append(
+                    {**order["reports"][0], "study": row["study"], "deliveries": order["deliveries"], "values": values}
+                )
+        return _answer({"items": items, "next": None, "total": len(items)})
+
+    def _file(self, request: httpx.Request, report: str, kind: str) -> httpx.Response:
+        name = f'attachment; filename="{report}_report.{kind}"'
+        text = REPORT_TEXT.format(order=report[-8:])
+        return httpx.Response(200, content=text.encode(), headers={"content-disposition": name, "content-type": "text/plain"})
+
+    def _patch_settings(self, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("if-match", "").strip('"') != str(self.settings_version):
+            return problem(412, "settings-stale", "Somebody else saved while you were editing.", "")
+        given = json.loads(request.content)
+        for section, fields in given.items():
+            for name, value in fields.items():
+                if name == "port" and not 1 <= int(value) <= 65535:
+                    wrong = {"field": f"{section}.{name}", "message": "expected `int` <= 65535"}
+                    return problem(422, "settings-refused", "These settings cannot be saved.", "", fields=[wrong])
+                self.settings[section][name] = value
+        self.settings_version += 1
+        changed = [f"{section}.{name}" for section, fields in given.items() for name in fields]
+        return _answer({"version": self.settings_version, "changed": changed, "restart": ["receive"]})
+
+    def _events(self, request: httpx.Request) -> httpx.Response:
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._streams.append(queue)
+        self.stream_headers.append(request.headers.get("last-event-id", ""))
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                yield b": welcome\n\n"
+                while (piece := await queue.get()) is not None:
+                    yield piece
+            finally:
+                self._streams.remove(queue)
+
+        return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+
+QC = {
+    "verdict": "failed",
+    "findings": [
+        {
+            "check": "age",
+            "title": "Age",
+            "verdict": "failed",
+            "found": "none",
+            "expected": "an age",
+            "action": "Give the age (m).",
+        },
+        {
+            "check": "directions",
+            "title": "Directions",
+            "verdict": "passed",
+            "found": "32",
+            "expected": "at least 6",
+            "action": "",
+        },
+        {
+            "check": "b0",
+            "title": "Image without diffusion",
+            "verdict": "passed",
+            "found": "1",
+            "expected": "at least 1",
+            "action": "",
+        },
+    ],
+}
+SERIES = [
+    {"series": "a", "number": 1, "modality": "MR", "label": "T1", "instances": 192, "product_input": False},
+    {"series": "b", "number": 4, "modality": "MR", "label": "DTI, 64 directions", "instances": 488, "product_input": True},
+]
+TIMELINE = [
+    {
+        "at": iso(NOW - timedelta(minutes=12)),
+        "name": "instances-arrived",
+        "text": "680 instances filed from PACS1.",
+        "severity": "info",
+    },
+    {"at": iso(NOW - timedelta(minutes=11)), "name": "study-stable", "text": "Study version 1 is stable.", "severity": "info"},
+    {"at": iso(NOW - timedelta(minutes=10)), "name": "qc-failed", "text": "QC failed: age.", "severity": "warning"},
+]
+
+
+def problem(status: int, code: str, title: str, detail: str, **more: Any) -> httpx.Response:
+    """An answer as RFC 9457 has it."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "req-1",
+        **more,
+    }
+    return httpx.Response(status, json={"next_step": "", **body}, headers={"content-type": "application/problem+json"})
+
+
+def _answer(body: Any, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, json=body)
+
+
+def _matches(pattern: str, path: str) -> list[str] | None:
+    wanted, given = pattern.split("/"), path.split("/")
+    if len(wanted) != len(given) or any(one not in {"*", other} for one, other in zip(wanted, given, strict=True)):
+        return None
+    return [other for one, other in zip(wanted, given, strict=True) if one == "*"]
+
+
+Asgi = Callable[[Json, Callable[[], Awaitable[Json]], Callable[[Json], Awaitable[None]]], Awaitable[None]]
+
+
+def as_asgi(world: World) -> Asgi:
+    """The same world behind a real socket."""
+
+    async def application(scope: Json, receive: Callable[[], Awaitable[Json]], send: Callable[[Json], Awaitable[None]]) -> None:
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        url = f"http://world{scope['path']}?{scope['query_string'].decode()}"
+        answer = await world.handle(httpx.Request(scope["method"], url, headers=scope["headers"], content=body))
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.headers.raw})
+        async for piece in answer.aiter_raw():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return application

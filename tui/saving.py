@@ -1,0 +1,28 @@
+"""Saving a downloaded file on the machine that runs the console or the command."""
+
+import os
+from pathlib import Path
+
+from tui.trouble import Trouble
+
+
+class NotSaved(Trouble):
+    """The file could not be written here."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.what = f"{path} was not saved."
+        self.why = reason
+        self.next_step = "Go to a folder that you may write to, or use `ranvier results download --out FOLDER`."
+        super().__init__(self.what)
+
+
+def save(path: Path, content: bytes) -> Path:
+    """Writes a new file that only the user can read; never over another one."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise NotSaved(path, "There is already a file of this name.") from None
+    except OSError as fault:
+        raise NotSaved(path, f"{fault.strerror}.") from fault
+    return path

@@ -1,0 +1,1 @@
+"""One file a screen: `x.py` with `x.tcss` beside it."""

@@ -1,0 +1,44 @@
+"""Saving a report on the machine that runs the console."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.messages import Went, WentWrong
+from tui.saving import save
+from tui.screens.dialogs import Pick
+from tui.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tui.screens.page import Page
+
+_TITLES = {
+    "pdf": "PDF, to print",
+    "txt": "TXT, to read",
+    "json": "JSON, for programs",
+    "xml": "XML, for programs",
+    "png": "PNG, a picture",
+    "csv": "CSV, for tables",
+}
+
+
+def offer(page: "Page", report: str, formats: "Sequence[str]") -> None:
+    """Asks for the format, then saves into the folder that the console was started in."""
+
+    def chosen(kind: str | None) -> None:
+        if kind:
+            page.run_worker(_save(page, report, kind), group="download")
+
+    choices = [(kind, _TITLES.get(kind, kind.upper())) for kind in formats or ("pdf", "txt", "json", "png")]
+    page.app.push_screen(Pick("Download report", choices), chosen)
+
+
+async def _save(page: "Page", report: str, kind: str) -> None:
+    try:
+        file = await page.console.client.download(f"/api/reports/{report}/{kind}")
+        path = save(Path.cwd() / file.name, file.content)
+    except Trouble as trouble:
+        page.post_message(WentWrong(trouble))
+        return
+    page.post_message(Went(f"Saved {path}"))

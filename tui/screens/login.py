@@ -1,0 +1,159 @@
+"""Sign in: at the start, after a session has ended, after signing out."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label, Static
+
+from tui.clock import clock_time, moment
+from tui.contract import Health, Me
+from tui.inert import inert
+from tui.messages import WentWrong
+from tui.screens.frame import Frame, notice
+from tui.trouble import Problem, Trouble, Unreachable
+from tui.widgets.lines import KeyLine, StatusLine
+
+ASK_HEALTH_S = 5.0
+
+
+class LoginScreen(Frame):
+    """User, password, what the API said, and whether the appliance is well."""
+
+    CSS_PATH = "login.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "sign_in", "Sign in"),
+        Binding("tab", "app.focus_next", "Next field"),
+        Binding("ctrl+q", "app.quit", "Quit"),
+    ]
+    KEYS = ("sign_in", "app.focus_next", "app.quit")
+
+    def __init__(self, message: str = "", *, expired: bool = False) -> None:
+        super().__init__()
+        self._message = message
+        self._expired = expired
+        self._asking = False
+
+    def compose(self) -> ComposeResult:
+        """The box in the middle, two lines below."""
+        yield notice()
+        with Vertical(id="middle"), Vertical(id="box") as box:
+            box.border_title = Text("Ranvier").plain
+            with Horizontal():
+                yield Label("User")
+                yield Input(compact=True, id="user", max_length=128)
+            with Horizontal():
+                yield Label("Password")
+                yield Input(compact=True, id="password", password=True, max_length=1024)
+            yield Static(id="message", markup=False)
+            yield Static(id="service", markup=False)
+        yield StatusLine(markup=False)
+        yield KeyLine(markup=False)
+
+    def on_mount(self) -> None:
+        """The first field takes the keys."""
+        super().on_mount()
+        for field in self.query(Input):
+            field.cursor_blink = False
+        user = self.query_one("#user", Input)
+        user.value = self.console.me.user
+        self.query_one("#password" if user.value else "#user", Input).focus()
+        self._tell(self._message, bad=False)
+        self.query_one("#service", Static).update(Text(f"Appliance  {self.console.client.url}", "dim"))
+        self._ask_health()
+        self.set_interval(ASK_HEALTH_S, self._ask_health)
+
+    def draw(self) -> None:
+        """The lines below the box."""
+        super().draw()
+        console = self.console
+        title = f"{console.site} {console.look.dot} Ranvier {console.version}".strip()
+        self.query_one("#box").border_title = inert(title).replace("[", "(")
+        self.query_one(StatusLine).show(["Access is logged. For authorised staff only."], console.look.dot)
+
+    @work(group="health", exclusive=True)
+    async def _ask_health(self) -> None:
+        """Only the open part: nobody is signed in yet."""
+        try:
+            health = await self.console.client.get("/api/health", Health)
+        except Unreachable as trouble:
+            self._service(Text(f"{trouble} {trouble.next_step}", self.console.colour("X")))
+            return
+        except Trouble as trouble:
+            self._service(Text(str(trouble), self.console.colour("!")))
+            return
+        look, line = self.console.look, Text()
+        for part in health.parts:
+            good = part.status in {"ok", "up"}
+            mark = "*" if good else "!"
+            glyph = look.glyph("●" if good else "▲", mark)
+            line.append(f"{inert(part.name)} ")
+            line.append(f"{glyph} {inert(part.status)}", self.console.colour(mark))
+            line.append("   ")
+        self._service(line or Text(f"Appliance {inert(health.status)}"))
+
+    def _service(self, line: Text) -> None:
+        self.query_one("#service", Static).update(line)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.input.id == "user":
+            self.query_one("#password", Input).focus()
+        else:
+            self.action_sign_in()
+
+    def action_sign_in(self) -> None:
+        """Asks the API, once at a time."""
+        user = self.query_one("#user", Input).value.strip()
+        password = self.query_one("#password", Input).value
+        if self._asking:
+            return
+        if not user or not password:
+            self._tell("Give user and password.", bad=True)
+            return
+        self._asking = True
+        self._tell("Signing in" + self.console.look.ellipsis, bad=False)
+        self._sign_in(user, password)
+
+    @work(group="login", exclusive=True)
+    async def _sign_in(self, user: str, password: str) -> None:
+        try:
+            me = await self.console.client.login(user, password)
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self._asking = False
+        self.dismiss()
+        self.console.start_session(Me(user=me.user or user, role=me.role, expires_at=me.expires_at))
+
+    @on(WentWrong)
+    def _refused(self, message: WentWrong) -> None:
+        self._asking = False
+        trouble = message.trouble
+        self._tell(refusal(trouble, self), bad=True)
+        password = self.query_one("#password", Input)
+        password.value = ""
+        password.focus()
+
+    def _tell(self, text: str, *, bad: bool) -> None:
+        line = Text(inert(text))
+        if bad:
+            line = Text("! " + inert(text), self.console.colour("X"))
+        self.query_one("#message", Static).update(line)
+
+
+def refusal(trouble: Trouble, screen: Frame) -> str:
+    """What a refused sign-in says: tries left, locked until when, or that nobody answers."""
+    if isinstance(trouble, Problem):
+        until = trouble.locked_until
+        if trouble.code == "locked" and isinstance(until, str):
+            at = moment(until)
+            if at is not None:
+                when = clock_time(at, screen.console.place)
+                return f"This account is locked until {when} after too many tries."
+        return trouble.why or trouble.what
+    return f"{trouble} {trouble.next_step}"

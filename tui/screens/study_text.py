@@ -1,0 +1,210 @@
+"""A study's tabs as text: summary, quality control, timeline. Only text is made here; nothing is asked and nothing is drawn."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from tui.clock import age, clock_time, full_time, moment
+from tui.contract import DeliveryView, Identity, OrderView, QcReport, StudyDetail, StudyRow, TimelineEntry, tail
+from tui.inert import fit, inert
+from tui.widgets.cells import hidden, state_text
+from tui.widgets.lines import field_line
+
+if TYPE_CHECKING:
+    from tui.app import Console
+
+_VERDICTS = {"pass": "*", "passed": "*", "ok": "*", "warn": "!", "warning": "!", "bypassed": "!", "fail": "X", "failed": "X"}
+_GLYPHS = {"*": "●", "!": "▲", "X": "✖"}
+
+
+def _lines(parts: Sequence[Text]) -> Text:
+    return Text("\n").join(parts)
+
+
+def _state(console: "Console", glyph: str, plain_glyph: str, word: str) -> Text:
+    return state_text(console.look, glyph, plain_glyph, word, dark=console.current_theme.dark)
+
+
+def _when(console: "Console", text: str | None) -> str:
+    at, now = moment(text), console.clock.now()
+    if at is None:
+        return "-"
+    today = at.astimezone(console.place).date() == now.astimezone(console.place).date()
+    return f"{(clock_time if today else full_time)(at, console.place)}, {age(at, now)} ago".replace("now ago", "now")
+
+
+def progress(console: "Console", percent: float | None, step: str | None, width: int = 30) -> list[Text]:
+    """A bar with percent and step; nothing where there is no number."""
+    if percent is None:
+        return []
+    bar = Text(console.look.bar(percent, width), console.colour("^")).append(f" {percent:.0f} %", "")
+    return [bar, *([Text(inert(step), "dim")] if step else [])]
+
+
+def patient(console: "Console", identity: Identity | None, row: StudyRow) -> list[Text]:
+    """Who the study belongs to, hidden or shown."""
+    names = (
+        ("Patient", "patient_name"),
+        ("Patient ID", "patient_id"),
+        ("Birth date", "birth_date"),
+        ("Accession", "accession"),
+        ("Study date", "study_date"),
+        ("Descript.", "study_description"),
+    )
+    lines: list[Text] = []
+    for title, name in names:
+        if identity is None:
+            absent = name == "accession" and not row.has_accession
+            lines.append(field_line(title, Text("None", "dim italic") if absent else hidden(console.look)))
+        else:
+            value = inert(str(getattr(identity, name) or ""))
+            lines.append(field_line(title, Text(value, "bold") if value else Text("None", "dim italic")))
+    return lines
+
+
+def metadata_line(metadata: Mapping[str, Any] | None) -> Text:
+    """Age and sex with where each came from."""
+    parts: list[str] = []
+    for name in ("age", "sex"):
+        entry = (metadata or {}).get(name)
+        if isinstance(entry, dict):
+            value, origin = entry.get("value"), entry.get("origin")
+            parts.append(f"{value or 'unknown'}" + (f" ({origin})" if value and origin else ""))
+        else:
+            parts.append(str(entry) if entry else "unknown")
+    return Text(inert(" / ".join(parts)))
+
+
+def delivery_line(console: "Console", delivery: DeliveryView) -> Text:
+    """Where a report goes and how far it is."""
+    plain = delivery.plain_glyph or {"FAILED": "!", "SENT": "*", "SENT_WITH_WARNING": "*", "SENDING": "^"}.get(
+        delivery.state, "."
+    )
+    line = Text(f"{inert(delivery.destination)}  ").append_text(_state(console, delivery.glyph, plain, delivery.word))
+    if delivery.attempt > 1 or delivery.state == "FAILED":
+        line.append(f"  try {delivery.attempt}", "dim")
+    if delivery.answer:
+        line.append(f"  {inert(delivery.answer)}", "dim")
+    return line
+
+
+def order_lines(console: "Console", order: OrderView) -> list[Text]:
+    """Where one order stands, why, and what to do."""
+    lines = [field_line("Order", Text(tail(order.order)).append("  ").append_text(_order_state(console, order)))]
+    if not order.terminal:
+        lines += [field_line("", bar) for bar in progress(console, order.percent, order.step)]
+    if order.attempt > 1:
+        lines.append(field_line("Attempt", str(order.attempt)))
+    if order.detail:
+        lines.append(field_line("Why", Text(inert(order.detail))))
+    if order.advice:
+        lines.append(field_line("Next", Text(inert(order.advice), "bold")))
+    for run in order.runs:
+        said = f"{inert(run.product).upper()} {inert(str(run.version or ''))}  {inert(run.state).capitalize()}"
+        if run.code or run.detail:
+            said += f"  {inert(run.detail or run.code or '')}"
+        lines.append(field_line("Product", said))
+    if order.bypass_by:
+        reason = f"by {inert(order.bypass_by)}: {inert(order.bypass_reason or '')}"
+        lines.append(field_line("Bypassed", Text(reason, console.colour("!"))))
+    for report in order.reports:
+        formats = " ".join(report.formats)
+        lines.append(field_line("Report", f"{tail(report.report)} v{report.version} {inert(report.kind)}  {inert(formats)}"))
+    lines += [field_line("Delivery", delivery_line(console, one)) for one in order.deliveries]
+    lines.append(field_line("Opened", _when(console, order.created_at)))
+    if order.updated_at != order.created_at:
+        lines.append(field_line("Changed", _when(console, order.updated_at)))
+    return lines
+
+
+def _order_state(console: "Console", order: OrderView) -> Text:
+    return _state(console, order.glyph, order.plain_glyph, order.word)
+
+
+def summary(console: "Console", study: StudyDetail, identity: Identity | None) -> Text:
+    """The first tab: where it stands and what to do, then whose it is, then what it is made of."""
+    orders = study.orders[:3]
+    version = f"  version {study.version}" if study.version > 1 else ""
+    lines: list[Text] = []
+    if orders:
+        lines += [*order_lines(console, orders[0]), Text()]
+    else:
+        state = _state(console, study.glyph, study.plain_glyph, study.word)
+        lines.append(field_line("Status", state.append(version, "dim")))
+        if study.detail:
+            lines.append(field_line("Why", Text(inert(study.detail))))
+        lines += [Text("No order yet; it is opened when the study is stable.", "dim"), Text()]
+    lines += [
+        field_line("QC", inert(study.qc or "-")),
+        field_line("Age/sex", metadata_line(study.metadata)),
+        *patient(console, identity, study),
+        Text(),
+        field_line("Received", _when(console, study.received_at) + (f" from {inert(study.sender)}" if study.sender else "")),
+        field_line("Content", f"{study.series} series, {study.instances:,} instances{version}"),
+        field_line("Group", inert(study.group or "-")),
+    ]
+    for order in orders[1:]:
+        lines += [Text(), *order_lines(console, order)]
+    return _lines(lines)
+
+
+def qc_text(console: "Console", report: QcReport) -> Text:
+    """The second tab: each check with its verdict, what was found, what was expected and what to do."""
+    if not report.findings:
+        return Text("No QC yet: it runs when the study is stable.", "dim")
+    passed = sum(_VERDICTS.get(one.verdict.lower()) == "*" for one in report.findings)
+    parts = [Text(f"{passed} of {len(report.findings)} checks passed", "bold")]
+    for finding in report.findings:
+        mark = _VERDICTS.get(finding.verdict.lower(), "-")
+        line = Text()
+        glyph = console.look.glyph(_GLYPHS.get(mark, "○"), mark)
+        line.append(f"\n{glyph} {inert(finding.title or finding.check)}", console.colour(mark))
+        line.append(f"  {inert(finding.verdict).lower()}", "dim")
+        for title, value in (("Found", finding.found), ("Expected", finding.expected), ("To do", finding.action)):
+            if value and not (mark == "*" and title == "To do"):
+                line.append("\n").append_text(field_line(f"  {title}", Text(inert(str(value))), 12))
+        parts.append(line)
+    return _lines(parts)
+
+
+def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> Text:
+    """The third tab: what happened, oldest first, with a line for each new day."""
+    if not entries:
+        return Text("Nothing happened yet.", "dim")
+    parts: list[Text] = []
+    day = ""
+    for entry in sorted(entries, key=lambda one: one.at or ""):
+        at = moment(entry.at)
+        local: datetime | None = at.astimezone(console.place) if at else None
+        if local and f"{local:%Y-%m-%d}" != day:
+            day = f"{local:%Y-%m-%d}"
+            parts.append(Text(day, "bold"))
+        mark = {"warning": "!", "error": "X"}.get(entry.severity, "")
+        line = Text(f"{local:%H:%M:%S}  " if local else "-         ", "dim")
+        line.append(inert(entry.text or entry.title), console.colour(mark))
+        parts.append(line)
+    return _lines(parts)
+
+
+def order_status(console: "Console", order: OrderView) -> Text:
+    """The status window of an order."""
+    lines = order_lines(console, order)
+    if order.stage and not order.terminal:
+        lines.insert(1, field_line("Stage", fit(order.stage, 40).rstrip()))
+    return _lines(lines)
+
+
+def study_status(console: "Console", row: StudyRow) -> Text:
+    """The status window of a study that has no order."""
+    return _lines(
+        [
+            field_line("Status", _state(console, row.glyph, row.plain_glyph, row.word)),
+            field_line("Content", f"{row.series} series, {row.instances:,} instances"),
+            field_line("Received", _when(console, row.received_at)),
+            field_line("Changed", _when(console, row.updated_at)),
+            Text(),
+            Text("No order yet; it is opened when the study is stable."),
+        ]
+    )

@@ -1,0 +1,159 @@
+"""System: processes, queue, where to send studies, free space."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from tui.clock import age, full_time, moment
+from tui.contract import Health, Status
+from tui.inert import fit, inert
+from tui.messages import Happened, SessionEnded
+from tui.screens.page import Page
+from tui.trouble import Problem, Trouble
+from tui.widgets.lines import field_line
+from tui.widgets.states import ErrorState
+
+EVERY_S = 5
+
+
+class SystemPage(Page):
+    """The appliance as a whole."""
+
+    MODE = "system"
+    CSS_PATH = "system.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    KEYS = ("refresh", "app.sign_out")
+
+    class Loaded(Message):
+        """The appliance answered."""
+
+        def __init__(self, status: Status, health: Health) -> None:
+            super().__init__()
+            self.status, self.health = status, health
+
+    class NotLoaded(Message):
+        """The appliance did not answer."""
+
+        def __init__(self, trouble: Trouble) -> None:
+            super().__init__()
+            self.trouble = trouble
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._status: Status | None = None
+        self._health = Health()
+        self._trouble: Trouble | None = None
+        self._asked_at: datetime | None = None
+
+    def body(self) -> ComposeResult:
+        """One text."""
+        with VerticalScroll(id="scroll"):
+            yield Static(id="text", markup=False)
+        yield ErrorState(markup=False)
+
+    def on_mount(self) -> None:
+        """The text takes the keys."""
+        super().on_mount()
+        self.query_one("#scroll").focus()
+
+    def tick(self) -> None:
+        """Asks every few seconds while this page is visible."""
+        super().tick()
+        now = self.console.clock.now()
+        if self.is_current and (self._asked_at is None or (now - self._asked_at).total_seconds() >= EVERY_S):
+            self.reload()
+
+    def reload(self) -> None:
+        """Asks again."""
+        self._asked_at = self.console.clock.now()
+        if self.console.signed_in:
+            self._load()
+
+    @work(group="load", exclusive=True)
+    async def _load(self) -> None:
+        client = self.console.client
+        try:
+            status = await client.get("/api/status", Status)
+            health = await client.get("/api/health", Health)
+        except Trouble as trouble:
+            self.post_message(self.NotLoaded(trouble))
+            return
+        self.post_message(self.Loaded(status, health))
+
+    @on(Loaded)
+    def _loaded(self, message: Loaded) -> None:
+        self._status, self._health, self._trouble = message.status, message.health, None
+        self.draw()
+
+    @on(NotLoaded)
+    def _not_loaded(self, message: NotLoaded) -> None:
+        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
+            self.app.post_message(SessionEnded())
+            return
+        self._trouble = message.trouble
+        self.draw()
+
+    def happened(self, message: Happened) -> None:
+        """Processes that start or die are shown at once."""
+        if message.event.name in {"process-started", "process-died", "low-disk"}:
+            self.reload()
+
+    def draw(self) -> None:
+        """The text from what is known."""
+        if not self.is_mounted:
+            return
+        self.set_class(self._status is None and self._trouble is not None, "-broken")
+        if self._trouble is not None:
+            self.query_one(ErrorState).show(self._trouble)
+        if self._status is not None:
+            self.query_one("#text", Static).update(self._text(self._status))
+        super().draw()
+
+    def _text(self, status: Status) -> Text:
+        now, place = self.console.clock.now(), self.console.place
+        lines = [Text("Health", "bold")]
+        lines += [self._part(part.name, part.status, part.detail) for part in self._health.parts]
+        lines += [Text(), Text(f"{'Process':<12}{'State':<12}{'Since':<30}Last sign", "bold")]
+        for process in status.processes:
+            lines.append(
+                Text(fit(process.kind, 12))
+                .append_text(self._state("ok" if process.alive else "silent", 12))
+                .append(f"{full_time(moment(process.started_at), place):<30}{age(moment(process.seen_at), now)}", "")
+            )
+        receive = status.receive
+        hosts = ", ".join(receive.addresses) or receive.host
+        orders = "  ".join(f"{inert(name)} {count:,}" for name, count in status.counts.orders.items() if count)
+        lines += [
+            Text(),
+            field_line(
+                "Queue", f"{status.queue.waiting} waiting, {status.queue.running} running" + (", paused" * status.paused), 12
+            ),
+            field_line("Studies", f"{status.counts.studies:,}", 12),
+            field_line("Orders", orders or "none", 12),
+            field_line("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free", 12),
+            field_line("Receiver", inert(f"AE title {receive.ae_title}   host {hosts}   port {receive.port}"), 12),
+        ]
+        if receive.open_to_everybody:
+            lines.append(field_line("", Text("every calling AE title may send", self.console.colour("!")), 12))
+        lines += [field_line("Version", inert(status.version), 12), field_line("Console", self.console.client.url, 12)]
+        return Text("\n").join(lines)
+
+    def _state(self, word: str, width: int) -> Text:
+        good = word in {"ok", "up"}
+        mark = "*" if good else "!" if word in {"degraded", "warn", "silent", "unknown"} else "X"
+        glyph = self.console.look.glyph({"*": "●", "!": "▲", "X": "✖"}[mark], mark)
+        return Text(fit(f"{glyph} {word}", width), self.console.colour(mark))
+
+    def _part(self, name: str, state: str, detail: str) -> Text:
+        return Text(fit(name, 12)).append_text(self._state(state, 12)).append(inert(detail), "dim")
+
+    def status(self) -> list[Text | str]:
+        """How the whole is."""
+        return [self._state(self._health.status, 12)] if self._health.status else ["loading"]
