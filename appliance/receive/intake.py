@@ -6,7 +6,6 @@ the queue stops growing at its limit, what is beyond it is read from the inbox l
 
 import asyncio
 import logging
-import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Arrival, Inbox, recovered
 from appliance.records import events
+from appliance.records.engine import of_database
 from appliance.storage import RESERVE_BYTES, OutOfSpace, Storage
 
 log = logging.getLogger(__name__)
@@ -195,10 +195,6 @@ _FAILED = {"code": "filing-failed"}
 
 def of_environment(fault: Exception) -> bool:
     """Whether a fault is the database's or the disk's, so that the same work can succeed later."""
-    from asyncpg import DataError, IntegrityConstraintViolationError, InterfaceError, PostgresError
-
-    if isinstance(fault, (sqlite3.IntegrityError, sqlite3.DataError, DataError, IntegrityConstraintViolationError)):
-        return False
     if isinstance(fault, FileNotFoundError):
         return False
-    return isinstance(fault, (OSError, OutOfSpace, sqlite3.Error, InterfaceError, PostgresError))
+    return isinstance(fault, (OSError, OutOfSpace)) or of_database(fault)

@@ -11,6 +11,7 @@ import fcntl
 import importlib
 import io
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -207,6 +208,15 @@ class Records:
             parts = sql.split("?")
             numbered = parts[0] + "".join(f"${number}{part}" for number, part in enumerate(parts[1:], 1))
             await transaction.connection.executemany(numbered, rows)
+
+
+def of_database(fault: BaseException) -> bool:
+    """Whether a fault is the database's own, so that the same work can succeed later; false for rows that it refuses."""
+    from asyncpg import DataError, IntegrityConstraintViolationError, InterfaceError, PostgresError
+
+    if isinstance(fault, (sqlite3.IntegrityError, sqlite3.DataError, DataError, IntegrityConstraintViolationError)):
+        return False
+    return isinstance(fault, (sqlite3.Error, InterfaceError, PostgresError))
 
 
 def _engine(url: str) -> SQLite | PostgresEngine:

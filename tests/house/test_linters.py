@@ -13,26 +13,27 @@ from tests.servers import program
 _BIN = Path(sys.executable).parent
 
 
-def _complaints(*argv: str | Path) -> str:
+def _no_complaint(*argv: str | Path) -> None:
     done = subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True, text=True)
-    return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}" or f"exit {done.returncode}"
+    if done.returncode != 0:
+        pytest.fail(f"{done.stdout}{done.stderr}\n{Path(argv[0]).name} ended with {done.returncode}", pytrace=False)
 
 
 def test_ruff_would_format_nothing() -> None:
-    assert not _complaints(_BIN / "ruff", "format", "--check", ".")
+    _no_complaint(_BIN / "ruff", "format", "--check", ".")
 
 
 def test_ruff_has_no_complaint() -> None:
-    assert not _complaints(_BIN / "ruff", "check", "--output-format", "concise", ".")
+    _no_complaint(_BIN / "ruff", "check", "--output-format", "concise", ".")
 
 
 def test_mypy_in_strict_mode_has_no_complaint() -> None:
-    assert not _complaints(_BIN / "mypy")
+    _no_complaint(_BIN / "mypy")
 
 
 def test_imports_go_downstairs_only() -> None:
     """The contracts of pyproject.toml; each is a sentence that says what would be broken."""
-    assert not _complaints(_BIN / "lint-imports", "--no-cache")
+    _no_complaint(_BIN / "lint-imports", "--no-cache")
 
 
 def _shell_scripts() -> list[Path]:
@@ -42,7 +43,7 @@ def _shell_scripts() -> list[Path]:
 def test_shellcheck_has_no_complaint() -> None:
     scripts = _shell_scripts()
     assert {"init.sh", "run"} <= {path.name for path in scripts}
-    assert not _complaints(program("shellcheck", "shellcheck"), *scripts)
+    _no_complaint(program("shellcheck", "shellcheck"), *scripts)
 
 
 @pytest.mark.parametrize("name", ["init.sh", "tests/run", ".ci/run"])

@@ -13,6 +13,9 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "manager", "service
 PROCESS_EDGES = (
     "appliance/clock.py",  # one scheduled task must not end the others
     "appliance/dispatch.py",  # one order must not end the loop
+    "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed
+    "appliance/receive/process.py",  # a database that is away must not end receiving
+    "appliance/receive/scp.py",  # a peer is never told that an instance is safe when it is not
     "appliance/serve.py",  # the supervisor
     "appliance/stage.py",  # the child's last word to its parent
     "appliance/worker.py",  # one step must not end the worker

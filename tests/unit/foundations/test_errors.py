@@ -1,6 +1,5 @@
 """Every error says what happened and what to do, under a code of its own."""
 
-import importlib
 import re
 import string
 
@@ -8,68 +7,54 @@ import pytest
 
 from appliance import errors
 from appliance.errors import Denied, Misconfigured, RanvierError, Retry, Unknown
-from tests.house.tree import ROOT, product_code
+from tests.house.catalogue import CARRIERS, every_error, sentence
+
+Errors = list[type[RanvierError]]
 
 TREE = {errors.Rejected, errors.Retry, errors.Failed, errors.NeedsPerson, errors.Misconfigured, errors.Denied}
 TREE |= {errors.Unknown, errors.Conflict}
 
-CARRIERS = {"StageEnded", "StageCancelled"}
-"""They only carry another process's error over to the worker, which turns them into one of the tree."""
 
-
-@pytest.fixture(scope="module")
-def every_error() -> list[type[RanvierError]]:
-    """All classes of the tree, wherever in the house they stand."""
-    for path in product_code():
-        if re.search(r'^    code(: ClassVar\[str\])? = "', path.read_text(), re.MULTILINE):
-            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    found: set[type[RanvierError]] = set()
-    edge: set[type[RanvierError]] = {RanvierError}
-    while edge:
-        found |= edge
-        edge = {child for kind in edge for child in kind.__subclasses__() if not child.__module__.startswith("tests")} - found
-    return sorted(found - {RanvierError}, key=lambda kind: (kind.__module__, kind.__qualname__))
+@pytest.fixture(scope="module", name="every_error")
+def _every_error() -> list[type[RanvierError]]:
+    return every_error()
 
 
 def _place(kind: type[RanvierError]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _paragraph(kind: type[RanvierError]) -> str:
-    return " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-
-
 def _names(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-def test_the_tree_is_named_by_what_happens_next(every_error: list[type[RanvierError]]) -> None:
+def test_the_tree_is_named_by_what_happens_next(every_error: Errors) -> None:
     roots = {kind for kind in every_error if RanvierError in kind.__bases__ and kind.__name__ not in CARRIERS}
     assert roots == TREE
 
 
-def test_every_error_has_a_sentence_of_its_own(every_error: list[type[RanvierError]]) -> None:
-    assert not [_place(kind) for kind in every_error if not _paragraph(kind).endswith((".", "}", "?"))]
+def test_every_error_has_a_sentence_of_its_own(every_error: Errors) -> None:
+    assert not [_place(kind) for kind in every_error if not sentence(kind).endswith((".", "}", "?"))]
 
 
-def test_every_error_says_what_to_do_next(every_error: list[type[RanvierError]]) -> None:
+def test_every_error_says_what_to_do_next(every_error: Errors) -> None:
     assert not [_place(kind) for kind in every_error if not kind.next_step.strip()]
 
 
-def test_every_error_has_a_code_in_words(every_error: list[type[RanvierError]]) -> None:
+def test_every_error_has_a_code_in_words(every_error: Errors) -> None:
     assert not [_place(kind) for kind in every_error if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", kind.code)]
 
 
-def test_no_two_errors_share_a_code(every_error: list[type[RanvierError]]) -> None:
+def test_no_two_errors_share_a_code(every_error: Errors) -> None:
     by_code: dict[str, list[str]] = {}
     for kind in every_error:
         by_code.setdefault(kind.code, []).append(_place(kind))
     assert not {code: places for code, places in by_code.items() if len(places) > 1}
 
 
-def test_the_names_in_messages_are_names(every_error: list[type[RanvierError]]) -> None:
+def test_the_names_in_messages_are_names(every_error: Errors) -> None:
     """A brace that is no placeholder would break the message where it is shown."""
-    named = {_place(kind): _names(_paragraph(kind)) | _names(kind.next_step) for kind in every_error}
+    named = {_place(kind): _names(sentence(kind)) | _names(kind.next_step) for kind in every_error}
     assert not {place: names for place, names in named.items() if not all(name.isidentifier() for name in names)}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.errors import Misconfigured
 from appliance.records import engine
-from appliance.records.engine import DatabaseAway, Records, migrate
+from appliance.records.engine import DatabaseAway, Records, migrate, of_database
 from appliance.records.tables import TaskRun
 from tests.servers import a_free_port, until
 
@@ -200,3 +200,14 @@ async def test_a_database_that_does_not_answer_is_named_so(no_server: str, tmp_p
 def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(Misconfigured):
         Records("mysql://localhost/ranvier")
+
+
+async def test_a_fault_of_the_database_is_told_from_a_row_that_it_refuses(records: Records) -> None:
+    await _a_counter()
+    with pytest.raises(Exception) as refused:
+        await _a_counter()
+    assert not of_database(refused.value)
+    with pytest.raises(Exception) as broken:
+        await records.run("SELECT 1 FROM there_is_no_such_table")
+    assert of_database(broken.value)
+    assert not of_database(ValueError())
