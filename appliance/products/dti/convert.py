@@ -11,9 +11,8 @@ import msgspec
 from appliance.products.dti.faults import ConversionFailed, ConversionTimedOut, NoDiffusionFound
 
 _DONE = "conversion.json"
-_NOTHING_FOUND = 2
-_SOME_BAD = 8
-"""dcm2niix's exit status when it read no DICOM at all, and when it converted some series and not others."""
+NOTHING_FOUND = 2
+"""dcm2niix's exit status when it read no DICOM at all."""
 
 
 class Conversion(msgspec.Struct, kw_only=True, frozen=True):
@@ -24,8 +23,8 @@ class Conversion(msgspec.Struct, kw_only=True, frozen=True):
     input_files: int
     input_bytes: int
     converter: str
-    complete: bool
-    """False when the converter refused some of the files."""
+    status: int
+    """The converter's exit status; other than 0, some series were not converted, or not wholly."""
 
 
 def convert(in_folder: Path, work: Path, timeout_s: float) -> Conversion:
@@ -42,11 +41,11 @@ def convert(in_folder: Path, work: Path, timeout_s: float) -> Conversion:
             return earlier
     _empty(work)
     status, version = _run_dcm2niix(in_folder, work, timeout_s)
-    if status == _NOTHING_FOUND:
+    if status == NOTHING_FOUND:
         raise NoDiffusionFound(series=0, derived=0)
-    if status not in (0, _SOME_BAD):
+    if status != 0 and not any(work.glob("*.nii")):
         raise ConversionFailed(status=status, files=len(files))
-    made = Conversion(input_sha256=digest, input_files=len(files), input_bytes=size, converter=version, complete=status == 0)
+    made = Conversion(input_sha256=digest, input_files=len(files), input_bytes=size, converter=version, status=status)
     done.write_bytes(msgspec.json.encode(made))
     return made
 

@@ -37,6 +37,13 @@ class ConversionTimedOut(Failed):
     next_step = "Retry when the machine is less busy; if it happens again, check the study for damaged instances."
 
 
+class SeriesIncomplete(Failed):
+    """The slices of diffusion series {series} do not make whole volumes; some are missing or damaged."""
+
+    code = "series-incomplete"
+    next_step = "Send the study again; the QC report names missing and unreadable instances."
+
+
 class TooFewDirections(Failed):
     """The tensor needs {needed} gradient directions; the best series has {found}."""
 

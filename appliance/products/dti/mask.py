@@ -19,6 +19,8 @@ BRIDGE_MM = 5.0
 """Half the width of a connection (optic nerve, vein, fold of skin) that is cut."""
 SHADING_MM = 20.0
 """Width of the Gaussian that follows the coils' shading but not the anatomy."""
+LEAST_CONTRAST = 3.0
+"""A head is nine times and more brighter than what surrounds it; noise cut in two differs by a sixth."""
 
 
 def brain_mask(
@@ -31,7 +33,10 @@ def brain_mask(
     from scipy import ndimage
 
     combined = ndimage.median_filter(_scaled(unweighted) + _scaled(weighted), size=3)
-    combined = _evened(combined, combined > otsu(combined), voxel_mm)
+    bright = combined > otsu(combined)
+    if bright.all() or combined[bright].mean() < LEAST_CONTRAST * combined[~bright].mean():
+        raise NoBrainFound(millilitres=0, slices=0)
+    combined = _evened(combined, bright, voxel_mm)
     head = combined > otsu(combined)
     inside = ndimage.distance_transform_edt(head, sampling=voxel_mm) > BRIDGE_MM
     core = _largest_piece(inside)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from appliance.products.dti.convert import Conversion, convert
+from appliance.products.dti.faults import ConversionFailed, NoDiffusionFound
 from appliance.products.dti.manifest import MANIFEST
 from appliance.products.dti.mask import brain_mask
 from appliance.products.dti.nifti import Volumes, write_map
@@ -61,8 +62,8 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     with steps.step("convert"):
         conversion = convert(Path(request.in_folder), work, timeout_s=MANIFEST.timeout_s / 2)
     with steps.step("choose"):
-        chosen, notes = choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0)
-    if not conversion.complete:
+        chosen, notes = _choose(work, conversion)
+    if conversion.status != 0:
         notes.insert(0, "The converter could not read all of the images; the series used are complete in themselves.")
     values: list[Value] = []
     pictures: list[Picture] = []
@@ -87,6 +88,16 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
         provenance=_provenance(conversion),
         seconds=steps.seconds,
     )
+
+
+def _choose(work: Path, conversion: Conversion) -> tuple[list[DiffusionSeries], list[str]]:
+    try:
+        return choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0)
+    except NoDiffusionFound as fault:
+        if conversion.status == 0:
+            raise
+        # The diffusion series may be among what could not be converted: do not say that there is none.
+        raise ConversionFailed(status=conversion.status, files=conversion.input_files) from fault
 
 
 def _process(

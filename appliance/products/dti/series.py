@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from appliance.products.dti.faults import NoDiffusionFound, NoUnweightedVolume, TooFewDirections
+from appliance.products.dti.faults import NoDiffusionFound, NoUnweightedVolume, SeriesIncomplete, TooFewDirections
 from appliance.products.dti.nifti import Volumes
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class DiffusionSeries:
 def choose(work: Path, minimum_directions: int, minimum_b0: int) -> tuple[list[DiffusionSeries], list[str]]:
     """The series that can be fitted, the one with most directions first, and notes on what was left out.
 
-    Raises `NoDiffusionFound`, `NoUnweightedVolume`, `TooFewDirections`.
+    Raises `NoDiffusionFound`, `SeriesIncomplete`, `NoUnweightedVolume`, `TooFewDirections`.
     """
     images = sorted(work.glob("*.nii"))
     candidates = [image for image in images if image.with_suffix(".bval").exists() and image.with_suffix(".bvec").exists()]
@@ -61,7 +61,10 @@ def choose(work: Path, minimum_directions: int, minimum_b0: int) -> tuple[list[D
     derived = sum(_is_derived(image) for image in images)
     if not original:
         raise NoDiffusionFound(series=len(images), derived=derived)
-    read = [_read(image) for image in original]
+    broken = [image for image in original if not _is_whole(image)]
+    read = [_read(image) for image in original if image not in broken]
+    if not read:
+        raise SeriesIncomplete(series=", ".join(image.stem[1:] for image in broken))
     with_b0 = [one for one in read if one.unweighted.sum() >= minimum_b0]
     usable = [one for one in with_b0 if one.directions >= minimum_directions and _solvable(one)]
     if not usable:
@@ -70,12 +73,13 @@ def choose(work: Path, minimum_directions: int, minimum_b0: int) -> tuple[list[D
         raise TooFewDirections(needed=minimum_directions, found=max(one.directions for one in read))
     usable.sort(key=lambda one: (-one.directions, -len(one.used), _natural(one.name)))
     chosen = {one.name for one in usable}
-    return usable, [*_left_out(one for one in read if one.name not in chosen), *_about(usable, derived)]
+    notes = [f"Series {image.stem[1:]} was left out: its slices do not make whole volumes." for image in broken]
+    return usable, [*notes, *_left_out(one for one in read if one.name not in chosen), *_about(usable, derived)]
 
 
 def _left_out(series: Iterable[DiffusionSeries]) -> list[str]:
     return [
-        f"Series {one.name[1:]} was left out: {int(one.unweighted.sum())} volumes with b=0 and {one.directions} directions."
+        f"Series {one.name[1:]} was left out: volumes with b=0: {int(one.unweighted.sum())}, directions: {one.directions}."
         for one in series
     ]
 
@@ -109,16 +113,20 @@ def _is_derived(image: Path) -> bool:
     return bool(kinds & ({"DERIVED", "PHASE", "REAL", "IMAGINARY"} | maps))
 
 
+def _is_whole(image: Path) -> bool:
+    # Where slices are missing the converter still writes something: all slices in one pile, with the table of the volumes.
+    return Volumes(image).count == np.loadtxt(image.with_suffix(".bval"), ndmin=1).size
+
+
 def _read(image: Path) -> DiffusionSeries:
     bvalues = np.loadtxt(image.with_suffix(".bval"), ndmin=1)
     bvectors = np.loadtxt(image.with_suffix(".bvec"), ndmin=2).T
-    volumes = Volumes(image).count
     length = np.linalg.norm(bvectors, axis=1)
     weighted = bvalues > B0_LIMIT
     bvectors = np.divide(bvectors, length[:, None], out=np.zeros_like(bvectors), where=(length > 0)[:, None])
     bvectors[~weighted] = 0
-    fits = (np.arange(len(bvalues)) < volumes) & (~weighted | (length > 0.5))
-    notes = _dropped(image, int(volumes - fits.sum()))
+    fits = ~weighted | (length > 0.5)
+    notes = _dropped(image, int((~fits).sum()))
     lower = fits & weighted & (bvalues <= TENSOR_LIMIT)
     if _count_directions(bvectors[lower]) >= 6 and (fits & (bvalues > TENSOR_LIMIT)).any():
         high = int((fits & (bvalues > TENSOR_LIMIT)).sum())
