@@ -66,7 +66,8 @@ pip_says() {
     for place in ':env:' 'install' 'global'; do
         found=$(printf '%s\n' "$pip_configuration" | sed -n "s/^$place\\.$1='\\(.*\\)'\$/\\1/p" | sed 's/\\n/ /g' | head -n 1)
         if [ -n "$found" ]; then
-            printf '%s' "$found" | xargs
+            # shellcheck disable=SC2086  # the words of a list, one space between them
+            (set -f && set -- $found && printf '%s' "$*")
             return
         fi
     done
