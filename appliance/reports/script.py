@@ -11,6 +11,8 @@ from collections.abc import Container
 
 MISSING = "□"
 _RIGHT_TO_LEFT = ("R", "AL")
+_PAIRS = {")": "(", "]": "[", "}": "{", ">": "<"}
+_MIRRORED = str.maketrans({**_PAIRS, **{opening: closing for closing, opening in _PAIRS.items()}})
 _NEUTRAL = ("WS", "ON", "CS", "ES", "NSM", "BN")
 
 
@@ -39,12 +41,16 @@ def in_visual_order(text: str) -> str:
 
 
 def _reversed_run(run: list[str]) -> list[str]:
-    # Neutral characters at the end belong to the line, not to the run.
+    # Neutral characters at the end belong to the line, not to the run, but a bracket stays with the one that it closes.
     end = len(run)
-    while end and unicodedata.bidirectional(run[end - 1]) in _NEUTRAL:
+    while end and unicodedata.bidirectional(run[end - 1]) in _NEUTRAL and not _closes(run[:end]):
         end -= 1
-    mirrored = str.maketrans("()[]{}<>", ")(][}{><")
-    return [one.translate(mirrored) for one in reversed(run[:end])] + run[end:]
+    return [one.translate(_MIRRORED) for one in reversed(run[:end])] + run[end:]
+
+
+def _closes(run: list[str]) -> bool:
+    opening = _PAIRS.get(run[-1], "")
+    return bool(opening) and run.count(opening) >= run.count(run[-1])
 
 
 def joined(text: str) -> str:
