@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from appliance.errors import Failed
 from appliance.products.dti.convert import Conversion, convert
 from appliance.products.dti.faults import ConversionFailed, NoDiffusionFound
 from appliance.products.dti.manifest import MANIFEST
@@ -44,9 +45,11 @@ class Steps:
         begin, share = self._done, step.share * part
         started = time.perf_counter()
         self._progress(min(begin, 1.0), step.title)
-        yield lambda inner: self._progress(min(begin + share * inner, 1.0), step.title)
-        self._done = begin + share
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+        try:
+            yield lambda inner: self._progress(min(begin + share * inner, 1.0), step.title)
+        finally:
+            self._done = begin + share
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
         self._progress(min(self._done, 1.0), step.title)
 
 
@@ -70,7 +73,14 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     maps: list[str] = []
     for position, series in enumerate(chosen):
         prefix = f"series{series.name[1:]}_" if position else ""
-        made = _process(series, out_folder, steps, 1.0 / len(chosen), prefix)
+        try:
+            made = _process(series, out_folder, steps, 1.0 / len(chosen), prefix)
+        except Failed as fault:
+            if position == 0:
+                raise
+            # The primary series has its result; a further one that fails must not take it away, and must not go unsaid.
+            notes.append(f"Series {series.name[1:]} was not fitted: {fault.what}")
+            continue
         values += made[0]
         pictures += made[1]
         maps += made[2]

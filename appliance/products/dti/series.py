@@ -90,7 +90,7 @@ def _about(usable: list[DiffusionSeries], derived: int) -> list[str]:
         others = ", ".join(one.name[1:] for one in usable[1:])
         notes.append(
             f"The numbers without a prefix are of series {usable[0].name[1:]}, which has most directions; "
-            f"series {others} was fitted as well."
+            f"also fitted: {others}."
         )
     if derived:
         notes.append(f"{derived} series with maps or other derived images were not used.")

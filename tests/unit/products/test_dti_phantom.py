@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -262,15 +263,23 @@ def test_truncated_images_end_in_a_named_error(tmp_path: Path) -> None:
         _run(tmp_path / "in", tmp_path / "out")
 
 
-def test_noise_without_a_head_is_no_brain(tmp_path: Path) -> None:
-    import pydicom
-
-    study = a_small_diffusion_study(tmp_path / "in")
+def _replace_by_noise(study: PhantomStudy) -> None:
     chance = np.random.default_rng(5)
     for path in study.files:
         dataset = pydicom.dcmread(path)
-        noise = chance.integers(0, 40, (dataset.Rows, dataset.Columns)).astype("<u2")
-        dataset.PixelData = noise.tobytes()
+        dataset.PixelData = chance.integers(0, 40, (dataset.Rows, dataset.Columns)).astype("<u2").tobytes()
         dataset.save_as(path)
+
+
+def test_noise_without_a_head_is_no_brain(tmp_path: Path) -> None:
+    _replace_by_noise(a_small_diffusion_study(tmp_path / "in"))
     with pytest.raises(NoBrainFound):
         _run(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_second_series_that_fails_is_reported_and_leaves_the_first_ones_result(tmp_path: Path) -> None:
+    a_diffusion_study(tmp_path / "in", directions=12, slices=8, series_number=3)
+    _replace_by_noise(a_diffusion_study(tmp_path / "in", directions=8, slices=8, series_number=5))
+    result = _run(tmp_path / "in", tmp_path / "out")
+    assert {name.split("_")[0] for name in result.maps} == {"s3"}
+    assert any(note.startswith("Series 5 was not fitted: The brain mask holds 0 mL") for note in result.notes)
