@@ -139,7 +139,10 @@ class _Pass:
         for one in elements:
             if one.tag == 0x00080005:
                 charset = body[one.value : one.stop].strip(b"\0 ")
-            new = self._private(one, creators, charset) if one.tag >> 16 & 1 else self._standard(one, charset)
+            if own is None and one.tag >> 16 == 0x7FE0:
+                new: bytes | None = b""  # an icon inside a sequence: pixels that nobody looks at
+            else:
+                new = self._private(one, creators, charset) if one.tag >> 16 & 1 else self._standard(one, charset)
             fits = new is None and start >= 0 and stop == one.start and not (pending and pending[0][0] < one.tag)
             if fits:
                 stop = one.end

@@ -89,7 +89,7 @@ def read(content: bytes) -> PartTen:
     body = content[len(meta_bytes) :]
     if name == DEFLATED:
         try:
-            body = zlib.decompress(body, wbits=-15)
+            body = zlib.decompressobj(wbits=-15).decompress(body)
         except zlib.error:
             raise Unparsable("the deflated data set is damaged") from None
     return PartTen(name, coding, meta_bytes, meta, body, _Parser(body, coding).top())

@@ -1,0 +1,62 @@
+"""The stage `deidentify`: engine, then verifier; a folder with its passport, or nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.deidentify.engine import deidentify
+from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport
+from appliance.deidentify.profile import VERSION, Profile
+from appliance.deidentify.verifier import verify
+from appliance.storage import publish_folder, remove_folder, write_durable
+
+Progress = Callable[[float, str], None]
+
+
+def passport_path(out_folder: Path) -> Path:
+    """Where the passport of a de-identified folder lies: beside it."""
+    return out_folder.with_name(out_folder.name + ".passport.json")
+
+
+def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
+    """De-identifies a study into `request.out_folder` and proves it.
+
+    With residues the answer's passport says so and the folder does not exist. Raises the room's errors, and then neither
+    folder nor draft nor passport is left.
+    """
+    final = Path(request.out_folder)
+    draft = final.with_name(final.name + ".part")
+    remove_folder(draft)
+    profile = Profile.of(request.section)
+    finished = False
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        written = deidentify(request, profile, draft, progress)
+        verdict = verify(request, profile, draft, progress)
+        notes = list(verdict.notes)
+        if written.over_89:
+            notes.append("The patient is over 89: age 090Y, no birth date.")
+        passport = Passport(
+            order=request.order,
+            profile=profile.name,
+            profile_version=VERSION,
+            instances=len(request.files),
+            files=sorted(verdict.files, key=lambda file: file.path),
+            residues=verdict.residues,
+            actions=written.actions,
+            notes=notes,
+            date_offset_applied=profile.shift_dates,
+            settings=request.section,
+        )
+        # First the passport, then the folder: a folder without a passport cannot be released, a passport alone is harmless.
+        write_durable(passport_path(final), msgspec.json.format(msgspec.json.encode(passport), indent=1))
+        if passport.clean:
+            publish_folder(draft, final)
+        finished = True
+        return DeidAnswer(passport=passport, linking=written.linking)
+    finally:
+        remove_folder(draft)
+        if not finished:
+            passport_path(final).unlink(missing_ok=True)
+            remove_folder(final)

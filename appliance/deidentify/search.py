@@ -1,0 +1,181 @@
+"""What the verifier looks for in the output, and how: every identifying value of the source, in any spelling.
+
+Values come from the source alone. Names of fewer than four letters (two for ideographs) and identifiers of fewer than four
+characters are looked for only together with the rest of the name, or not at all: alone they stand in every technical text.
+"""
+
+import base64
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import quote
+
+from appliance.deidentify.charsets import texts
+from appliance.deidentify.rules import Kind
+from appliance.deidentify.vocabulary import VOCABULARY
+
+_LETTERS = re.compile(r"[^\W_]+")
+_UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){4,}")
+_DAY = re.compile(r"(?<!\d)((?:18|19|20)\d\d)[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+_DAY_FIRST = re.compile(r"(?<!\d)(0[1-9]|[12]\d|3[01])[-/.](0[1-9]|[12]\d|3[01])[-/.]((?:18|19|20)\d\d)(?!\d)")
+_EAST = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CANON = re.compile(rb"^\s*b=[\d.]+(\([-\d.]+,[-\d.]+,[-\d.]+\))?[\s\0]*$")
+_ENCODED_FROM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """One value to look for, case-folded."""
+
+    text: str
+    compact: str
+    kind: Kind
+    anywhere: bool
+    """Also inside longer words."""
+    trade: bool
+    """All its words belong to the trade: not looked for in technical values."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """The identifying values of one study."""
+
+    values: dict[str, Kind] = field(default_factory=dict)
+    """Case-folded value -> kind."""
+    spellings: dict[str, set[str]] = field(default_factory=dict)
+    """Case-folded value -> as the source writes it."""
+    machine: set[str] = field(default_factory=set)
+    uids: set[bytes] = field(default_factory=set)
+    dates: set[str] = field(default_factory=set)
+    too_short: int = 0
+
+    def name(self, text: str) -> None:
+        """A person name, in all its groups: each part, and two neighbouring parts in both orders."""
+        for group in text.split("="):
+            parts = [part.strip() for part in group.split("^")[:3]]
+            for alone in [*parts, *(word for part in parts for word in _LETTERS.findall(part))]:
+                self.value(alone, Kind.NAME)
+            known = [part for part in parts if part]
+            for one, other in ((0, 1), (1, 0), (1, 2)):
+                if max(one, other) < len(known):
+                    self.value(f"{known[one]} {known[other]}", Kind.NAME)
+
+    def value(self, text: str, kind: Kind) -> None:
+        """Any other identifying value; of places also the parts between commas."""
+        spelled = unicodedata.normalize("NFC", text).strip("\0 ")
+        text = spelled.casefold()
+        letters = "".join(_LETTERS.findall(text))
+        if not letters:
+            return
+        if len(letters) < (2 if _EAST.search(letters) else 4):
+            self.too_short += 1
+            return
+        self.values.setdefault(text, kind)
+        self.spellings.setdefault(text, set()).add(spelled)
+        plain = "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
+        self.values.setdefault(plain, kind)
+        if kind is Kind.PLACE and "," in text:
+            for part in text.split(","):
+                if sum(map(str.isalpha, part)) >= 5:
+                    self.values.setdefault(part.strip(), kind)
+
+
+class Search:
+    """Looks for one study's values in bytes; made once all source files are known."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        trade = VOCABULARY | wanted.machine
+        self.left_out = 0
+        self._needles: list[Needle] = []
+        for text, kind in wanted.values.items():
+            words = _LETTERS.findall(text)
+            if kind is Kind.PLACE and all(word in trade for word in words):
+                self.left_out += 1
+                continue
+            compact = "".join(words)
+            anywhere = bool(_EAST.search(text)) or (len(compact) >= 6 and not compact.isdigit())
+            self._needles.append(Needle(text, compact, kind, anywhere, all(word in VOCABULARY for word in words)))
+
+    def hits(self, value: bytes, charset: bytes, *, technical: bool) -> list[str]:
+        """The rules that a value breaks; `technical` spares words of the trade and short numbers."""
+        if not technical and _CANON.match(value):
+            return []
+        found = {f"identity: {needle.kind}" for needle in self._in_text(value, charset, technical=technical)}
+        lowered = value.lower()
+        if any(form in lowered for form in self._encodings) or any(form in value for form in self._base64):
+            found.add("identity: encoded")
+        found |= self._numbers(value)
+        return sorted(found)
+
+    def equals(self, value: bytes) -> bool:
+        """Whether a numeric string as a whole is an identifier of six digits or more."""
+        text = value.decode("latin-1").strip("\0 ")
+        return len(text) >= 6 and text.isdigit() and text in self._wanted.values
+
+    def _in_text(self, value: bytes, charset: bytes, *, technical: bool) -> list[Needle]:
+        found: list[Needle] = []
+        for reading in texts(value, charset):
+            text = unicodedata.normalize("NFC", reading).casefold()
+            compact = "".join(_LETTERS.findall(text))
+            found += [needle for needle in self._needles if _stands_in(needle, text, compact, technical=technical)]
+        return found
+
+    def _numbers(self, value: bytes) -> set[str]:
+        found: set[str] = set()
+        if any(uid in self._wanted.uids for uid in _UID.findall(value)):
+            found.add("identity: uid")
+        text = value.decode("latin-1")
+        days = {"".join(day) for day in _DAY.findall(text)}
+        for first, second, year in _DAY_FIRST.findall(text):
+            days |= {year + second + first, year + first + second}
+        if days & self._wanted.dates:
+            found.add("identity: date")
+        return found
+
+    @cached_property
+    def _encodings(self) -> list[bytes]:
+        forms: set[bytes] = set()
+        for needle in self._long:
+            for text in self._spelled(needle):
+                raw = text.encode()
+                forms |= {text.encode("utf-16-le").lower(), text.encode("utf-16-be").lower(), raw.hex().encode()}
+                if quote(text) != text:
+                    forms.add(quote(text).lower().encode())
+        return sorted(forms)
+
+    @cached_property
+    def _base64(self) -> list[bytes]:
+        forms: set[bytes] = set()
+        for needle in self._long:
+            for text in self._spelled(needle):
+                for lead in range(3):
+                    # The digits that depend on the needle alone, whatever stands before and behind it.
+                    whole = base64.b64encode(b"\0" * lead + text.encode())
+                    forms.add(whole[(0, 2, 3)[lead] :].rstrip(b"=")[: (len(text.encode()) * 8 - (0, 4, 2)[lead]) // 6])
+        return sorted(form for form in forms if len(form) >= _ENCODED_FROM)
+
+    def _spelled(self, needle: Needle) -> set[str]:
+        known = self._wanted.spellings.get(needle.text, set())
+        return {needle.text, needle.text.upper(), needle.text.title(), *known}
+
+    @property
+    def _long(self) -> list[Needle]:
+        return [needle for needle in self._needles if len(needle.compact) >= _ENCODED_FROM and not needle.trade]
+
+
+def _stands_in(needle: Needle, text: str, compact: str, *, technical: bool) -> bool:
+    digits = needle.compact.isdigit()
+    if technical and (needle.trade or (digits and len(needle.compact) < 6)):
+        return False
+    if needle.anywhere and len(needle.compact) >= 6 and needle.compact in compact:
+        return True
+    start = text.find(needle.text)
+    while start >= 0:
+        stop = start + len(needle.text)
+        before, after = text[start - 1 : start], text[stop : stop + 1]
+        if needle.anywhere or not ((before.isalnum() or (digits and before == ".")) or after.isalnum()):
+            return True
+        start = text.find(needle.text, start + 1)
+    return False
