@@ -81,7 +81,7 @@ def _quality(content: ReportContent) -> Iterator[str]:
         return
     yield from _heading("QUALITY CONTROL")
     for row in content.qc_rows:
-        yield from _wrapped(f"{words.mark(row.verdict)} {row.title}: {words.verdict_word(row.verdict)}", indent=2)
+        yield from _wrapped(f"{words.mark(row.verdict)} {row.title}: {words.check_word(row.verdict)}", indent=2)
         yield from _wrapped(f"  found {row.found or 'nothing'}; expected {row.expected or 'nothing special'}", indent=2)
         if row.action:
             yield from _wrapped(f"  to do: {row.action}", indent=2)

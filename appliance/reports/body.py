@@ -191,7 +191,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
     if not content.qc_rows:
         return []
     rows = [
-        [f"{words.mark(row.verdict)} {row.title}", words.verdict_word(row.verdict), row.found, row.expected, row.action]
+        [f"{words.mark(row.verdict)} {row.title}", words.check_word(row.verdict), row.found, row.expected, row.action]
         for row in content.qc_rows
     ]
     columns = ["Check", "Verdict", "Found", "Expected", "What to do"]

@@ -28,8 +28,18 @@ VERDICT_WORDS = {
     "warning": "passed with warnings",
     "failed": "FAILED",
     "bypassed": "BYPASSED by a person",
+}
+"""The verdict of all checks together."""
+
+CHECK_WORDS = {
+    "passed": "passed",
+    "warning": "warning",
+    "failed": "FAILED",
+    "bypassed": "BYPASSED",
     "not-applicable": "does not apply",
 }
+"""The verdict of one check."""
+
 MARKS = {"passed": "✔", "warning": "▲", "failed": "✖", "bypassed": "➔", "not-applicable": "–"}
 """One character before a verdict's word; both are readable without colour."""
 
@@ -72,9 +82,9 @@ def headline(content: ReportContent) -> str:
     return f"{said} {_listed(lost)}: FAILED, no result." if lost else said
 
 
-def verdict_word(verdict: str) -> str:
-    """A verdict in words."""
-    return VERDICT_WORDS.get(verdict, verdict)
+def check_word(verdict: str) -> str:
+    """One check's verdict in words."""
+    return CHECK_WORDS.get(verdict, verdict)
 
 
 def mark(verdict: str) -> str:
@@ -97,7 +107,7 @@ def qc_line(content: ReportContent) -> str:
         if number
     ]
     tail = f" ({len(content.qc_rows)} checks: {', '.join(counts)})" if counts else ""
-    return f"Quality control {verdict_word(content.qc_verdict)}{tail}"
+    return f"Quality control {VERDICT_WORDS.get(content.qc_verdict, content.qc_verdict)}{tail}"
 
 
 def age_and_sex(content: ReportContent) -> list[tuple[str, str, str]]:
