@@ -1,8 +1,8 @@
 """The product `dti` on real scanners' studies; the twin without real data is `test_dti_phantom`."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import nibabel
@@ -27,11 +27,20 @@ VENDORS = {
 """Folder -> directions and volumes that a tensor can use."""
 
 
-@cache
-def _computed(in_folder: Path) -> tuple[ProductResult, Path]:
-    out_folder = Path(mkdtemp(prefix="ranvier-dti-"))
-    request = ProductRequest(product="dti", in_folder=str(in_folder), out_folder=str(out_folder))
-    return run(request, lambda share, step: None), out_folder
+Computed = Callable[[str], tuple[ProductResult, Path]]
+
+
+@pytest.fixture(scope="module")
+def computed(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Computed:
+    """Runs the product on a folder of the real data, once for all tests of this file."""
+
+    @cache
+    def compute(folder: str) -> tuple[ProductResult, Path]:
+        out_folder = tmp_path_factory.mktemp("dti")
+        request = ProductRequest(product="dti", in_folder=str(real_data / folder), out_folder=str(out_folder))
+        return run(request, lambda share, step: None), out_folder
+
+    return compute
 
 
 def _values(result: ProductResult) -> dict[str, float]:
@@ -40,9 +49,9 @@ def _values(result: ProductResult) -> dict[str, float]:
 
 @pytest.mark.needs_data
 @pytest.mark.parametrize("folder", VENDORS)
-def test_a_real_brain_gives_plausible_numbers(real_data: Path, folder: str) -> None:
+def test_a_real_brain_gives_plausible_numbers(computed: Computed, folder: str) -> None:
     """PRO-03: directions and volumes are those of the source; FA, MD and brain volume are an adult's."""
-    result, _ = _computed(real_data / folder)
+    result, _ = computed(folder)
     values = _values(result)
     assert (values["directions"], values["volumes_used"]) == VENDORS[folder]
     assert 0.33 < values["fa_mean_white_matter"] < 0.45
@@ -56,9 +65,9 @@ def test_a_real_brain_gives_plausible_numbers(real_data: Path, folder: str) -> N
 
 @pytest.mark.needs_data
 @pytest.mark.parametrize("folder", VENDORS)
-def test_the_corpus_callosum_runs_left_to_right(real_data: Path, folder: str) -> None:
+def test_the_corpus_callosum_runs_left_to_right(computed: Computed, folder: str) -> None:
     """The strongest fibres of the middle third of the midline slices lie across: gradient axes are right on every vendor."""
-    result, out_folder = _computed(real_data / folder)
+    result, out_folder = computed(folder)
     name = result.maps[0].split("_")[0]
     fa, direction = (_nibabel.load(out_folder / f"{name}_{kind}.nii.gz") for kind in ("fa", "v1"))
     world = np.abs(to_world(np.asarray(direction.dataobj), direction.affine))
@@ -72,14 +81,14 @@ def test_the_corpus_callosum_runs_left_to_right(real_data: Path, folder: str) ->
 
 
 @pytest.mark.needs_data
-def test_a_trace_volume_of_a_real_philips_series_is_dropped_and_reported(real_data: Path) -> None:
-    result, _ = _computed(real_data / "philips_achieva_classic_dwi")
+def test_a_trace_volume_of_a_real_philips_series_is_dropped_and_reported(computed: Computed) -> None:
+    result, _ = computed("philips_achieva_classic_dwi")
     assert any("1 volume was dropped" in note for note in result.notes)
 
 
 @pytest.mark.needs_data
-def test_maps_that_the_scanner_made_are_not_fitted(real_data: Path) -> None:
-    result, _ = _computed(real_data / "siemens_xa30_enhanced_study")
+def test_maps_that_the_scanner_made_are_not_fitted(computed: Computed) -> None:
+    result, _ = computed("siemens_xa30_enhanced_study")
     assert "4 series with maps or other derived images were not used." in result.notes
 
 
@@ -99,14 +108,14 @@ def _scanner_map(folder: Path, grid: tuple[int, ...], affine: Any) -> Any:
 
 
 @pytest.mark.needs_data
-def test_fa_and_md_agree_with_the_scanners_own_maps(real_data: Path) -> None:
+def test_fa_and_md_agree_with_the_scanners_own_maps(real_data: Path, computed: Computed) -> None:
     """PRO-03: correlation with the XA30's FA map at least 0.95, median MD ratio to its ADC map within 2 %.
 
     The maps' headers leave the unit open (Rescale Type US, slope 1); the vendor stores FA in thousandths and ADC in
     10^-6 mm2/s.
     """
     study = real_data / "siemens_xa30_enhanced_study"
-    result, out_folder = _computed(study)
+    result, out_folder = computed(study.name)
     name = result.maps[0].split("_")[0]
     fa, md, mask = (_nibabel.load(out_folder / f"{name}_{kind}.nii.gz") for kind in ("fa", "md", "mask"))
     scanner_fa = _scanner_map(study / "13_DWI_dir80_PA", fa.shape, fa.affine) / 1000.0
