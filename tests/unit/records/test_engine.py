@@ -195,6 +195,12 @@ async def test_a_database_that_does_not_answer_is_named_so(no_server: str, tmp_p
         await Records(no_server).open()
     with pytest.raises(DatabaseAway):
         await Records(f"sqlite://{tmp_path / 'no folder' / 'ranvier.db'}").open()
+    # The failed connection's thread tells this event loop that it ends: the loop must still be there.
+    await asyncio.to_thread(until, _no_connection_lives, "the failed connection's thread ends", 10)
+
+
+def _no_connection_lives() -> bool:
+    return not any("_connection_worker_thread" in thread.name for thread in threading.enumerate())
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
