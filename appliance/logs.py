@@ -45,8 +45,12 @@ class Plain(logging.Formatter):
     """The same for a person at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level, message."""
-        return f"{iso(int(record.created * 1000))[11:19]} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
+        """Time, level, message, and where an error came from."""
+        line = f"{iso(int(record.created * 1000))[11:19]} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
+        if record.exc_info and record.exc_info[0]:
+            place = traceback.extract_tb(record.exc_info[2])[-1]
+            line += f" ({record.exc_info[0].__name__} at {place.filename}:{place.lineno})"
+        return line
 
 
 def start(home: Path, process: str, *, console: bool = True, level: int = logging.INFO) -> None:

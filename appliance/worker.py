@@ -12,6 +12,7 @@ from pathlib import Path
 from appliance.compute.local import StageCancelled, StageEnded
 from appliance.errors import Misconfigured, NeedsPerson, RanvierError, Retry
 from appliance.events import Event, OrderFailed, OrderHeld, Progress, StageRetried
+from appliance.dispatch import close_delivered
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.pipeline import STEPS, advance, cancelled
@@ -83,6 +84,8 @@ class Worker:
             move = await self._outcome(work, stop)
             if move is not None:
                 await advance(self.house, row, move, now=self._clock())
+                if move.to is OrderState.REPORTED:
+                    await close_delivered(self.house, now=self._clock())
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError, LeaseLost):

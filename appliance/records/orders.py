@@ -249,7 +249,7 @@ async def settled_reported(records: Records) -> list[OrderRow]:
 async def runs(order: str) -> list[RunRow]:
     """The product runs of an order."""
     rows = await ProductRun.select().where(ProductRun.order == order).order_by(ProductRun.id).run()
-    return [msgspec.convert(row, RunRow, strict=False) for row in rows]
+    return [msgspec.convert({**row, "order": order}, RunRow, strict=False) for row in rows]
 
 
 async def add_runs(rows: Sequence[ProductRun]) -> None:
