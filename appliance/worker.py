@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from appliance.compute.local import StageCancelled, StageEnded
+from appliance.dispatch import close_delivered
 from appliance.errors import Misconfigured, NeedsPerson, RanvierError, Retry
 from appliance.events import Event, OrderFailed, OrderHeld, Progress, StageRetried
-from appliance.dispatch import close_delivered
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.pipeline import STEPS, advance, cancelled
