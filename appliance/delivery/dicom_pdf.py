@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from pydicom import config, dcmread
 from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from appliance.delivery.parcel import Outcome, Parcel, Probe, Result
 from appliance.delivery.section import DicomPdf
@@ -144,26 +145,36 @@ def _associate(section: DicomPdf, *, echo: bool = False) -> _Session:
     entity.add_requested_context(EncapsulatedPDFStorage, ImplicitVRLittleEndian)
     if echo:
         entity.add_requested_context(Verification, ImplicitVRLittleEndian)
+    rejections: list[A_ASSOCIATE_RJ] = []
+
+    def on_pdu(event: Any) -> None:
+        # The library can lose a rejection whose connection is closed at once and call it an abort: so we look ourselves.
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            rejections.append(event.pdu)
+
     try:
-        association = entity.associate(section.host, section.port, ae_title=section.called_ae)
+        association = entity.associate(
+            section.host, section.port, ae_title=section.called_ae, evt_handlers=[(evt.EVT_PDU_RECV, on_pdu)]
+        )
     except OSError:
         return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=f"the name {section.host} is not known to the network"))
     if association.is_established:
         return _Session(association, None)
-    return _Session(None, _not_established(association, section))
-
-
-def _not_established(association: Any, section: DicomPdf) -> Outcome:
-    name = section.called_ae
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = _REJECTIONS.get((answer.result_source, answer.diagnostic), "it gives no reason")
-        if answer.result == _PERMANENT:
-            return Outcome(result=Result.REFUSED, answer=f"{name} rejected the association for good: {reason}")
-        return Outcome(result=Result.TRY_AGAIN, answer=f"{name} rejected the association for now: {reason}")
+    if rejections:
+        return _Session(None, _rejected(rejections[0], section))
     if association.rejected_contexts:
-        return Outcome(result=Result.REFUSED, answer=f"{name} takes no Encapsulated PDF in a transfer syntax that we speak")
-    return Outcome(result=Result.TRY_AGAIN, answer=f"no association with {name}: no connection, no answer, or an abort")
+        words = f"{section.called_ae} takes no Encapsulated PDF in a transfer syntax that we speak"
+        return _Session(None, Outcome(result=Result.REFUSED, answer=words))
+    words = f"no association with {section.called_ae}: no connection, no answer, or an abort"
+    return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=words))
+
+
+def _rejected(pdu: A_ASSOCIATE_RJ, section: DicomPdf) -> Outcome:
+    """What an A-ASSOCIATE-RJ means for the delivery (PS3.8 section 9.3.4)."""
+    reason = _REJECTIONS.get((pdu.source or 0, pdu.reason_diagnostic or 0), "it gives no reason")
+    if pdu.result == _PERMANENT:
+        return Outcome(result=Result.REFUSED, answer=f"{section.called_ae} rejected the association for good: {reason}")
+    return Outcome(result=Result.TRY_AGAIN, answer=f"{section.called_ae} rejected the association for now: {reason}")
 
 
 def _leave(association: Any) -> None:

@@ -1,5 +1,6 @@
 """Reports to a PACS: DCMTK's storescp in its good and bad moods, Orthanc, and peers that answer one status each."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -202,6 +203,27 @@ async def test_a_permanent_rejection_is_final_and_a_transient_one_is_not(tmp_pat
         Result.TRY_AGAIN,
         "PEER rejected the association for now: its limit of associations is reached",
     )
+
+
+async def test_a_rejection_is_read_even_when_the_peer_hangs_up_at_once(tmp_path: Path) -> None:
+    rejection = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 1])  # PS3.8 table 9-21: transient, presentation, temporary congestion
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes((await reader.readexactly(6))[2:], "big")
+        await reader.readexactly(length)
+        writer.write(rejection)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        parcel = a_dicom_parcel(tmp_path)
+        for _ in range(10):
+            outcome = await dicom_pdf.send(parcel, DicomPdf(name="PACS", host="127.0.0.1", port=port, timeout_s=10))
+            assert (outcome.result, outcome.answer) == (
+                Result.TRY_AGAIN,
+                "PACS rejected the association for now: it is congested",
+            )
 
 
 @pytest.mark.parametrize("how", [{"classes": [CTImageStorage]}, {"syntaxes": [JPEG2000Lossless]}])
