@@ -25,7 +25,7 @@ _WORDS = {
     "BValue": ("b-value", "s/mm2"),
 }
 _ROUNDING = 1e-3
-"""Headers write 2 mm as 1.9999999; a value this share beyond a limit is still inside."""
+"""Headers write 2 mm as 1.9999999; a value this little beyond a limit, in the limit's own unit, is still inside."""
 
 
 def judge(series: Series, protocol: Protocol) -> Judgement:
@@ -70,8 +70,8 @@ def _verdict(found: tuple[float, ...], limit: Limit) -> Verdict:
 
 
 def _beyond(low: float, high: float, least: float | None, most: float | None) -> bool:
-    under = least is not None and low < least - _ROUNDING * max(1.0, abs(least))
-    over = most is not None and high > most + _ROUNDING * max(1.0, abs(most))
+    under = least is not None and low < least - _ROUNDING
+    over = most is not None and high > most + _ROUNDING
     return under or over
 
 

@@ -219,6 +219,8 @@ class _Reader:
             if isinstance(rule, str) and length <= _LARGEST_VALUE:
                 found.values[key] = (vr if vr not in ("", "UN") else rule, bytes(self._body[value : value + length]))
             at = value + length
+        if at < end:
+            raise Unreadable("the header is cut off")
         return found, at
 
     @staticmethod

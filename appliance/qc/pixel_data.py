@@ -17,10 +17,11 @@ def fault(header: Header, body: Buffer) -> str:
         int(header.elements.number(key) or default)
         for key, default in ((_ROWS, 0), (_COLUMNS, 0), (_BITS, 0), (_SAMPLES, 1), (_FRAMES, 1))
     )
-    if not rows or not columns or not bits:
-        return "rows, columns or bits are missing"
+    described = bool(rows and columns and bits)
     if header.pixels is None:
-        return "it has no pixel data"
+        return "it has no pixel data" if described else "the header is cut off"
+    if not described:
+        return "rows, columns or bits are missing"
     if header.pixels.length is None:
         fragments, complete = _fragments(header, body)
         if not complete:

@@ -53,13 +53,13 @@ def _fewer_than_stated(series: Series, volumes: Volumes) -> list[str]:
     found = [f"{have} of {want} {what} that the scanner states" for have, want, what in pairs if want and have < want]
     gaps = _gaps(series) if stated.numbered else 0
     if gaps and not found:
-        found.append(f"{counted(gaps, 'image number')} missing between the first and the last")
+        found.append(f"{counted(gaps, 'image number')} missing between 1 and the highest")
     return found
 
 
 def _gaps(series: Series) -> int:
-    """Numbers missing from 1 to the highest; none where numbers repeat or begin elsewhere."""
+    """Numbers missing from 1 to the highest; none where a number repeats or is missing in a header."""
     numbers = [image.number for image in series.images if image.number is not None]
-    if len(numbers) != len(series.images) or len(set(numbers)) != len(numbers) or min(numbers, default=0) != 1:
+    if len(numbers) != len(series.images) or len(set(numbers)) != len(numbers) or min(numbers, default=0) < 1:
         return 0
     return max(numbers) - len(numbers)

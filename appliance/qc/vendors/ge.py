@@ -39,7 +39,7 @@ def stated(header: Elements) -> Stated:
 
 VENDOR = Vendor(
     name="GE",
-    manufacturers=("GE ", "GEMS"),
+    manufacturers=("GE",),
     gradient=gradient,
     private={
         (0x0019, _ACQUISITION): {0xBB: "DS", 0xBC: "DS", 0xBD: "DS"},
