@@ -1,0 +1,289 @@
+"""A receiver in a process of its own, and what it keeps.
+
+`python -m tests.receiving HOME OPTIONS` runs `appliance.receive.process.run` on a home folder. Options: `die_at` kills the
+process with SIGKILL the n-th time it reaches a named step. A number in the file `free-for-test` stands for the free space.
+"""
+
+import asyncio
+import contextlib
+import functools
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.records import events, studies
+from appliance.states import StudyState
+from tests.senders import CALLED, dataset_bytes, digest
+from tests.servers import HOST, program
+
+STEPS: dict[str, tuple[str, str, bool]] = {
+    "before the bytes are written": ("appliance.receive.inbox", "write_durable", True),
+    "after the bytes are synced, before the answer": ("appliance.receive.inbox", "write_durable", False),
+    "before the draft gets its name": ("appliance.storage", "os.replace", True),
+    "before the folder is synced": ("appliance.storage", "sync_folder", True),
+    "before files get their second name": ("appliance.receive.filing", "_place", True),
+    "in the middle of giving second names": ("appliance.receive.filing", "link_or_copy", False),
+    "before the transaction is committed": ("appliance.records.studies", "save_progress", False),
+    "after the commit, before the inbox lets go": ("appliance.receive.filing", "_unlink", True),
+    "after the inbox let go": ("appliance.receive.filing", "_unlink", False),
+}
+"""Step -> module, function, and whether death comes before the call."""
+
+
+class Section(msgspec.Struct):
+    """The settings of one receiver under test; they may be changed while it runs."""
+
+    quiet_seconds: int = 2
+    allowed_callers: tuple[str, ...] = ()
+    maximum_associations: int = 50
+
+
+@dataclass
+class Receiver:
+    """A receiving process on its own home folder; `with` starts and ends it."""
+
+    home: Path
+    section: Section = field(default_factory=Section)
+    die_at: str = ""
+    die_after: int = 0
+    drain_seconds: float = 5.0
+    port: int = 0
+    process: "subprocess.Popen[str] | None" = None
+
+    def __enter__(self) -> "Receiver":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def free_file(self) -> Path:
+        """Write a number of bytes here and the receiver believes that so much is free."""
+        return self.home / "free-for-test"
+
+    def configure(self, section: Section) -> None:
+        """Other settings from now on; the receiver reads them within five seconds."""
+        self.section = section
+        (self.home / "section-for-test.json").write_bytes(msgspec.json.encode(section))
+
+    def start(self) -> None:
+        """Starts the process and waits until it listens."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.configure(self.section)
+        options = {"die_at": self.die_at, "die_after": self.die_after, "port": self.port, "drain": self.drain_seconds}
+        output = (self.home / "output-for-test").open("a")
+        with output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.receiving", str(self.home), json.dumps(options)],
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                cwd=Path(__file__).resolve().parents[1],
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError("the receiver did not start: " + (self.home / "output-for-test").read_text()[-3000:])
+        self.port = int(line)
+
+    def stop(self) -> None:
+        """Asks it to end and waits; kills it after half a minute."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            self._forget()
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+            self.process = None
+
+    def died(self) -> bool:
+        """Whether the process has ended by itself."""
+        return self.process is not None and self.process.poll() is not None
+
+
+# --- asking what it keeps ---------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[Any]:
+    """The house of a receiver, to be read beside it."""
+    from appliance.house import open_house
+
+    async with open_house(home, create=True) as house:
+        yield house
+
+
+async def until_async(ready: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+    """Like `tests.servers.until` for a condition that must be awaited."""
+    async with asyncio.timeout(seconds) as limit:
+        while not await ready():
+            await asyncio.sleep(0.05)
+    if limit.expired():
+        raise TimeoutError(what)
+
+
+async def kept(house: Any) -> Counter[str]:
+    """SHA-256 of the data set behind every row -> how many rows; every file must be whole and where its row says."""
+    found: Counter[str] = Counter()
+    for study in [one for state in StudyState for one in await studies.in_state(state)]:
+        for row in await studies.instances(study.id, study.version):
+            found[digest(dataset_bytes(house.storage.absolute(row.path)))] += 1
+    return found
+
+
+async def all_stable(house: Any) -> bool:
+    counts = await studies.counts(house.records)
+    return counts.receiving == 0 and counts.stable + counts.quarantined > 0
+
+
+async def only_study(house: Any) -> studies.StudyRow:
+    found = [one for state in StudyState for one in await studies.in_state(state)]
+    assert len(found) == 1
+    return found[0]
+
+
+async def filed(house: Any, count: int) -> None:
+    async def ready() -> bool:
+        return sum((await kept(house)).values()) >= count
+
+    await until_async(ready, f"{count} instances are filed")
+
+
+def bytes_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".dcm":
+            yield path, path.read_bytes()
+
+
+async def inbox_empty(house: Any) -> bool:
+    return not list((house.storage.root / "journals").rglob("*.dcm"))
+
+
+async def told(name: str) -> bool:
+    return any(row.name == name for row in await events.after(0))
+
+
+def echoes(port: int) -> bool:
+    """Whether C-ECHO of Debian's echoscu is answered."""
+    command = [program("echoscu", "dcmtk"), "-aec", CALLED, HOST, str(port)]
+    return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def _arrange_death(step: str, after: int) -> None:
+    module_name, name, before = STEPS[step]
+    owner: Any = importlib.import_module(module_name)
+    *path, name = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original, left = getattr(owner, name), [after]
+
+    def die() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if asyncio.iscoroutinefunction(original):
+
+        async def deadly_async(*arguments: Any, **named: Any) -> Any:
+            answer = await original(*arguments, **named)
+            die()
+            return answer
+
+        setattr(owner, name, deadly_async)
+        return
+
+    @functools.wraps(original)
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        if before:
+            die()
+        answer = original(*arguments, **named)
+        if not before:
+            die()
+        return answer
+
+    setattr(owner, name, deadly)
+
+
+@contextlib.contextmanager
+def _pretended_space(home: Path) -> Iterator[None]:
+    from appliance.storage import Storage
+
+    real = Storage.free_bytes
+
+    def pretended(self: Storage) -> int:
+        file = home / "free-for-test"
+        return int(file.read_text()) if file.exists() else real(self)
+
+    Storage.free_bytes = pretended  # type: ignore[method-assign]
+    yield
+
+
+async def _run(home: Path, options: dict[str, Any]) -> None:
+    from appliance import logs
+    from appliance.house import open_house
+    from appliance.receive import process
+    from appliance.receive.section import ReceiveSection
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+
+    async def section() -> ReceiveSection:
+        chosen = msgspec.json.decode((home / "section-for-test.json").read_bytes(), type=Section)
+        return ReceiveSection(host=HOST, port=options["port"] or 0, **msgspec.structs.asdict(chosen))
+
+    async with open_house(home, create=True) as house:
+        logs.start(home, "receive")
+        if options["die_at"]:
+            _arrange_death(options["die_at"], options["die_after"])
+        await process.run(
+            house.storage,
+            house.keys,
+            house.records,
+            await section(),
+            reload=section,
+            stop=stop,
+            started=lambda port: print(port, flush=True),
+            drain_seconds=options["drain"],
+        )
+
+
+def main() -> None:
+    """Runs one receiver."""
+    home = Path(sys.argv[1])
+    with _pretended_space(home):
+        asyncio.run(_run(home, json.loads(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""DICOM senders for tests that send data sets as they are and say exactly what they were answered."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.uid import UID
+
+from tests.servers import HOST
+
+CALLED = "RANVIER_SCP"
+
+
+def dataset_bytes(path: Path) -> bytes:
+    """The data set of a Part 10 file, found by its group length and by nothing of the code under test."""
+    content = path.read_bytes()
+    assert content[128:132] == b"DICM"
+    return content[132 + 12 + int.from_bytes(content[140:144], "little") :]
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, so that equality does not rest on the hash of the code under test."""
+    return sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One instance as it goes over the wire."""
+
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    data: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> "Sent":
+        """A file's instance, bit by bit."""
+        meta = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta
+        return cls(
+            str(meta.MediaStorageSOPClassUID),
+            str(meta.MediaStorageSOPInstanceUID),
+            str(meta.TransferSyntaxUID),
+            dataset_bytes(path),
+        )
+
+
+class Sender:
+    """One association that sends data sets without decoding them; `with` opens and releases it."""
+
+    def __init__(
+        self, port: int, contexts: Sequence[tuple[str, str]], *, calling: str = "MODALITY", called: str = CALLED
+    ) -> None:
+        from pynetdicom import AE
+
+        ae = AE(ae_title=calling)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
+        for sop_class, syntax in dict.fromkeys(contexts):
+            ae.add_requested_context(sop_class, syntax)
+        self.association = ae.associate(HOST, port, ae_title=CALLED)
+        self._message = 0
+        self._pause = threading.Event()
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.association.is_established:
+            self.association.release()
+
+    @property
+    def established(self) -> bool:
+        """Whether the receiver accepted and nobody has ended it."""
+        return bool(self.association.is_established)
+
+    @property
+    def rejection(self) -> tuple[int | None, int | None, int | None]:
+        """Result, source and reason of the A-ASSOCIATE-RJ."""
+        answer = self.association.acceptor.primitive
+        assert answer is not None
+        return (answer.result, answer.result_source, answer.diagnostic)
+
+    def store(self, sent: Sent) -> int | None:
+        """Sends one instance; gives the status, or None when the connection ended before an answer."""
+        from pynetdicom.dimse_primitives import C_STORE
+
+        request = C_STORE()
+        self._message += 1
+        request.MessageID = self._message % 65_000 + 1
+        request.AffectedSOPClassUID = UID(sent.sop_class)
+        request.AffectedSOPInstanceUID = UID(sent.sop_instance)
+        request.Priority = 2
+        request.DataSet = BytesIO(sent.data)
+        context = next(
+            one.context_id or 0
+            for one in self.association.accepted_contexts
+            if str(one.abstract_syntax) == sent.sop_class and str(one.transfer_syntax[0]) == sent.transfer_syntax
+        )
+        self.association._reactor_checkpoint.clear()
+        while not self.association._is_paused and self.established:
+            self._pause.wait(0.001)
+        if not self.established:
+            return None
+        self.association.dimse.send_msg(request, context)
+        _, answer = self.association.dimse.get_msg(block=True)
+        self.association._reactor_checkpoint.set()
+        return None if answer is None else int(answer.Status or 0)
+
+
+def send(port: int, instances: Sequence[Sent], *, calling: str = "MODALITY") -> list[int | None]:
+    """Sends instances over one association; gives their statuses."""
+    with Sender(port, [(one.sop_class, one.transfer_syntax) for one in instances], calling=calling) as sender:
+        assert sender.established
+        return [sender.store(one) if sender.established else None for one in instances]
+
+
+def accepted(port: int, sop_class: str, *, calling: str = "MODALITY") -> bool:
+    """Whether an association would be accepted now; it is released at once."""
+    with Sender(port, [(sop_class, "1.2.840.10008.1.2.1")], calling=calling) as sender:
+        return sender.established
+
+
+def in_background(work: Callable[[], None]) -> threading.Thread:
+    """Runs a sender beside the test."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
