@@ -14,7 +14,7 @@ from appliance import errors
 from appliance.access.section import AccessSection
 from appliance.compute.section import ComputeSection
 from appliance.deidentify.section import DeidentifySection
-from appliance.delivery.section import DeliverySection
+from appliance.delivery.section import DeliverySection, Destination
 from appliance.events import SettingsChanged
 from appliance.fields import (
     UNCHANGED,
@@ -143,6 +143,36 @@ async def load_version(keys: Keys, version: int) -> Loaded:
     return Loaded(version=row.version, settings=_decode(keys, row.document))
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One saved version and the names of the fields that it changed."""
+
+    version: int
+    saved_at: int
+    saved_by: str
+    changed: list[str]
+
+
+async def history(keys: Keys, limit: int = 50) -> list[Revision]:
+    """The newest versions, newest first, each compared with the one before it."""
+    saved = await rows.history(limit + 1)
+    documents = [to_plain(_decode(keys, one.document), lambda found: found.reveal()) for one in saved]
+    if len(saved) <= limit:
+        documents.append(to_plain(Settings(), lambda found: found.reveal()))
+    return [
+        Revision(version=one.version, saved_at=one.saved_at, saved_by=one.saved_by, changed=_differences(before, after))
+        for one, after, before in zip(saved, documents, documents[1:], strict=False)
+    ]
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [
+        f"{section}.{name}"
+        for section, fields in after.items()
+        for name, value in fields.items()
+        if before.get(section, {}).get(name) != value
+    ]
+
+
 async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
     """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values."""
     problems = cross_check(settings)
@@ -192,6 +222,18 @@ def patched(settings: Settings, change: dict[str, Any]) -> tuple[Settings, list[
     if later:
         raise SettingsRefused(later)
     return result, changed
+
+
+def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
+    """A destination as a form holds it, with its stored secret where the form has the mark; raises `SettingsRefused`."""
+    stored = to_plain((*settings.delivery.destinations, *settings.delivery.failure_destinations), lambda found: found.reveal())
+    before = next((one for one in stored if one["name"] == plain.get("name")), None)
+    try:
+        found: Destination = msgspec.convert(_with_secrets(plain, before), Destination, dec_hook=decode_hook)
+    except msgspec.ValidationError as fault:
+        message, _, place = str(fault).partition(" - at `$.")
+        raise SettingsRefused([FieldProblem(field=place.rstrip("`") or "destination", message=message)]) from fault
+    return found
 
 
 def restarts(changed: list[str]) -> set[Restart]:

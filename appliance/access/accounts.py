@@ -62,3 +62,9 @@ async def set_password(user: str, password: str) -> Account:
 async def list_users() -> list[Account]:
     """All accounts by name."""
     return await users.everybody()
+
+
+async def known_name(name: str) -> str:
+    """The name if there is such an account, else `unknown`: people type passwords into the wrong field."""
+    account = await users.by_name(name)
+    return account.name if account else "unknown"

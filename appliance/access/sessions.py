@@ -8,6 +8,7 @@ import msgspec
 from appliance.access import cookies
 from appliance.access.lockout import Locked, Strangers, Tries, counted, refusal
 from appliance.access.passwords import matches
+from appliance.access.permissions import NotPermitted
 from appliance.access.section import AccessSection
 from appliance.keys import Keys
 from appliance.moments import new_id
@@ -20,15 +21,16 @@ TOUCH_MS = 60_000
 
 
 class Caller(msgspec.Struct, kw_only=True, frozen=True):
-    """Who is asking: a person by cookie, or a machine by token."""
+    """Who is asking: a person by session, or a machine by token."""
 
     id: str
     name: str
     role: str
     by: str
-    """`cookie` or `token`."""
+    """`session` or `token`."""
     session: str = ""
     expires_at: int = 0
+    seen_at: int = 0
     scopes: frozenset[str] = frozenset()
     """The permissions a token is narrowed to; empty: all of its role."""
 
@@ -59,6 +61,17 @@ async def sign_in(
     return await _open(keys, section, account, address, now)
 
 
+async def require_password(section: AccessSection, caller: Caller, password: str, *, now: int) -> None:
+    """Raise `WrongPassword` or `Locked` unless this is the caller's password; counted like a sign-in."""
+    account = await users.by_id(caller.id)
+    if account is None:
+        raise NotPermitted(permission="session")
+    tries = await _count(account, section, now)
+    if not await matches(account.password_hash, password):
+        raise refusal(tries, section, now)
+    await users.clear_tries(account.id)
+
+
 async def _count(account: Account, section: AccessSection, now: int) -> Tries:
     current: Account | None = account
     while current is not None:
@@ -78,6 +91,18 @@ async def _open(keys: Keys, section: AccessSection, account: Account, address: s
     return SignedIn(caller=caller, cookie=cookies.issue(keys, session, expires_at))
 
 
+def _caller(account: Account, session: str, expires_at: int, seen_at: int) -> Caller:
+    return Caller(
+        id=account.id,
+        name=account.name,
+        role=account.role,
+        by="session",
+        session=session,
+        expires_at=expires_at,
+        seen_at=seen_at,
+    )
+
+
 async def recognise(keys: Keys, cookie: str, now: int) -> Caller | None:
     """Whose cookie it is; None when the session ended, was revoked, or the account is disabled."""
     session = cookies.read(keys, cookie, now)
@@ -95,13 +120,11 @@ async def standing(session: str, now: int) -> Caller | None:
     return Caller(id=account.id, name=account.name, role=account.role, by="cookie", session=session, expires_at=row.expires_at)
 
 
-async def slide(keys: Keys, section: AccessSection, caller: Caller, now: int) -> SignedIn | None:
-    """Moves the end of a used session on, at most once a minute; None when it is too early for that."""
+async def slide(keys: Keys, section: AccessSection, caller: Caller, now: int) -> SignedIn:
+    """Moves the end of a used session on; called when it was not noted as used for `TOUCH_MS`."""
     expires_at = now + section.idle_hours * HOUR_MS
-    if abs(expires_at - caller.expires_at) < TOUCH_MS:
-        return None
     await users.extend_session(caller.session, now, expires_at)
-    moved = msgspec.structs.replace(caller, expires_at=expires_at)
+    moved = msgspec.structs.replace(caller, expires_at=expires_at, seen_at=now)
     return SignedIn(caller=moved, cookie=cookies.issue(keys, caller.session, expires_at))
 
 

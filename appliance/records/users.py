@@ -104,8 +104,11 @@ async def add_session(session: str, user: str, address: str, now: int, expires_a
 async def session_with_account(session: str) -> tuple[OpenSession, Account] | None:
     """A session and whose it is; None when either is gone."""
     row = await Session.select(*_SESSION).where(Session.id == session).first().run()
-    account = await by_id(row["user"]) if row else None
-    return (msgspec.convert(row, OpenSession, strict=False), account) if row and account else None
+    if row is None:
+        return None
+    found = msgspec.convert({**row, "user": row["user_id"]}, OpenSession, strict=False)
+    account = await by_id(found.user)
+    return (found, account) if account else None
 
 
 async def extend_session(session: str, now: int, expires_at: int) -> None:

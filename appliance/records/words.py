@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from appliance.records.filter import Clause, FilterProblem, Term, Value, Vocabulary, Word
+from appliance.records.lookup import dashed
 from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, OrderState
 
 _DURATION = re.compile(r"(\d{1,6})(m|h|d|w)")
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _NUMBER = re.compile(r"\d{1,9}")
 _COMPARE = {">": ">", "<": "<", ">=": ">=", "<=": "<=", ":": "=", "=": "="}
-_ID = re.compile(r"[0-9a-fA-F\-]{1,36}")
+_ID = re.compile(r"[0-9a-f]{1,32}")
 
 
 def _either(clauses: Iterable[Clause]) -> Clause:
@@ -118,16 +119,19 @@ def _when(column: str, op: str, value: Value, now: int) -> Clause:
 
 
 def identifier(*columns: str) -> Callable[[Term, int], Clause]:
-    """A word that takes the beginning of one of our identifiers."""
+    """A word that takes the beginning or the end of one of our identifiers, hyphens or not."""
 
     def build(term: Term, _now: int) -> Clause:
         _equals_only(term)
+        found: list[Clause] = []
         for value in term.values:
-            if not _ID.fullmatch(value.text):
+            digits = value.text.lower().replace("-", "")
+            if not _ID.fullmatch(digits):
                 raise FilterProblem(value.position, "hexadecimal digits and hyphens belong here")
-        return _either(
-            Clause(f"{column} LIKE {{}}", (value.text.lower() + "%",)) for value in term.values for column in columns
-        )
+            for column in columns:
+                found.append(Clause(f"{column} LIKE {{}}", (dashed(digits) + "%",)))
+                found.append(Clause(f"REPLACE({column}, '-', '') LIKE {{}}", ("%" + digits,)))
+        return _either(found)
 
     return build
 
@@ -236,7 +240,7 @@ STUDY_WORDS: Vocabulary = {
     "": Word("Text anywhere in a row", "MR1", free_text("s.id", "o.id", "s.sender", "s.group_name", "o.products", "o.code")),
     **_COMMON,
     "updated": Word("When the last instance came", "updated<1h", moment("s.last_at")),
-    "id": Word("Beginning of a study's or order's identifier", "id:0199ab12", identifier("s.id", "o.id")),
+    "id": Word("Beginning or end of a study's or order's identifier", "id:0199ab12", identifier("s.id", "o.id")),
 }
 
 ORDER_WORDS: Vocabulary = {
@@ -245,8 +249,8 @@ ORDER_WORDS: Vocabulary = {
     "created": Word("When the order was opened", "created<1d", moment("o.created_at")),
     "updated": Word("When the order last changed", "updated<1h", moment("o.updated_at")),
     "owner": Word("Who opened the order", "owner:admin", text_of("o.owner")),
-    "study": Word("Beginning of the study's identifier", "study:0199ab12", identifier("o.study")),
-    "id": Word("Beginning of the order's identifier", "id:0199ab12", identifier("o.id")),
+    "study": Word("Beginning or end of the study's identifier", "study:0199ab12", identifier("o.study")),
+    "id": Word("Beginning or end of the order's identifier", "id:0199ab12", identifier("o.id")),
 }
 
 RESULT_WORDS: Vocabulary = {
@@ -255,7 +259,7 @@ RESULT_WORDS: Vocabulary = {
     "kind": Word("Report or failure report", "kind:failure", choice("r.kind", ("report", "failure")), ("report", "failure")),
     "created": Word("When the report was made", "created<1d", moment("r.created_at")),
     "version": Word("Version of the report", "version>1", number("r.version")),
-    "order": Word("Beginning of the order's identifier", "order:0199ab12", identifier("o.id")),
-    "study": Word("Beginning of the study's identifier", "study:0199ab12", identifier("o.study")),
-    "id": Word("Beginning of the report's identifier", "id:0199ab12", identifier("r.id")),
+    "order": Word("Beginning or end of the order's identifier", "order:0199ab12", identifier("o.id")),
+    "study": Word("Beginning or end of the study's identifier", "study:0199ab12", identifier("o.study")),
+    "id": Word("Beginning or end of the report's identifier", "id:0199ab12", identifier("r.id")),
 }

@@ -1,0 +1,60 @@
+"""The front door: a Litestar app around an open house."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler
+
+from api import documentation, headers, problems
+from api.guards import Recognition, check_routes, guard
+from api.limits import Bucket
+from api.routes import HANDLERS
+from api.stream import Feed
+from api.visit import provide_visit
+from appliance.access.lockout import Strangers
+from appliance.errors import RanvierError
+from appliance.house import House
+
+BODY_BYTES = 1_000_000
+SIGN_INS_AT_ONCE = 20
+SIGN_IN_EVERY_MS = 3_000
+
+
+def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """The app; raises `UndeclaredPermission` when a route declares none. `more` are further handlers (tests)."""
+    feed = Feed(gaps=not house.records.on_sqlite)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with feed.running():
+            yield
+
+    app = Litestar(
+        route_handlers=[*HANDLERS, *documentation.HANDLERS, *more],
+        state=State({"house": house, "feed": feed, "strangers": Strangers(), "sign_ins": sign_in_bucket()}),
+        dependencies={"visit": Provide(provide_visit)},
+        guards=[guard],
+        middleware=[Recognition],
+        before_send=[headers.before_send],
+        exception_handlers={
+            RanvierError: problems.of_house,
+            HTTPException: problems.of_http,
+            Exception: problems.unforeseen,
+        },
+        lifespan=[lifespan],
+        openapi_config=documentation.openapi_config(),
+        request_max_body_size=BODY_BYTES,
+        logging_config=None,
+    )
+    app.asgi_handler = headers.number_requests(app.asgi_handler)
+    check_routes(app)
+    return app
+
+
+def sign_in_bucket() -> Bucket:
+    """How often one address may try to sign in: twenty at once, then one every three seconds."""
+    return Bucket(SIGN_INS_AT_ONCE, SIGN_IN_EVERY_MS)

@@ -1,0 +1,111 @@
+"""Who is asking, and may they: recognised once, checked on every route, denied by default.
+
+Every route declares `permission=` (see `declared`); `create_app` fails for one that does not.
+"""
+
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.openapi.datastructures import ResponseSpec
+
+from api.problems import MEDIA_TYPE, ForeignOrigin, Problem
+from appliance.access import sessions
+from appliance.access.permissions import OPEN, PERMISSIONS, NotPermitted, NotSignedIn, may
+from appliance.access.sessions import Caller
+from appliance.access.tokens import PREFIX, recognise_token
+from appliance.house import House
+from appliance.moments import now_ms
+
+COOKIE = "ranvier_session"
+CONSOLE_HEADER = "X-Ranvier"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class UndeclaredPermission(RuntimeError):
+    """A route without a permission of the table would be a hole in the front door: the app does not start."""
+
+
+def declared(permission: str, *statuses: int) -> dict[str, Any]:
+    """What every route hands to its decorator: the permission, and the problems it may answer with."""
+    wanted = {400, *statuses} | (set() if permission == OPEN else {401, 403})
+    problems = {
+        status: ResponseSpec(Problem, description=HTTPStatus(status).phrase, generate_examples=False, media_type=MEDIA_TYPE)
+        for status in sorted(wanted)
+    }
+    settled: dict[str, Any] = {"opt": {"permission": permission}, "responses": problems}
+    return settled | ({"security": [{}]} if permission == OPEN else {})
+
+
+class Recognition(AbstractAuthenticationMiddleware):
+    """Puts the caller into `connection.user`: by cookie, by the same value as a bearer token, or by an API token."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        """Nobody is a valid answer here; the guard decides whether that is enough."""
+        house: House = connection.app.state.house
+        now = now_ms()
+        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and bearer:
+            if bearer.startswith(PREFIX):
+                return AuthenticationResult(user=await recognise_token(house.keys, bearer, now), auth="token")
+            return AuthenticationResult(user=await self._person(connection, house, bearer, now), auth="bearer")
+        cookie = connection.cookies.get(COOKIE, "")
+        found = await self._person(connection, house, cookie, now) if cookie else None
+        return AuthenticationResult(user=found, auth="cookie")
+
+    async def _person(self, connection: Connection, house: House, value: str, now: int) -> Caller | None:
+        caller = await sessions.recognise(house.keys, value, now)
+        if caller is None or now - caller.seen_at < sessions.TOUCH_MS:
+            return caller
+        section = (await house.settings()).settings.access
+        moved = await sessions.slide(house.keys, section, caller, now)
+        connection.scope["state"]["fresh_cookie"] = (moved.cookie, section.idle_hours * 3600)
+        return moved.caller
+
+
+def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Lets a request through to its handler, or raises `NotSignedIn`, `NotPermitted` or `ForeignOrigin`."""
+    if connection.scope.get("method") == "OPTIONS":
+        return
+    permission = handler.opt.get("permission")
+    _same_origin(connection)
+    if permission == OPEN:
+        return
+    caller = connection.scope.get("user")
+    if not isinstance(caller, Caller):
+        raise NotSignedIn()
+    if not permission or not may(caller.role, permission) or (caller.scopes and permission not in caller.scopes):
+        raise NotPermitted(permission=permission)
+
+
+def _same_origin(connection: Connection) -> None:
+    """Changes by cookie need a header that no foreign page can send, or an origin that is ours."""
+    if connection.scope.get("method") in _SAFE:
+        return
+    origin = connection.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host", ""):
+        raise ForeignOrigin()
+    if connection.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site"):
+        raise ForeignOrigin()
+    if connection.scope.get("user") is None or connection.scope.get("auth") != "cookie":
+        return
+    if origin is None and not connection.headers.get(CONSOLE_HEADER.lower()):
+        raise ForeignOrigin()
+
+
+def check_routes(app: Litestar) -> None:
+    """Raises `UndeclaredPermission` for a route whose permission is missing or not in the table."""
+    for route in app.routes:
+        handlers = getattr(route, "route_handlers", None) or [route.route_handler]  # type: ignore[union-attr]
+        for handler in handlers:
+            if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:
+                continue
+            permission = handler.opt.get("permission")
+            if permission != OPEN and permission not in PERMISSIONS:
+                raise UndeclaredPermission(f"{route.path} declares {permission!r}")

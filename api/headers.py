@@ -1,0 +1,62 @@
+"""What stands in the head of every answer: the request's identifier, the security headers, a session cookie that slid on."""
+
+import secrets
+from typing import TYPE_CHECKING
+
+from litestar.datastructures import Cookie, MutableScopeHeaders
+from litestar.enums import ScopeType
+
+from api.guards import COOKIE
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+_NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_DOCS = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def number_requests(app: "ASGIApp") -> "ASGIApp":
+    """Gives every request an identifier, before anything can go wrong with it."""
+
+    async def numbered(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == ScopeType.HTTP:
+            scope.setdefault("state", {})["request_id"] = secrets.token_hex(8)
+        await app(scope, receive, send)
+
+    return numbered
+
+
+def session_cookie(value: str, seconds: int, *, secure: bool) -> Cookie:
+    """The session cookie; an empty value takes it away."""
+    return Cookie(
+        key=COOKIE, value=value, path="/", httponly=True, samesite="strict", secure=secure, max_age=seconds if value else 0
+    )
+
+
+async def before_send(message: "Message", scope: "Scope") -> None:
+    """Completes the head of an answer."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    state, docs = scope.get("state", {}), scope["path"].startswith("/api-docs")
+    for name, value in _ALWAYS.items():
+        headers[name] = value
+    headers["Content-Security-Policy"] = _DOCS if docs else _NOTHING
+    headers["X-Request-Id"] = str(state.get("request_id", ""))
+    if not scope["path"].startswith("/api-docs/assets/"):
+        headers["Cache-Control"] = "no-store"
+    fresh = state.get("fresh_cookie")
+    if fresh and not any(value.startswith(f"{COOKIE}=") for value in headers.getall("set-cookie", [])):
+        cookie = session_cookie(*fresh, secure=scope["scheme"] == "https")
+        headers.add("set-cookie", cookie.to_header(header=""))

@@ -1,0 +1,36 @@
+"""The routes, one file a noun."""
+
+from api.routes import (
+    audit,
+    deliveries,
+    events,
+    health,
+    orders,
+    reports,
+    results,
+    reveal,
+    session,
+    settings,
+    status,
+    studies,
+    tokens,
+    users,
+)
+
+HANDLERS = (
+    *health.HANDLERS,
+    *session.HANDLERS,
+    *status.HANDLERS,
+    *studies.HANDLERS,
+    *reveal.HANDLERS,
+    *orders.HANDLERS,
+    *reports.HANDLERS,
+    *results.HANDLERS,
+    *deliveries.HANDLERS,
+    *events.HANDLERS,
+    *settings.HANDLERS,
+    *audit.HANDLERS,
+    *users.HANDLERS,
+    *tokens.HANDLERS,
+)
+"""Every handler of the API."""

@@ -1,0 +1,63 @@
+"""Reports: the list, and the files in every format that carries no identity."""
+
+import os
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+from litestar.response import File
+
+from api.fill import report_of_line, shown_formats
+from api.guards import declared
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.views import ReportList
+from api.visit import Visit
+from appliance.errors import Conflict, Unknown
+from appliance.records import lists, reports
+from appliance.reports.content import file_name
+
+MEDIA_TYPES = {"json": "application/json", "txt": "text/plain; charset=utf-8", "png": "image/png", "pdf": "application/pdf"}
+
+
+class ReportFileMissing(Conflict):
+    """The file of this report is no longer on disk."""
+
+    code = "report-file-missing"
+    next_step = "Run the order again, or restore the storage from a backup."
+
+
+@get("/api/reports", operation_id="listReports", tags=["results"], **declared("results.read"))
+async def list_reports(
+    visit: Visit, filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+) -> ReportList:
+    """A page of reports and failure reports."""
+    page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
+    return ReportList(
+        items=[report_of_line(line) for line in page.items], next=page.next, matched=page.matched, total=page.total
+    )
+
+
+@get(
+    "/api/reports/{report:str}/{format_name:str}",
+    operation_id="downloadReport",
+    tags=["results"],
+    **declared("results.read", 404, 409),
+)
+async def download_report(
+    visit: Visit,
+    report: str,
+    format_name: Annotated[str, Parameter(description="json, txt, png or pdf.")],
+) -> File:
+    """One format of a report as a file."""
+    found = await reports.get(await visit.id_of("report", report))
+    if format_name not in shown_formats(found.formats):
+        raise Unknown(kind="such format of this report, or no report")
+    name = file_name(found.order, found.kind, found.version, format_name)
+    path = visit.house.storage.absolute(found.folder) / name
+    if not os.path.isfile(path):
+        raise ReportFileMissing()
+    await visit.note("report.download", found.id, detail=format_name)
+    return File(path=path, filename=name, media_type=MEDIA_TYPES[format_name], content_disposition_type="attachment")
+
+
+HANDLERS = (list_reports, download_report)

@@ -1,0 +1,23 @@
+"""Results: reports with their numbers and where they went."""
+
+from litestar import get
+
+from api.fill import result_views
+from api.guards import declared
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.views import ResultList
+from api.visit import Visit
+from appliance.records import lists
+
+
+@get("/api/results", operation_id="listResults", tags=["results"], **declared("results.read"))
+async def list_results(
+    visit: Visit, filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+) -> ResultList:
+    """A page of results."""
+    page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
+    items = await result_views(page.items)
+    return ResultList(items=items, next=page.next, matched=page.matched, total=page.total)
+
+
+HANDLERS = (list_results,)

@@ -1,0 +1,98 @@
+"""Signing in and out."""
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import State
+
+from api.fill import at
+from api.guards import declared
+from api.headers import session_cookie
+from api.views import View, WhoAmI
+from api.visit import Visit
+from appliance import audit
+from appliance.access import accounts, passwords, sessions
+from appliance.access.permissions import OPEN
+from appliance.access.sessions import Caller
+from appliance.errors import Denied
+
+
+class Credentials(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Name and password."""
+
+    user: str
+    password: str
+
+
+class NewOwnPassword(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The password in use and the one that takes its place."""
+
+    old: str
+    new: str
+
+
+class PasswordText(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A password that somebody thinks of."""
+
+    password: str
+
+
+class RuleView(View, frozen=True, kw_only=True):
+    """Whether a password keeps one rule."""
+
+    rule: str
+    sentence: str
+    kept: bool
+
+
+def _who(caller: Caller) -> WhoAmI:
+    return WhoAmI(user=caller.name, role=caller.role, expires_at=at(caller.expires_at))
+
+
+@post("/api/login", operation_id="signIn", tags=["session"], status_code=200, **declared(OPEN, 401, 403, 423, 429))
+async def sign_in(visit: Visit, state: State, data: Credentials) -> Response[WhoAmI]:
+    """Opens a session; its cookie slides with use and ends after the idle time."""
+    state.sign_ins.take(visit.origin, visit.now)
+    section = (await visit.house.settings()).settings.access
+    try:
+        signed = await sessions.sign_in(
+            visit.house.keys, section, visit.strangers, data.user, data.password, address=visit.origin, now=visit.now
+        )
+    except Denied as refused:
+        actor = await accounts.known_name(data.user)
+        await audit.append(actor, "sign-in", "", refused.code, visit.origin, visit.now)
+        raise
+    await audit.append(signed.caller.name, "sign-in", "", "done", visit.origin, visit.now)
+    cookie = session_cookie(signed.cookie, section.idle_hours * 3600, secure=visit.secure)
+    return Response(_who(signed.caller), cookies=[cookie])
+
+
+@post("/api/logout", operation_id="signOut", tags=["session"], status_code=204, **declared("session"))
+async def sign_out(visit: Visit) -> Response[None]:
+    """Ends the session at once, for every copy of its cookie."""
+    await sessions.sign_out(visit.caller)
+    await visit.note("sign-out", "")
+    return Response(None, status_code=204, cookies=[session_cookie("", 0, secure=visit.secure)])
+
+
+@get("/api/me", operation_id="getMe", tags=["session"], **declared("session"))
+async def get_me(visit: Visit) -> WhoAmI:
+    """Who is signed in."""
+    return _who(visit.caller)
+
+
+@post("/api/me/password", operation_id="changeMyPassword", tags=["session"], status_code=204, **declared("session", 422, 423))
+async def change_my_password(visit: Visit, data: NewOwnPassword) -> None:
+    """Sets the caller's own password; every session of theirs ends."""
+    section = (await visit.house.settings()).settings.access
+    async with visit.audited("user.password", visit.caller.id):
+        await sessions.require_password(section, visit.caller, data.old, now=visit.now)
+        await accounts.set_password(visit.caller.id, data.new)
+
+
+@post("/api/password-rule", operation_id="checkPassword", tags=["session"], status_code=200, **declared("session"))
+async def check_password(data: PasswordText) -> list[RuleView]:
+    """Which rules a password keeps, while somebody types it; nothing is stored."""
+    return [RuleView(rule=one.rule, sentence=one.sentence, kept=one.kept) for one in passwords.check_rules(data.password)]
+
+
+HANDLERS = (sign_in, sign_out, get_me, change_my_password, check_password)

@@ -1,0 +1,67 @@
+"""How the appliance is."""
+
+import socket
+from importlib.metadata import version
+
+from litestar import get
+
+from api.guards import declared
+from api.views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
+from api.visit import Visit
+from appliance.moments import iso
+from appliance.receive.section import ReceiveSection
+from appliance.records import details, orders, processes, studies
+from appliance.states import ORDER_FACTS, OrderState
+
+DAY_MS = 86_400_000
+_WORKED_ON = frozenset({OrderState.UPLOADING, OrderState.PROCESSING})
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")
+
+
+@get("/api/status", operation_id="getStatus", tags=["status"], **declared("status.read"))
+async def get_status(visit: Visit) -> StatusView:
+    """Site, processes, counts, queue, and where senders send to."""
+    records, settings = visit.house.records, (await visit.house.settings()).settings
+    by_state = await orders.counts(records)
+    active = {state: n for state, n in by_state.items() if ORDER_FACTS[OrderState(state)].active}
+    running = await details.in_hand(records, visit.now)
+    held = await studies.counts(records)
+    return StatusView(
+        site=settings.site.name,
+        version=version("ranvier"),
+        time_zone=settings.site.time_zone,
+        home_free_bytes=visit.house.storage.free_bytes(),
+        now=iso(visit.now),
+        processes=[_process(one, visit.now) for one in await processes.everyone(visit.now - DAY_MS)],
+        counts=CountsView(studies=held.receiving + held.stable + held.quarantined, orders=by_state),
+        receive=_receive(settings.receive),
+        queue=QueueView(waiting=max(0, sum(active.values()) - running), running=running),
+        paused=False,
+    )
+
+
+def _process(one: processes.Process, now: int) -> ProcessView:
+    return ProcessView(
+        kind=one.kind, pid=one.pid, started_at=iso(one.started_at), seen_at=iso(one.seen_at), alive=one.alive(now)
+    )
+
+
+def _receive(section: ReceiveSection) -> ReceiveView:
+    return ReceiveView(
+        ae_title=section.ae_title,
+        host=section.host,
+        port=section.port,
+        addresses=_addresses() if section.host in _EVERY_ADDRESS else [section.host],
+        open_to_everybody=not section.allowed_callers,
+    )
+
+
+def _addresses() -> list[str]:
+    """The addresses of this machine that another one can reach."""
+    import psutil
+
+    found = [one.address for listed in psutil.net_if_addrs().values() for one in listed if one.family == socket.AF_INET]
+    return [one for one in found if not one.startswith("127.")] or found
+
+
+HANDLERS = (get_status,)

@@ -1,0 +1,113 @@
+"""Studies: the list, one study, the end of the wait for one."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post, put
+from litestar.params import Parameter
+
+from api.fill import study_row, study_view
+from api.guards import declared
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.views import FilterWordView, StudyList, StudyRow, StudyView
+from api.visit import Visit
+from appliance.receive.stable import force_stable
+from appliance.records import lists
+from appliance.records.filter import Vocabulary
+from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
+
+_WORDS: dict[str, Vocabulary] = {"studies": STUDY_WORDS, "orders": ORDER_WORDS, "results": RESULT_WORDS}
+
+
+class StudyNamed(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A study in the body of a request."""
+
+    study: str
+
+
+@get("/api/studies", operation_id="listStudies", tags=["studies"], **declared("studies.read"))
+async def list_studies(
+    visit: Visit, filter_text: Filter = "", sort: Sort = "-received", cursor: Cursor = "", limit: Limit = 200
+) -> StudyList:
+    """A page of studies, each with its newest order; no patient value is part of it."""
+    page = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
+    return StudyList(items=[study_row(line) for line in page.items], next=page.next, matched=page.matched, total=page.total)
+
+
+@get("/api/studies/{study:str}", operation_id="getStudy", tags=["studies"], **declared("studies.read", 404))
+async def get_study(visit: Visit, study: str) -> StudyView:
+    """One study: series, orders, timeline, metadata, reports."""
+    return await study_view(visit.house.records, await visit.id_of("study", study))
+
+
+@get("/api/study-info/{study:str}", operation_id="getStudyInfo", tags=["studies"], **declared("studies.read", 404))
+async def get_study_info(visit: Visit, study: str) -> StudyView:
+    """The same under the address that the guide names."""
+    return await study_view(visit.house.records, await visit.id_of("study", study))
+
+
+async def _force(visit: Visit, digits: str) -> Response[StudyRow]:
+    study = await visit.id_of("study", digits)
+    async with visit.audited("study.force-stable", study):
+        await force_stable(visit.house.records, study, now=visit.now)
+    line = await lists.study_line(visit.house.records, study)
+    assert line is not None
+    return Response(study_row(line), status_code=202)
+
+
+@post(
+    "/api/studies/{study:str}/force-stable",
+    operation_id="forceStable",
+    tags=["studies"],
+    status_code=202,
+    **declared("studies.force-stable", 404, 409),
+)
+async def force_stable_in_path(visit: Visit, study: str) -> Response[StudyRow]:
+    """Ends the wait for a study: somebody says that it is complete."""
+    return await _force(visit, study)
+
+
+@post(
+    "/api/force-stable",
+    operation_id="forceStableByBody",
+    tags=["studies"],
+    status_code=202,
+    **declared("studies.force-stable", 404, 409),
+)
+async def force_stable_in_body(visit: Visit, data: StudyNamed) -> Response[StudyRow]:
+    """The same, with the study in the body."""
+    return await _force(visit, data.study)
+
+
+@put(
+    "/api/force-stable",
+    operation_id="putForceStable",
+    tags=["studies"],
+    status_code=202,
+    **declared("studies.force-stable", 404, 409),
+)
+async def put_force_stable(visit: Visit, data: StudyNamed) -> Response[StudyRow]:
+    """The same, for clients that use PUT."""
+    return await _force(visit, data.study)
+
+
+@get("/api/filter-words", operation_id="listFilterWords", tags=["studies"], **declared("studies.read"))
+async def list_filter_words(
+    of: Annotated[str, Parameter(pattern="^(studies|orders|results)$", description="Whose words.")] = "studies",
+) -> list[FilterWordView]:
+    """The words of the filter language, for completion and help."""
+    return [
+        FilterWordView(word=name, help=word.help, example=word.example, choices=list(word.choices))
+        for name, word in _WORDS[of].items()
+    ]
+
+
+HANDLERS = (
+    list_studies,
+    get_study,
+    get_study_info,
+    force_stable_in_path,
+    force_stable_in_body,
+    put_force_stable,
+    list_filter_words,
+)

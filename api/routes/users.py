@@ -1,0 +1,74 @@
+"""Accounts: list, create, new password; for administrators."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, post
+
+from api.fill import at
+from api.guards import declared
+from api.views import UserView
+from api.visit import Visit
+from appliance.access import accounts
+from appliance.access.permissions import Role
+from appliance.records import users
+
+
+class NewUser(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An account to be made."""
+
+    name: Annotated[str, msgspec.Meta(max_length=63)]
+    password: str
+    role: Role = "user"
+
+
+class NewPassword(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A password that takes the place of the one before."""
+
+    password: str
+
+
+def _view(one: users.Account, now: int) -> UserView:
+    return UserView(
+        id=one.id,
+        name=one.name,
+        role=one.role,
+        disabled=one.disabled,
+        locked_until=at(one.locked_until) if one.locked_until > now else None,
+        created_at=at(one.created_at),
+    )
+
+
+@get("/api/users", operation_id="listUsers", tags=["users"], **declared("users.read"))
+async def list_users(visit: Visit) -> list[UserView]:
+    """All accounts by name."""
+    return [_view(one, visit.now) for one in await accounts.list_users()]
+
+
+@post("/api/users", operation_id="createUser", tags=["users"], **declared("users.write", 409, 422))
+async def create_user(visit: Visit, data: NewUser) -> UserView:
+    """Makes an account."""
+    async with visit.audited("user.create", data.name, data.role):
+        user = await accounts.create_user(data.name, data.role, data.password, visit.now)
+    found = await users.by_id(user)
+    assert found is not None
+    return _view(found, visit.now)
+
+
+@post(
+    "/api/users/{user:str}/password",
+    operation_id="setPassword",
+    tags=["users"],
+    status_code=200,
+    **declared("users.write", 404, 422),
+)
+async def set_password(visit: Visit, user: str, data: NewPassword) -> UserView:
+    """Sets a new password, unlocks the account and ends its sessions; by name or identifier."""
+    known = await users.by_name(user)
+    found = known.id if known else await visit.id_of("user", user)
+    async with visit.audited("user.password", found):
+        account = await accounts.set_password(found, data.password)
+    return _view(account, visit.now)
+
+
+HANDLERS = (list_users, create_user, set_password)

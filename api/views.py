@@ -1,0 +1,425 @@
+"""What the API answers: the shapes. How they are filled stands in `api.fill`."""
+
+from typing import Any
+
+import msgspec
+
+
+class View(msgspec.Struct, kw_only=True, frozen=True):
+    """The base of all answers; times are ISO 8601 in UTC, or null."""
+
+
+class DeliveryView(View, frozen=True, kw_only=True):
+    """One report on its way to one destination."""
+
+    delivery: str
+    report: str
+    order: str
+    destination: str
+    state: str
+    word: str
+    glyph: str
+    plain_glyph: str
+    attempt: int
+    answer: str
+    created_at: str | None
+    sent_at: str | None
+
+
+class ReportView(View, frozen=True, kw_only=True):
+    """One report (or failure report) of an order."""
+
+    report: str
+    order: str
+    kind: str
+    version: int
+    supersedes: str
+    formats: list[str]
+    created_at: str | None
+
+
+class ValueView(View, frozen=True, kw_only=True):
+    """One number of a report."""
+
+    label: str
+    value: float
+    unit: str
+
+
+class ResultView(ReportView, frozen=True, kw_only=True):
+    """One report with its study, its numbers and where it went."""
+
+    study: str
+    values: list[ValueView]
+    deliveries: list[DeliveryView]
+
+
+class RunView(View, frozen=True, kw_only=True):
+    """One product's run on an order."""
+
+    product: str
+    version: str
+    state: str
+    code: str
+    detail: str
+
+
+class OriginView(View, frozen=True, kw_only=True):
+    """One value of the metadata and where it came from."""
+
+    value: str
+    origin: str
+    contradicts: bool = False
+
+
+class OrderView(View, frozen=True, kw_only=True):
+    """One order."""
+
+    order: str
+    study: str
+    study_version: int
+    state: str
+    word: str
+    glyph: str
+    plain_glyph: str
+    terminal: bool
+    retryable: bool
+    needs_person: bool
+    code: str
+    detail: str
+    advice: str
+    products: list[str]
+    runs: list[RunView]
+    priority: int
+    group: str
+    owner: str
+    percent: int
+    step: str
+    stage: str
+    attempt: int
+    qc_verdict: str
+    bypass_by: str
+    bypass_reason: str
+    delivery_failed: bool
+    metadata: dict[str, OriginView]
+    created_at: str | None
+    updated_at: str | None
+    deliveries: list[DeliveryView]
+    reports: list[ReportView]
+    row_version: int
+
+
+class StudyRow(View, frozen=True, kw_only=True):
+    """One study as the list shows it, with its newest order."""
+
+    study: str
+    version: int
+    order: str | None
+    state: str
+    word: str
+    glyph: str
+    plain_glyph: str
+    percent: int
+    step: str
+    qc: str
+    products: list[str]
+    group: str
+    received_at: str | None
+    updated_at: str | None
+    instances: int
+    series: int
+    has_accession: bool
+    sender: str
+    needs_person: bool
+    terminal: bool
+    code: str
+    detail: str
+    delivery_failed: bool
+    bypassed: bool
+
+
+class SeriesView(View, frozen=True, kw_only=True):
+    """One series of a study."""
+
+    series: str
+    number: int
+    modality: str
+    label: str
+    instances: int
+    sop_class: str
+    product_input: bool
+
+
+class TimelineView(View, frozen=True, kw_only=True):
+    """One thing that happened."""
+
+    seq: int
+    at: str
+    name: str
+    title: str
+    severity: str
+    text: str
+    order: str
+
+
+class StudyView(StudyRow, frozen=True, kw_only=True):
+    """One study with everything about it save who it belongs to."""
+
+    series_list: list[SeriesView]
+    orders: list[OrderView]
+    timeline: list[TimelineView]
+    metadata: dict[str, OriginView]
+    reports: list[ReportView]
+
+
+class StudyList(View, frozen=True, kw_only=True):
+    """A page of studies; `matched` fit the filter, `total` are there."""
+
+    items: list[StudyRow]
+    next: str | None
+    matched: int
+    total: int
+
+
+class OrderList(View, frozen=True, kw_only=True):
+    """A page of orders."""
+
+    items: list[OrderView]
+    next: str | None
+    matched: int
+    total: int
+
+
+class ResultList(View, frozen=True, kw_only=True):
+    """A page of results."""
+
+    items: list[ResultView]
+    next: str | None
+    matched: int
+    total: int
+
+
+class ReportList(View, frozen=True, kw_only=True):
+    """A page of reports."""
+
+    items: list[ReportView]
+    next: str | None
+    matched: int
+    total: int
+
+
+class IdentityView(View, frozen=True, kw_only=True):
+    """Who a study belongs to."""
+
+    study: str
+    patient_name: str
+    patient_id: str
+    birth_date: str
+    sex: str
+    accession: str
+    study_date: str
+    study_description: str
+
+
+class RevealView(View, frozen=True, kw_only=True):
+    """Identities, and until when a client may show them."""
+
+    items: list[IdentityView]
+    until: str
+
+
+class FindingView(View, frozen=True, kw_only=True):
+    """One check of quality control."""
+
+    check: str
+    title: str
+    verdict: str
+    found: str
+    expected: str
+    action: str
+    figure: float | None
+    unit: str
+
+
+class QcView(View, frozen=True, kw_only=True):
+    """What quality control said about an order."""
+
+    verdict: str
+    findings: list[FindingView]
+    metadata: dict[str, OriginView]
+
+
+class WhoAmI(View, frozen=True, kw_only=True):
+    """Who is signed in."""
+
+    user: str
+    role: str
+    expires_at: str | None
+
+
+class UserView(View, frozen=True, kw_only=True):
+    """One account."""
+
+    id: str
+    name: str
+    role: str
+    disabled: bool
+    locked_until: str | None
+    created_at: str | None
+
+
+class TokenView(View, frozen=True, kw_only=True):
+    """One API token; `secret` is shown once, when it is made."""
+
+    id: str
+    name: str
+    role: str
+    scopes: list[str]
+    created_by: str
+    created_at: str | None
+    expires_at: str | None
+    revoked: bool
+    secret: str = ""
+
+
+class AuditRowView(View, frozen=True, kw_only=True):
+    """One row of the audit."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    target: str
+    origin: str
+    result: str
+    detail: str
+    hash: str
+
+
+class AuditList(View, frozen=True, kw_only=True):
+    """A page of the audit, newest first."""
+
+    items: list[AuditRowView]
+    next: str | None
+
+
+class ChainView(View, frozen=True, kw_only=True):
+    """Whether the audit's hash chain holds."""
+
+    ok: bool
+    rows: int
+    head: str
+    first_bad_seq: int | None
+
+
+class SettingsView(View, frozen=True, kw_only=True):
+    """The settings in force; secrets that are set read `@secret:unchanged`."""
+
+    version: int
+    settings: dict[str, Any]
+    saved_at: str | None
+    saved_by: str
+
+
+class SettingsSaved(View, frozen=True, kw_only=True):
+    """What a change did."""
+
+    version: int
+    changed: list[str]
+    restart: list[str]
+
+
+class RevisionView(View, frozen=True, kw_only=True):
+    """One saved version."""
+
+    version: int
+    saved_at: str
+    saved_by: str
+    changed: list[str]
+
+
+class PartView(View, frozen=True, kw_only=True):
+    """One part of the appliance."""
+
+    name: str
+    status: str
+    detail: str
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    """Whether the appliance is well."""
+
+    status: str
+    parts: list[PartView]
+
+
+class AliveView(View, frozen=True, kw_only=True):
+    """The API answers."""
+
+    status: str
+    version: str
+
+
+class ProcessView(View, frozen=True, kw_only=True):
+    """One process of the appliance."""
+
+    kind: str
+    pid: int
+    started_at: str
+    seen_at: str
+    alive: bool
+
+
+class CountsView(View, frozen=True, kw_only=True):
+    """How much there is."""
+
+    studies: int
+    orders: dict[str, int]
+
+
+class ReceiveView(View, frozen=True, kw_only=True):
+    """Where senders send to."""
+
+    ae_title: str
+    host: str
+    port: int
+    addresses: list[str]
+    open_to_everybody: bool
+
+
+class QueueView(View, frozen=True, kw_only=True):
+    """What waits, and what is worked on."""
+
+    waiting: int
+    running: int
+
+
+class StatusView(View, frozen=True, kw_only=True):
+    """How the appliance is."""
+
+    site: str
+    version: str
+    time_zone: str
+    home_free_bytes: int
+    now: str
+    processes: list[ProcessView]
+    counts: CountsView
+    receive: ReceiveView
+    queue: QueueView
+    paused: bool
+
+
+class FilterWordView(View, frozen=True, kw_only=True):
+    """One word of the filter language."""
+
+    word: str
+    help: str
+    example: str
+    choices: list[str]
+
+
+class ProbeView(View, frozen=True, kw_only=True):
+    """What a test of a destination found."""
+
+    ok: bool
+    lines: list[str]
