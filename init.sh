@@ -119,6 +119,8 @@ make_environment() { # make_environment PYTHON "--dev or nothing"
     rm -f "$stamp"
     require_venv "$1"
     say "[1/4] Python environment in .venv ($("$1" -V))"
+    # An environment that another tool made may lack only pip.
+    usable || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || true
     if ! usable; then
         rm -rf "$venv"
         "$1" -m venv "$venv"

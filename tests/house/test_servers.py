@@ -1,8 +1,9 @@
 """The servers that other tests stand on come up, work, and are gone afterwards."""
 
-import os
+import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -41,17 +42,22 @@ async def test_each_test_gets_a_database_of_its_own(postgres_server: Callable[[]
         await connection.close()
 
 
-def test_a_database_server_leaves_no_process_and_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """An empty folder that every user can enter; pytest's own are for one user."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_database_server_leaves_no_process_and_no_folder(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(open_folder))
     with postgres() as create:
         port = int(create().rpartition(":")[2].partition("/")[0])
         assert answers(port)
     assert not answers(port)
-    assert list(tmp_path.iterdir()) == []
+    assert list(open_folder.iterdir()) == []
 
 
 def test_a_server_that_ends_at_once_shows_what_it_said(tmp_path: Path) -> None:
