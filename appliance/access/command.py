@@ -12,23 +12,34 @@ from pathlib import Path
 from appliance.access.accounts import create_user, list_users, set_password
 from appliance.access.passwords import MAXIMUM_LENGTH
 from appliance.access.permissions import ROLES
+from appliance.errors import Misconfigured
 from appliance.moments import iso
 
 USAGE, OK = 64, 0
 
 
+class PasswordFileUnreadable(Misconfigured):
+    """The password file cannot be read."""
+
+    code = "password-file"
+    next_step = "Check its path and who may read it."
+
+
 def parser() -> argparse.ArgumentParser:
     """The words of `ranvier users`."""
-    program = argparse.ArgumentParser(prog="ranvier users", description="Local accounts of this appliance.")
+    # Without abbreviations: `--password X` must not be read as `--password-file X`.
+    program = argparse.ArgumentParser(prog="ranvier users", description="Local accounts of this appliance.", allow_abbrev=False)
     words = program.add_subparsers(dest="word", required=True)
-    create = words.add_parser("create", help="make an account")
+    create = words.add_parser("create", help="make an account", allow_abbrev=False)
     create.add_argument("name")
     create.add_argument("--role", choices=ROLES, default="user")
-    reset = words.add_parser("reset-password", help="set a new password, unlock the account and end its sessions")
+    reset = words.add_parser(
+        "reset-password", help="set a new password, unlock the account and end its sessions", allow_abbrev=False
+    )
     reset.add_argument("name")
     for word in (create, reset):
         word.add_argument("--password-file", type=Path, help="a file with the password; else it is asked, or read from a pipe")
-    words.add_parser("list", help="show all accounts")
+    words.add_parser("list", help="show all accounts", allow_abbrev=False)
     return program
 
 
@@ -54,8 +65,11 @@ async def run(arguments: Sequence[str], *, now: int) -> int:
 def read_password(file: Path | None) -> str:
     """A password from a file, from a person at a terminal (unseen), or from a pipe; the final line end is no part of it."""
     if file is not None:
-        with file.open(encoding="utf-8") as handle:
-            return handle.read(MAXIMUM_LENGTH * 4).rstrip("\r\n")
+        try:
+            with file.open(encoding="utf-8") as handle:
+                return handle.read(MAXIMUM_LENGTH * 4).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise PasswordFileUnreadable(field="--password-file") from fault
     if sys.stdin.isatty():
         return getpass.getpass("Password: ")
     return sys.stdin.readline(MAXIMUM_LENGTH * 4).rstrip("\r\n")

@@ -13,10 +13,9 @@ AUDIENCE = "ranvier-session"
 _PURPOSE = "session"
 _LONGEST = 1024
 _OPTIONS = {
-    "require_exp": True,
     "require_aud": True,
     "require_sub": True,
-    # The expiry is compared below with the caller's clock, so that time can be given from outside.
+    # `exp` is required and compared below, with the caller's clock: the library knows only the machine's.
     "verify_exp": False,
 }
 

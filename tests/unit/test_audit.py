@@ -1,0 +1,150 @@
+"""The audit's hash chain on both engines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance import audit
+from appliance.audit import Anchor, append, append_each, link, verify
+from appliance.records import audit as rows
+from appliance.records.audit import AuditEntry
+from appliance.records.engine import Records, migrate
+
+NOW = 1_790_000_000_000
+
+
+@pytest.fixture
+async def records(records_url: str) -> AsyncIterator[Records]:
+    async with Records(records_url) as opened:
+        await migrate(opened)
+        yield opened
+
+
+async def _fill(count: int) -> None:
+    for number in range(count):
+        await append("anna", "sign-in", f"target-{number}", "done", "10.0.0.9", NOW + number, "é\x00\"'")
+
+
+async def test_an_untouched_chain_holds(records: Records) -> None:
+    """UI-10."""
+    empty = await verify()
+    assert (empty.ok, empty.rows, empty.head) == (True, 0, audit.FIRST)
+    await _fill(7)
+    verdict = await verify()
+    newest = await rows.last()
+    assert newest is not None
+    assert (verdict.ok, verdict.rows, verdict.head, verdict.first_bad_seq) == (True, 7, newest.hash, None)
+
+
+@pytest.mark.parametrize("column", ["at", "actor", "action", "target", "origin", "result", "detail"])
+async def test_a_changed_column_is_found(records: Records, column: str) -> None:
+    await _fill(5)
+    value = "1" if column == "at" else "'somebody else'"
+    await records.run(f"UPDATE audit SET {column} = {value} WHERE seq = 3")
+    verdict = await verify()
+    assert (verdict.ok, verdict.rows, verdict.first_bad_seq) == (False, 2, 3)
+
+
+async def test_a_removed_row_is_found(records: Records) -> None:
+    await _fill(5)
+    await records.run("DELETE FROM audit WHERE seq = 2")
+    assert (await verify()).first_bad_seq == 3
+
+
+async def test_a_removed_first_row_is_found(records: Records) -> None:
+    await _fill(3)
+    await records.run("DELETE FROM audit WHERE seq = 1")
+    assert (await verify()).first_bad_seq == 2
+
+
+async def test_a_removed_row_with_renumbered_followers_is_found(records: Records) -> None:
+    await _fill(5)
+    await records.run("DELETE FROM audit WHERE seq = 2")
+    for number in (3, 4, 5):
+        await records.run("UPDATE audit SET seq = {} WHERE seq = {}", number - 1, number)
+    assert (await verify()).first_bad_seq == 2
+
+
+async def test_swapped_rows_are_found(records: Records) -> None:
+    await _fill(5)
+    await records.run("UPDATE audit SET seq = 100 WHERE seq = 2")
+    await records.run("UPDATE audit SET seq = 2 WHERE seq = 3")
+    await records.run("UPDATE audit SET seq = 3 WHERE seq = 100")
+    assert (await verify()).first_bad_seq == 2
+
+
+async def test_an_inserted_row_is_found(records: Records) -> None:
+    await _fill(3)
+    newest = await rows.last()
+    assert newest is not None
+    forged = AuditEntry(seq=0, at=NOW, actor="x", action="x", target="", origin="", result="", detail="", hash=newest.hash)
+    await rows.add(forged)
+    assert (await verify()).first_bad_seq == 0
+
+
+async def test_rows_cut_off_at_the_end_are_found_with_an_anchor(records: Records) -> None:
+    await _fill(5)
+    whole = await verify()
+    anchor = Anchor(rows=whole.rows, head=whole.head)
+    await records.run("DELETE FROM audit WHERE seq > 3")
+    assert (await verify()).ok, "the rest is a whole chain: only the anchor knows better"
+    assert (await verify(anchor)).first_bad_seq == 4
+    await _fill(5)
+    assert not (await verify(anchor)).ok, "rows written in place of those that were cut off"
+
+
+async def test_rows_written_at_the_same_time_make_one_chain(records: Records) -> None:
+    names = [f"actor-{number}" for number in range(25)]
+    await asyncio.gather(*(append(name, "sign-in", "", "done", "", NOW) for name in names))
+    verdict = await verify()
+    assert (verdict.ok, verdict.rows) == (True, 25)
+    assert {entry.actor async for entry in rows.in_order()} == set(names)
+
+
+async def test_a_transaction_that_fails_takes_its_audit_row_with_it(records: Records) -> None:
+    await _fill(2)
+    with pytest.raises(RuntimeError):
+        async with records.transaction():
+            await append("anna", "order.open", "", "done", "", NOW)
+            raise RuntimeError
+    await append("anna", "sign-out", "", "done", "", NOW)
+    verdict = await verify()
+    assert (verdict.ok, verdict.rows) == (True, 3)
+
+
+async def test_each_target_has_its_own_row(records: Records) -> None:
+    await append_each("anna", "identity.reveal", ["one", "two"], "done", "10.0.0.9", NOW)
+    page = await rows.page()
+    assert [entry.target for entry in page] == ["two", "one"]
+    assert [entry.seq for entry in await rows.page(before=2)] == [1]
+    assert (await verify()).ok
+
+
+async def test_values_longer_than_their_columns_are_cut_before_they_are_hashed(records: Records) -> None:
+    entry = await append("a" * 500, "b" * 500, "c" * 500, "d" * 500, "e" * 500, NOW, "f" * 5000)
+    assert (len(entry.actor), len(entry.target), len(entry.detail)) == (64, 128, 2000)
+    assert (await verify()).ok
+
+
+_texts = st.text(max_size=20)
+_entries = st.builds(
+    AuditEntry,
+    seq=st.integers(1, 1000),
+    at=st.integers(0, 2**50),
+    actor=_texts,
+    action=_texts,
+    target=_texts,
+    origin=_texts,
+    result=_texts,
+    detail=_texts,
+    hash=st.just(""),
+)
+
+
+@given(_entries, _entries)
+def test_two_different_rows_never_share_a_link(one: AuditEntry, other: AuditEntry) -> None:
+    assert (link(audit.FIRST, one) == link(audit.FIRST, other)) == (one == other)
+    assert link("1" * 64, one) != link(audit.FIRST, one)
