@@ -14,6 +14,9 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 venv=$here/.venv
 stamp=$venv/.ranvier-environment
+# Apart from the packages that it installs, so that it never removes itself.
+installer=$venv/installer
+uv=$installer/bin/uv
 
 say() { printf '%s\n' "$*"; }
 needs() {
@@ -107,7 +110,8 @@ fingerprint() {
     } | sha256sum | cut -d ' ' -f 1
 }
 
-usable() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
+usable() { recent_enough "$venv/bin/python"; }
+has_pip() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 
 make_environment() { # make_environment PYTHON "--dev or nothing"
     wanted=$(fingerprint "$1")
@@ -120,19 +124,22 @@ make_environment() { # make_environment PYTHON "--dev or nothing"
     require_venv "$1"
     say "[1/4] Python environment in .venv ($("$1" -V))"
     # An environment that another tool made may lack only pip.
-    usable || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || true
-    if ! usable; then
+    if usable && ! has_pip; then "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || true; fi
+    if ! usable || ! has_pip; then
         rm -rf "$venv"
         "$1" -m venv "$venv"
     fi
     say '[2/4] Package installer (uv)'
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<1'
+    if ! "$uv" --version >/dev/null 2>&1; then
+        rm -rf "$installer"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --target "$installer" 'uv>=0.13,<1'
+    fi
     use_pip_configuration
     say '[3/4] Packages of uv.lock, each checked by its hash'
     groups='--no-dev --group build'
     if [ -n "$2" ]; then groups='--group dev --group build'; fi
     # shellcheck disable=SC2086  # a list of options
-    "$venv/bin/uv" export --quiet --frozen --no-emit-project $groups --project "$here" --output-file "$venv/requirements.txt" >/dev/null
+    "$uv" export --quiet --frozen --no-emit-project $groups --project "$here" --output-file "$venv/requirements.txt" >/dev/null
     in_venv pip sync --require-hashes --compile-bytecode "$venv/requirements.txt"
     say '[4/4] Ranvier itself'
     in_venv pip install --quiet --no-deps --no-build-isolation --editable "$here"
@@ -142,7 +149,7 @@ make_environment() { # make_environment PYTHON "--dev or nothing"
 
 in_venv() {
     # The process's own folder must not matter: a pyproject.toml there would be read as uv's configuration.
-    (cd "$here" && VIRTUAL_ENV="$venv" exec "$venv/bin/uv" "$@")
+    (cd "$here" && VIRTUAL_ENV="$venv" exec "$uv" "$@")
 }
 
 # --- words of the command line -----------------------------------------------------------------------------------------

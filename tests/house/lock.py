@@ -5,6 +5,7 @@ file with another hash is refused wherever it came from.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,18 @@ def without_hosts(text: str) -> str:
     return _REGISTRY.sub('registry = ""', _FILE_URL.sub(r'filename = "\1"', text))
 
 
+def uv() -> str:
+    """The installer that init.sh put into the environment, else the one on the PATH."""
+    ours = Path(sys.prefix) / "installer" / "bin" / "uv"
+    found = str(ours) if ours.exists() else shutil.which("uv")
+    if not found:
+        raise FileNotFoundError("uv is missing: ./init.sh --environment-only --dev")
+    return found
+
+
 def main(arguments: list[str]) -> int:
     """Runs `uv lock` with the given arguments, then takes the hosts out; gives uv's exit code."""
-    answer = subprocess.run(["uv", "lock", *arguments], cwd=ROOT).returncode
+    answer = subprocess.run([uv(), "lock", *arguments], cwd=ROOT).returncode
     if answer == 0:
         LOCK.write_text(without_hosts(LOCK.read_text()))
     return answer

@@ -20,7 +20,7 @@ case "$*" in
     "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "made $3" >>"$SANDBOX/log" ;;
     "-m pip --version") exit 0 ;;
     "-m pip config list") cat "$SANDBOX/pip-config" 2>/dev/null ;;
-    "-m pip install"*) cp "$SANDBOX/bin/fake-uv" "$(dirname "$0")/uv" ;;
+    "-m pip install"*) to=$(dirname "$0")/../installer/bin; mkdir -p "$to"; cp "$SANDBOX/bin/fake-uv" "$to/uv" ;;
     -V) echo "Python 3.11.99" ;;
     *sys.executable*) echo /usr/bin/python3 ;;
     *) echo "3.11 /usr" ;;

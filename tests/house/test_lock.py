@@ -8,20 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.lock import uv
 from tests.house.tree import ROOT
-
-
-def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if not found:
-        pytest.fail("uv is missing: ./init.sh --environment-only --dev")
-    return found
 
 
 def _check(folder: Path) -> subprocess.CompletedProcess[str]:
     # Without cache and network uv can only compare; it answers 0 when the lock still satisfies every requirement.
-    argv = [_uv(), "lock", "--check", "--offline", "--no-cache", "--no-config", "--python", sys.executable]
+    argv = [uv(), "lock", "--check", "--offline", "--no-cache", "--no-config", "--python", sys.executable]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
     return subprocess.run(argv, cwd=folder, capture_output=True, text=True, env=environment, timeout=120)
 
