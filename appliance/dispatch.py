@@ -76,8 +76,9 @@ class Dispatcher:
         if section is None:
             return Outcome(result=Result.REFUSED, answer="This destination is no longer in the settings.")
         folder = self.house.storage.scratch(row.id)
+        keeper = asyncio.create_task(self._keep_lease(row))
         try:
-            return await send(await self._parcel(row, section, folder), section)
+            return await send(await self._parcel(row, section, folder, settings), section)
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
         except (StageDied, StageTimedOut) as error:
@@ -88,16 +89,24 @@ class Dispatcher:
             log.exception("a delivery failed unexpectedly", extra={"order": row.order, "code": "internal"})
             return Outcome(result=Result.TRY_AGAIN, answer=f"An unexpected {type(fault).__name__}.")
         finally:
+            keeper.cancel()
             await asyncio.to_thread(remove_folder, folder)
 
-    async def _parcel(self, row: DeliveryRow, section: Destination, folder: Path) -> Parcel:
+    async def _keep_lease(self, row: DeliveryRow) -> None:
+        """Renews the lease while a destination takes its time; a lost one shows when the outcome is recorded."""
+        with contextlib.suppress(DeliveryTaken):
+            while True:
+                await asyncio.sleep(LEASE_MS / 3000)
+                await deliveries.renew(self.house.records, row, now=self._clock(), lease_ms=LEASE_MS)
+
+    async def _parcel(self, row: DeliveryRow, section: Destination, folder: Path, settings: Settings) -> Parcel:
         report = await reports.get(row.report)
         order = await orders.get(row.order)
         base = self.house.storage.absolute(report.folder)
         files = {one: base / file_name(row.order, report.kind, report.version, one) for one in report.format_list}
         identity = await identities.get(self.house.keys, order.study) or PatientIdentity()
         if isinstance(section, DicomPdf):
-            files = {"dicom-pdf": await self._encapsulated(row, report, section, identity, folder)}
+            files = {"dicom-pdf": await self._encapsulated(row, report, section, identity, folder, settings)}
         return Parcel(
             order=row.order,
             report=row.report,
@@ -111,7 +120,13 @@ class Dispatcher:
         )
 
     async def _encapsulated(
-        self, row: DeliveryRow, report: ReportRow, section: DicomPdf, identity: PatientIdentity, folder: Path
+        self,
+        row: DeliveryRow,
+        report: ReportRow,
+        section: DicomPdf,
+        identity: PatientIdentity,
+        folder: Path,
+        settings: Settings,
     ) -> Path:
         """The report as an Encapsulated PDF under the original patient and study, for the time of the attempt."""
         content = msgspec.json.decode(report.content, type=ReportContent)
@@ -125,6 +140,8 @@ class Dispatcher:
             page_identity=page if section.identity_on_pages else None,
             sop_instance_uid=row.sop_instance_uid,
             created_at=report.created_at,
+            paper=settings.reports.paper,
+            time_zone=settings.site.time_zone,
         )
 
         async def silent(_fraction: float, _step: str) -> None:

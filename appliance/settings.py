@@ -7,6 +7,7 @@ import base64
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -14,7 +15,8 @@ from appliance import errors
 from appliance.access.section import AccessSection
 from appliance.compute.section import ComputeSection
 from appliance.deidentify.section import DeidentifySection
-from appliance.delivery.section import DeliverySection, Destination
+from appliance.delivery.body import check
+from appliance.delivery.section import DeliverySection, Destination, Rest, Destination
 from appliance.events import SettingsChanged
 from appliance.fields import (
     UNCHANGED,
@@ -263,9 +265,23 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
     if settings.compute.mode != "local":
         problems.append(FieldProblem(field="compute.mode", message="this version processes on site only"))
+    if settings.site.time_zone not in available_timezones():
+        problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
+    for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
+        problems += _body_problems(one)
     if not settings.products.default_products:
         problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
     return problems
+
+
+def _body_problems(destination: Destination) -> list[FieldProblem]:
+    if not isinstance(destination, Rest):
+        return []
+    try:
+        check(destination.body, identity=destination.identity_in_values)
+    except errors.Misconfigured as error:
+        return [FieldProblem(field="delivery.destinations", message=f"{destination.name}: {error.what}")]
+    return []
 
 
 def _field_problems(kind: type[Section], name: str, merged: dict[str, Any]) -> list[FieldProblem]:

@@ -123,3 +123,5 @@ class EncapsulateRequest(msgspec.Struct, kw_only=True, frozen=True):
     sop_instance_uid: str
     created_at: int
     paper: str = "A4"
+    time_zone: str = "UTC"
+    """IANA name; DICOM dates and times are the site's local ones."""

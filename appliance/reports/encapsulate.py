@@ -3,9 +3,10 @@
 import io
 import warnings
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 from pydicom import charset, config
@@ -63,7 +64,7 @@ def run(request: EncapsulateRequest, progress: Callable[[float, str], None]) -> 
         content=content,
         sop_instance_uid=request.sop_instance_uid,
         series_instance_uid=uid_of(content.report),
-        now=datetime.fromtimestamp(request.created_at / 1000, UTC),
+        now=datetime.fromtimestamp(request.created_at / 1000, ZoneInfo(request.time_zone)),
         identity_on_pages=request.page_identity is not None,
     )
     name = file_name(content.order, content.kind, content.version, "dcm")
