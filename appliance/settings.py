@@ -16,7 +16,7 @@ from appliance.access.section import AccessSection
 from appliance.compute.section import ComputeSection
 from appliance.deidentify.section import DeidentifySection
 from appliance.delivery.body import check
-from appliance.delivery.section import DeliverySection, Destination, Rest, Destination
+from appliance.delivery.section import DeliverySection, Destination, Rest
 from appliance.events import SettingsChanged
 from appliance.fields import (
     UNCHANGED,

@@ -107,7 +107,7 @@ async def test_a_real_stage_that_needs_too_much_memory_says_so(monkeypatch: pyte
     from appliance.qc.finding import QcRequest
 
     with pytest.raises((StageEnded, StageDied)) as ended:
-        await run_stage("qc", QcRequest(order="o", files=[], protocols={}), Limits(memory_mb=60), progress=silent)
+        await run_stage("qc", QcRequest(order="o", files=[], protocols={}), Limits(memory_mb=16), progress=silent)
     if isinstance(ended.value, StageEnded):
         assert ended.value.error.code in ("out-of-memory", "internal")
 
