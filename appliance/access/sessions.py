@@ -87,7 +87,7 @@ async def _count(account: Account, section: AccessSection, now: int) -> Tries:
 async def _open(keys: Keys, section: AccessSection, account: Account, address: str, now: int) -> SignedIn:
     session, expires_at = new_id(now), now + section.idle_hours * HOUR_MS
     await users.add_session(session, account.id, address, now, expires_at)
-    caller = Caller(id=account.id, name=account.name, role=account.role, by="cookie", session=session, expires_at=expires_at)
+    caller = _caller(account, session, expires_at, now)
     return SignedIn(caller=caller, cookie=cookies.issue(keys, session, expires_at))
 
 
@@ -117,7 +117,7 @@ async def standing(session: str, now: int) -> Caller | None:
     row, account = found
     if row.revoked or row.expires_at <= now or account.disabled:
         return None
-    return Caller(id=account.id, name=account.name, role=account.role, by="cookie", session=session, expires_at=row.expires_at)
+    return _caller(account, session, row.expires_at, row.seen_at)
 
 
 async def slide(keys: Keys, section: AccessSection, caller: Caller, now: int) -> SignedIn:
