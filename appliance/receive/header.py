@@ -79,7 +79,7 @@ _VALUE_BYTES = 4096
 """Longer values than this are no identifiers; they are left out rather than kept in memory."""
 _HEAD_BYTES = 1 << 20
 _MOST_HEAD_BYTES = 16 << 20
-_UID = re.compile(r"^[0-9]+(\.[0-9]+)*$")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 Buffer = bytes | memoryview
 
@@ -115,7 +115,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_uid(text: str) -> bool:
     """Whether text has the form of a UID: digits and single dots, 64 at most (PS3.5 section 9.1)."""
-    return 0 < len(text) <= 64 and _UID.match(text) is not None
+    return 0 < len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def read_header(data: Buffer, transfer_syntax: str) -> Header:

@@ -7,6 +7,7 @@ No study becomes stable before that is done.
 import asyncio
 import logging
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -52,6 +53,8 @@ async def run(
 
     `reload` gives the settings in force. Raises `CannotListen`.
     """
+    # These libraries quote what they warn about, and standard error ends in a log too.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"py(net)?dicom\b")
     with on_the_roll(storage) as roll:
         inbox = Inbox(storage)
         holds = Holds(inbox.id)

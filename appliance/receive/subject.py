@@ -79,7 +79,8 @@ def safe_label(description: str, identity: PatientIdentity) -> str:
     for whole in (identity.patient_id, identity.accession):
         if len(whole) >= _SHORT_TOKEN:
             text = re.sub(re.escape(whole), "", text, flags=re.IGNORECASE)
-    return " ".join(_WORDS.sub(keep, text).split())[:_LABEL_LETTERS].strip(" -_^,;:./")
+    words = [word for word in _WORDS.sub(keep, text).split() if any(letter.isalnum() for letter in word)]
+    return " ".join(words)[:_LABEL_LETTERS].strip(" -_^,;:./")
 
 
 def _naming_tokens(identity: PatientIdentity) -> frozenset[str]:

@@ -1,0 +1,140 @@
+"""The listener's answers, and what it relies on in pynetdicom."""
+
+import errno
+from typing import Any
+
+import pynetdicom
+import pytest
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.transport import AssociationSocket, RequestHandler
+
+from appliance.receive.association import GuardedSocket, SharedContexts
+from appliance.receive.header import EXPLICIT_LITTLE, read_header
+from appliance.receive.inbox import Inbox
+from appliance.receive.part10 import Origin
+from appliance.receive.scp import (
+    CANNOT_UNDERSTAND,
+    DOES_NOT_MATCH_SOP_CLASS,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    SUCCESS,
+    CannotListen,
+    Listener,
+    printable_ae,
+    status_of,
+    transfer_syntaxes,
+)
+from appliance.receive.section import ReceiveSection
+from appliance.storage import OutOfSpace, Storage
+from tests.unit.receive.test_header import a_dataset, encoded
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+class Deaf:
+    """Notices that nobody hears."""
+
+    def __init__(self) -> None:
+        self.low = 0
+
+    def arrived(self, arrival: Any) -> None: ...
+
+    def opened(self, association: str, sender: str) -> None: ...
+
+    def ended(self, association: str) -> None: ...
+
+    def refused(self, caller: str, address: str, reason: str) -> None: ...
+
+    def low_disk(self) -> None:
+        self.low += 1
+
+
+def origin(sop_class: str = MR, sop_instance: str = "1.2.3.4") -> Origin:
+    return Origin(sop_class=sop_class, sop_instance=sop_instance, transfer_syntax=EXPLICIT_LITTLE)
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (origin(), SUCCESS),
+        (origin(sop_instance="1.2.3.5"), DOES_NOT_MATCH_SOP_CLASS),
+        (origin(sop_class="1.2.840.10008.5.1.4.1.1.2"), DOES_NOT_MATCH_SOP_CLASS),
+        (origin(sop_instance="../../etc/passwd"), CANNOT_UNDERSTAND),
+        (origin(sop_instance=""), CANNOT_UNDERSTAND),
+        (origin(sop_class="1." + "2" * 70), CANNOT_UNDERSTAND),
+    ],
+)
+def test_the_command_set_must_agree_with_the_data_set(command: Origin, status: int) -> None:
+    """REC-04, PS3.4 Table B.2-1."""
+    assert status_of(command, read_header(encoded(a_dataset(), EXPLICIT_LITTLE), EXPLICIT_LITTLE)) == status
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "told"),
+    [
+        (OutOfSpace(), OUT_OF_RESOURCES, 1),
+        (OSError(errno.EROFS, "read-only"), PROCESSING_FAILURE, 0),
+        (OSError(errno.EIO, "broken"), PROCESSING_FAILURE, 0),
+        (KeyError("nobody foresaw this"), PROCESSING_FAILURE, 0),
+    ],
+)
+def test_what_is_not_kept_is_never_a_success(
+    fault: Exception, status: int, told: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REC-04: 0xA700 for want of space, 0x0110 for anything else."""
+    storage, notices = Storage(tmp_path), Deaf()
+    storage.prepare()
+    listener = Listener(ReceiveSection(host="127.0.0.1"), Inbox(storage), notices, clock=lambda: 0)
+
+    def fails(_event: Any) -> int:
+        raise fault
+
+    monkeypatch.setattr(listener, "_store", fails)
+    assert listener._on_store(None) == status  # type: ignore[arg-type]
+    assert notices.low == told
+
+
+def test_a_port_in_use_is_a_setting_to_change(tmp_path: Any, free_port: int) -> None:
+    storage = Storage(tmp_path)
+    storage.prepare()
+    section = ReceiveSection(host="127.0.0.1", port=free_port)
+    first, second = (Listener(section, Inbox(storage), Deaf(), clock=lambda: 0) for _ in range(2))
+    assert first.start() == free_port
+    with pytest.raises(CannotListen, match="EADDRINUSE"):
+        second.start()
+    first.stop_listening()
+
+
+def test_lossless_comes_before_lossy_where_a_sender_lets_us_choose() -> None:
+    """REC-01: every syntax is accepted, the ones that keep all first."""
+    order = transfer_syntaxes()
+    assert set(order) == {str(one) for one in pynetdicom.ALL_TRANSFER_SYNTAXES}
+    assert len(order) == len(set(order))
+    for lossy in ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"):
+        for lossless in ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"):
+            assert order.index(lossless) < order.index(lossy)
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"), [("MRI 1 ", "MRI 1"), ("a\x1b[31m", "a?[31m"), ("x\\y", "x?y"), ("z" * 40, "z" * 16)]
+)
+def test_a_calling_ae_title_cannot_write_into_the_log(title: str, shown: str) -> None:
+    """Faults section 6: escapes and control characters."""
+    assert printable_ae(title) == shown
+
+
+def test_pynetdicom_still_has_what_the_guard_relies_on() -> None:
+    """REC-08: an upgrade that moves these internals fails here, and not at a hospital."""
+    assert pynetdicom.__version__.startswith("3.0.")
+    for name in ("ready", "recv", "send", "_shutdown_socket", "event_queue"):
+        assert hasattr(AssociationSocket, name)
+        assert name in vars(GuardedSocket) or name == "event_queue"
+    assert "_create_association" in vars(RequestHandler)
+    assert "_read_pdu_data" in vars(DULServiceProvider)
+
+
+def test_presentation_contexts_are_shared_by_associations() -> None:
+    from copy import deepcopy
+
+    contexts = SharedContexts([object()])
+    assert deepcopy(contexts)[0] is contexts[0]
