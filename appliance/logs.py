@@ -68,4 +68,4 @@ def start(home: Path, process: str, *, console: bool = True, level: int = loggin
         root.addHandler(terminal)
     # Libraries that echo what peers send would put names of patients into the log.
     for chatty in ("pydicom", "piccolo", "pynetdicom", "httpx", "httpcore", "asyncio", "litestar", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING if chatty != "pynetdicom" else logging.CRITICAL)
+        logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty in ("pydicom", "pynetdicom") else logging.WARNING)
