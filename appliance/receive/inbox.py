@@ -10,9 +10,10 @@ so that filing the same file again is seen. Inboxes of receivers that died are a
 """
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from appliance.moments import new_id
 from appliance.receive.header import Buffer, Header, read_header
 from appliance.receive.part10 import NotPart10, Origin, prefix, read_file
 from appliance.storage import Storage, sync_folder, write_durable
+
+log = logging.getLogger(__name__)
 
 HASH_BYTES = 32
 
@@ -106,13 +109,18 @@ def _locked(path: Path) -> int | None:
 def _remove(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
-    folder.rmdir()
+    with suppress(OSError):
+        # Somebody looked whether this inbox is a dead one's and left a new lock file; the next to look removes it.
+        folder.rmdir()
 
 
 @contextmanager
 def adopted(folder: Path) -> Iterator[list[Path] | None]:
     """The files of a dead receiver's inbox, which is removed afterwards if all of them are filed; None when its owner lives."""
-    handle = _locked(folder / "lock") if folder.is_dir() else None
+    try:
+        handle = _locked(folder / "lock")
+    except FileNotFoundError:
+        handle = None
     if handle is None:
         yield None
         return
@@ -158,6 +166,17 @@ class Roll:
     def join(self) -> None:
         """Lets others begin beside this one; waits while another is alone."""
         fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+
+def recovered_all(paths: Sequence[Path]) -> list[Arrival]:
+    """The arrivals of these files; one that the disk does not give back stays where it is, and is told."""
+    found = []
+    for path in paths:
+        try:
+            found.append(recovered(path))
+        except OSError as fault:
+            log.error("an acknowledged instance cannot be read: %s", type(fault).__name__, extra={"code": "inbox-unreadable"})
+    return found
 
 
 def recovered(path: Path) -> Arrival:

@@ -15,7 +15,7 @@ import msgspec
 from appliance.events import AssociationRefused, Event, LowDisk
 from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
-from appliance.receive.inbox import Arrival, Inbox, recovered
+from appliance.receive.inbox import Arrival, Inbox, recovered_all
 from appliance.records import events
 from appliance.records.engine import of_database
 from appliance.storage import RESERVE_BYTES, OutOfSpace, Storage
@@ -144,7 +144,7 @@ class Intake:
     def _from_disk(self) -> list[Arrival]:
         waiting = self._inbox.waiting()
         self._beyond = len(waiting) > BATCH
-        return [recovered(path) for path in waiting[:BATCH]]
+        return recovered_all(waiting[:BATCH])
 
     async def file(self, batch: Sequence[Arrival]) -> None:
         """Files a batch however long the database or the disk is away; what cannot be filed by its own fault is set aside."""

@@ -6,6 +6,7 @@ study aside for a person, because an acknowledged instance is gone and only a pe
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.events import StudyQuarantined
-from appliance.receive.inbox import Arrival, Inbox, adopted, others, recovered
+from appliance.receive.inbox import Inbox, adopted, others, recovered_all
 from appliance.receive.intake import BATCH, Intake
 from appliance.receive.sheet import FILES_MISSING, QUARANTINE_SENTENCES
 from appliance.records import events, studies
@@ -48,12 +49,8 @@ async def adopt_dead(storage: Storage, inbox: Inbox, intake: Intake) -> int:
 
 async def _file(intake: Intake, files: list[Path]) -> None:
     for start in range(0, len(files), BATCH):
-        batch = await asyncio.to_thread(_read, files[start : start + BATCH])
+        batch = await asyncio.to_thread(recovered_all, files[start : start + BATCH])
         await intake.file(batch)
-
-
-def _read(files: list[Path]) -> list[Arrival]:
-    return [recovered(file) for file in files]
 
 
 async def reconcile(storage: Storage, records: Records, inbox: Inbox, intake: Intake, *, now: int) -> Swept:
@@ -87,12 +84,13 @@ async def reconcile(storage: Storage, records: Records, inbox: Inbox, intake: In
 
 
 _ANY_VERSION = 2**31 - 1
+_OUR_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _originals(folder: Path) -> set[Path]:
     for draft in folder.glob("v*/original/.*.part"):
         draft.unlink()
-    return set(folder.glob("v*/original/*.dcm"))
+    return {one for one in folder.glob("v*/original/*.dcm") if _OUR_NAME.fullmatch(one.stem)}
 
 
 def _remove_empty(folder: Path) -> None:

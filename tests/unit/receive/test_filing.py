@@ -212,6 +212,8 @@ async def test_files_without_rows_are_filed_and_rows_without_files_are_told(benc
     unknown.mkdir(parents=True)
     os.rename(stranger.path, unknown / stranger.path.name)
 
+    (folder / "somebody-put-this-here.dcm").write_bytes(b"not ours")
+
     swept = await reconcile(bench.storage, bench.records, bench.inbox, intake, now=NOW)
     assert (swept.adopted, swept.missing) == (2, 0)
     assert sorted(one.instances for one in await studies.in_state(StudyState.RECEIVING)) == [1, 3]
