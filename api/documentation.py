@@ -9,6 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Contact, SecurityScheme, Tag
+from litestar.params import FromPath
 from litestar.response import File
 from litestar.serialization import encode_json
 from swagger_ui_bundle import swagger_ui_path
@@ -72,7 +73,7 @@ class SwaggerPage(OpenAPIRenderPlugin):
 
 
 @get("/api-docs/assets/{name:str}", include_in_schema=False, sync_to_thread=False, **declared(OPEN))
-def show_asset(name: str) -> File | Response[str]:
+def show_asset(name: FromPath[str]) -> File | Response[str]:
     """One file of Swagger UI."""
     if name == "start.js":
         return Response(START, media_type="text/javascript")

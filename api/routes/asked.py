@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from appliance.records.lists import MOST_ROWS, Asked
 
-Filter = Annotated[str, Parameter(query="q", description="Filter, such as `status:failed group:PARK* received<2d`.")]
-Sort = Annotated[str, Parameter(description="What to sort by; with - before it, the largest first.")]
-Cursor = Annotated[str, Parameter(description="`next` of the page before.")]
-Limit = Annotated[int, Parameter(ge=1, le=MOST_ROWS, description="Rows in a page.")]
+Filter = Annotated[str, QueryParameter(name="q", description="Filter, such as `status:failed group:PARK* received<2d`.")]
+Sort = Annotated[str, QueryParameter(description="What to sort by; with - before it, the largest first.")]
+Cursor = Annotated[str, QueryParameter(description="`next` of the page before.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="Rows in a page.")]
 
 
 def asked(filter_text: str, sort: str, cursor: str, limit: int) -> Asked:

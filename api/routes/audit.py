@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from api.guards import declared
 from api.routes.asked import Limit
@@ -17,8 +18,8 @@ from appliance.records import audit as rows
 
 @get("/api/audit", operation_id="listAudit", tags=["audit"], **declared("audit.read"))
 async def list_audit(
-    visit: Visit,
-    cursor: Annotated[int, Parameter(ge=0, description="`next` of the page before.")] = 0,
+    visit: NamedDependency[Visit],
+    cursor: Annotated[int, QueryParameter(ge=0, description="`next` of the page before.")] = 0,
     limit: Limit = 200,
 ) -> AuditList:
     """Who did or saw what, newest first; reading the audit is in the audit."""

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from api.fill import delivery_view
 from api.guards import declared
@@ -24,7 +26,7 @@ TEST_S = 15.0
     status_code=202,
     **declared("deliveries.resend", 404, 409),
 )
-async def resend(visit: Visit, delivery: str) -> DeliveryView:
+async def resend(visit: NamedDependency[Visit], delivery: FromPath[str]) -> DeliveryView:
     """Sends a report to one destination again, with new attempts."""
     found = await visit.id_of("delivery", delivery)
     async with visit.audited("delivery.resend", found):
@@ -33,7 +35,7 @@ async def resend(visit: Visit, delivery: str) -> DeliveryView:
 
 
 @post("/api/delivery/test", operation_id="testDelivery", tags=["results"], status_code=200, **declared("deliveries.test", 422))
-async def test_delivery(visit: Visit, data: dict[str, Any]) -> ProbeView:
+async def test_delivery(visit: NamedDependency[Visit], data: JSONBody[dict[str, Any]]) -> ProbeView:
     """Tests a destination as it stands in the form; nothing is saved, no report is sent. Answers within 15 seconds."""
     loaded = await visit.house.settings()
     destination = settings.destination_from(loaded.settings, data)

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from api.guards import declared
@@ -19,11 +20,11 @@ BEAT_S = 15.0
 
 @get("/api/events", operation_id="streamEvents", tags=["events"], media_type="text/event-stream", **declared("events.read"))
 async def stream_events(
-    visit: Visit,
-    study: Annotated[str, Parameter(description="Events of this study only.")] = "",
+    visit: NamedDependency[Visit],
+    study: Annotated[str, QueryParameter(description="Events of this study only.")] = "",
     last_event_id: Annotated[
         int | None,
-        Parameter(header="Last-Event-ID", ge=0, description="The last event seen; what came after it is sent first."),
+        HeaderParameter(name="Last-Event-ID", ge=0, description="The last event seen; what came after it is sent first."),
     ] = None,
 ) -> Stream:
     """Events as they happen, progress among them; a comment line every 15 s tells that the stream lives."""

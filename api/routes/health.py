@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from litestar import get
+from litestar.di import NamedDependency
 
 from api.guards import declared
 from api.views import AliveView, HealthView, PartView
@@ -22,7 +23,7 @@ async def is_alive() -> AliveView:
 
 
 @get("/api/health", operation_id="getHealth", tags=["status"], **declared(OPEN))
-async def get_health(visit: Visit) -> HealthView:
+async def get_health(visit: NamedDependency[Visit]) -> HealthView:
     """How database, receiver, worker and disk are; says nothing about what is held."""
     parts = await _processes(visit)
     free = visit.house.storage.free_bytes()

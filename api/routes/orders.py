@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.fill import order_by_id, order_view, qc_view
 from api.guards import declared
@@ -53,10 +54,10 @@ class KeyUsedElsewhere(Conflict):
 
 @post("/api/orders", operation_id="openOrder", tags=["orders"], **declared("orders.create", 404, 409, 422))
 async def open_order(
-    visit: Visit,
-    data: OrderAsked,
+    visit: NamedDependency[Visit],
+    data: JSONBody[OrderAsked],
     idempotency_key: Annotated[
-        str, Parameter(header="Idempotency-Key", max_length=128, description="The same key opens one order only.")
+        str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key opens one order only.")
     ] = "",
 ) -> OrderView:
     """Starts work on a complete study."""
@@ -81,7 +82,7 @@ async def open_order(
 
 @get("/api/orders", operation_id="listOrders", tags=["orders"], **declared("orders.read"))
 async def list_orders(
-    visit: Visit, filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
 ) -> OrderList:
     """A page of orders."""
     page = await lists.order_ids_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
@@ -90,13 +91,13 @@ async def list_orders(
 
 
 @get("/api/orders/{order:str}", operation_id="getOrder", tags=["orders"], **declared("orders.read", 404))
-async def get_order(visit: Visit, order: str) -> OrderView:
+async def get_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
     """One order with its runs, reports and deliveries."""
     return await order_by_id(await visit.id_of("order", order))
 
 
 @get("/api/orders/{order:str}/qc", operation_id="getQc", tags=["orders"], **declared("orders.read", 404))
-async def get_qc(visit: Visit, order: str) -> QcView:
+async def get_qc(visit: NamedDependency[Visit], order: FromPath[str]) -> QcView:
     """What quality control found, expected, and advises."""
     return await qc_view(await visit.id_of("order", order))
 
@@ -108,7 +109,7 @@ async def get_qc(visit: Visit, order: str) -> QcView:
     status_code=200,
     **declared("orders.metadata", 404, 409, 422),
 )
-async def give_metadata(visit: Visit, order: str, data: MetadataGiven) -> OrderView:
+async def give_metadata(visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[MetadataGiven]) -> OrderView:
     """Takes age or sex from a person and runs QC again; the audit names the fields, not the values."""
     found = await visit.id_of("order", order)
     given = " ".join(name for name, value in (("age", data.age), ("sex", data.sex)) if value)
@@ -124,7 +125,7 @@ async def give_metadata(visit: Visit, order: str, data: MetadataGiven) -> OrderV
     status_code=200,
     **declared("orders.retry", 404, 409),
 )
-async def retry_order(visit: Visit, order: str) -> OrderView:
+async def retry_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
     """Takes an ended or held order up again."""
     found = await visit.id_of("order", order)
     async with visit.audited("order.retry", found):
@@ -139,7 +140,7 @@ async def retry_order(visit: Visit, order: str) -> OrderView:
     status_code=200,
     **declared("orders.cancel", 404, 409),
 )
-async def cancel_order(visit: Visit, order: str) -> OrderView:
+async def cancel_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
     """Ends an order at any point: one's own, or any for an administrator."""
     found = await visit.id_of("order", order)
     async with visit.audited("order.cancel", found):
@@ -161,7 +162,7 @@ async def _bypass(visit: Visit, order: str, reason: str) -> OrderView:
     status_code=200,
     **declared("orders.bypass", 404, 409, 422),
 )
-async def bypass_in_path(visit: Visit, order: str, data: Reason) -> OrderView:
+async def bypass_in_path(visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[Reason]) -> OrderView:
     """Lets an order past a failed QC; the report says so on its first page."""
     return await _bypass(visit, await visit.id_of("order", order), data.reason)
 
@@ -182,13 +183,13 @@ async def _bypass_named(visit: Visit, data: BypassAsked) -> OrderView:
     status_code=200,
     **declared("orders.bypass", 404, 409, 422),
 )
-async def bypass_in_body(visit: Visit, data: BypassAsked) -> OrderView:
+async def bypass_in_body(visit: NamedDependency[Visit], data: JSONBody[BypassAsked]) -> OrderView:
     """The same, with the order or its study in the body."""
     return await _bypass_named(visit, data)
 
 
 @put("/api/bypass-qc", operation_id="putBypassQc", tags=["orders"], **declared("orders.bypass", 404, 409, 422))
-async def put_bypass(visit: Visit, data: BypassAsked) -> OrderView:
+async def put_bypass(visit: NamedDependency[Visit], data: JSONBody[BypassAsked]) -> OrderView:
     """The same, for clients that use PUT."""
     return await _bypass_named(visit, data)
 

@@ -4,7 +4,8 @@ import os
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, PathParameter
 from litestar.response import File
 
 from api.fill import report_of_line, shown_formats
@@ -28,7 +29,7 @@ class ReportFileMissing(Conflict):
 
 @get("/api/reports", operation_id="listReports", tags=["results"], **declared("results.read"))
 async def list_reports(
-    visit: Visit, filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
 ) -> ReportList:
     """A page of reports and failure reports."""
     page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
@@ -44,9 +45,9 @@ async def list_reports(
     **declared("results.read", 404, 409),
 )
 async def download_report(
-    visit: Visit,
-    report: str,
-    format_name: Annotated[str, Parameter(description="json, txt, png or pdf.")],
+    visit: NamedDependency[Visit],
+    report: FromPath[str],
+    format_name: Annotated[str, PathParameter(description="json, txt, png or pdf.")],
 ) -> File:
     """One format of a report as a file."""
     found = await reports.get(await visit.id_of("report", report))

@@ -1,6 +1,7 @@
 """Results: reports with their numbers and where they went."""
 
 from litestar import get
+from litestar.di import NamedDependency
 
 from api.fill import result_views
 from api.guards import declared
@@ -12,7 +13,7 @@ from appliance.records import lists
 
 @get("/api/results", operation_id="listResults", tags=["results"], **declared("results.read"))
 async def list_results(
-    visit: Visit, filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
 ) -> ResultList:
     """A page of results."""
     page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)

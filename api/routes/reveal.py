@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from api.guards import declared
 from api.views import IdentityView, RevealView
@@ -23,7 +25,7 @@ class RevealAsked(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
 
 @post("/api/reveal", operation_id="reveal", tags=["studies"], status_code=200, **declared("identity.reveal", 404))
-async def reveal(visit: Visit, data: RevealAsked) -> RevealView:
+async def reveal(visit: NamedDependency[Visit], data: JSONBody[RevealAsked]) -> RevealView:
     """The identities of some studies; one audit row for each, written first."""
     studies = [await visit.id_of("study", one) for one in dict.fromkeys(data.studies)]
     await audit.append_each(visit.caller.name, "identity.reveal", studies, "done", visit.origin, visit.now)

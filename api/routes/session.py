@@ -3,6 +3,8 @@
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -49,7 +51,7 @@ def _who(caller: Caller) -> WhoAmI:
 
 
 @post("/api/login", operation_id="signIn", tags=["session"], status_code=200, **declared(OPEN, 401, 403, 423, 429))
-async def sign_in(visit: Visit, state: State, data: Credentials) -> Response[WhoAmI]:
+async def sign_in(visit: NamedDependency[Visit], state: State, data: JSONBody[Credentials]) -> Response[WhoAmI]:
     """Opens a session; its cookie slides with use and ends after the idle time."""
     state.sign_ins.take(visit.origin, visit.now)
     section = (await visit.house.settings()).settings.access
@@ -67,7 +69,7 @@ async def sign_in(visit: Visit, state: State, data: Credentials) -> Response[Who
 
 
 @post("/api/logout", operation_id="signOut", tags=["session"], status_code=204, **declared("session"))
-async def sign_out(visit: Visit) -> Response[None]:
+async def sign_out(visit: NamedDependency[Visit]) -> Response[None]:
     """Ends the session at once, for every copy of its cookie."""
     await sessions.sign_out(visit.caller)
     await visit.note("sign-out", "")
@@ -75,13 +77,13 @@ async def sign_out(visit: Visit) -> Response[None]:
 
 
 @get("/api/me", operation_id="getMe", tags=["session"], **declared("session"))
-async def get_me(visit: Visit) -> WhoAmI:
+async def get_me(visit: NamedDependency[Visit]) -> WhoAmI:
     """Who is signed in."""
     return _who(visit.caller)
 
 
 @post("/api/me/password", operation_id="changeMyPassword", tags=["session"], status_code=204, **declared("session", 422, 423))
-async def change_my_password(visit: Visit, data: NewOwnPassword) -> None:
+async def change_my_password(visit: NamedDependency[Visit], data: JSONBody[NewOwnPassword]) -> None:
     """Sets the caller's own password; every session of theirs ends."""
     section = (await visit.house.settings()).settings.access
     async with visit.audited("user.password", visit.caller.id):
@@ -90,7 +92,7 @@ async def change_my_password(visit: Visit, data: NewOwnPassword) -> None:
 
 
 @post("/api/password-rule", operation_id="checkPassword", tags=["session"], status_code=200, **declared("session"))
-async def check_password(data: PasswordText) -> list[RuleView]:
+async def check_password(data: JSONBody[PasswordText]) -> list[RuleView]:
     """Which rules a password keeps, while somebody types it; nothing is stored."""
     return [RuleView(rule=one.rule, sentence=one.sentence, kept=one.kept) for one in passwords.check_rules(data.password)]
 

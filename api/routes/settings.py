@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, patch
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -18,7 +19,7 @@ Change = Annotated[dict[str, dict[str, Any]], msgspec.Meta(description="Section 
 
 
 @get("/api/settings", operation_id="getSettings", tags=["settings"], **declared("settings.read"))
-async def get_settings(visit: Visit) -> Response[SettingsView]:
+async def get_settings(visit: NamedDependency[Visit]) -> Response[SettingsView]:
     """The settings in force; secrets are never shown."""
     loaded = await visit.house.settings()
     newest = await settings.history(visit.house.keys, 1)
@@ -39,10 +40,10 @@ async def get_settings_schema() -> dict[str, Any]:
 
 @patch("/api/settings", operation_id="changeSettings", tags=["settings"], **declared("settings.write", 409, 412, 422, 428))
 async def change_settings(
-    visit: Visit,
-    data: Change,
+    visit: NamedDependency[Visit],
+    data: JSONBody[Change],
     if_match: Annotated[
-        str, Parameter(header="If-Match", description="The version that the change is based on, as GET gave it in ETag.")
+        str, HeaderParameter(name="If-Match", description="The version that the change is based on, as GET gave it in ETag.")
     ] = "",
 ) -> Response[SettingsSaved]:
     """Changes some fields; refused as a whole when one is wrong, or when somebody saved meanwhile."""
@@ -67,7 +68,7 @@ def _version(if_match: str) -> int:
 
 
 @get("/api/settings/history", operation_id="getSettingsHistory", tags=["settings"], **declared("settings.read"))
-async def get_settings_history(visit: Visit) -> list[RevisionView]:
+async def get_settings_history(visit: NamedDependency[Visit]) -> list[RevisionView]:
     """The last fifty saved versions, newest first, with the names of the fields that changed."""
     return [
         RevisionView(version=one.version, saved_at=iso(one.saved_at), saved_by=one.saved_by, changed=one.changed)

@@ -4,6 +4,7 @@ import socket
 from importlib.metadata import version
 
 from litestar import get
+from litestar.di import NamedDependency
 
 from api.guards import declared
 from api.views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
@@ -19,7 +20,7 @@ _EVERY_ADDRESS = ("0.0.0.0", "::", "")
 
 
 @get("/api/status", operation_id="getStatus", tags=["status"], **declared("status.read"))
-async def get_status(visit: Visit) -> StatusView:
+async def get_status(visit: NamedDependency[Visit]) -> StatusView:
     """Site, processes, counts, queue, and where senders send to."""
     records, settings = visit.house.records, (await visit.house.settings()).settings
     by_state = await orders.counts(records)

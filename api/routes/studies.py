@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.fill import study_row, study_view
 from api.guards import declared
@@ -27,7 +28,7 @@ class StudyNamed(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
 
 @get("/api/studies", operation_id="listStudies", tags=["studies"], **declared("studies.read"))
 async def list_studies(
-    visit: Visit, filter_text: Filter = "", sort: Sort = "-received", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-received", cursor: Cursor = "", limit: Limit = 200
 ) -> StudyList:
     """A page of studies, each with its newest order; no patient value is part of it."""
     page = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
@@ -35,13 +36,13 @@ async def list_studies(
 
 
 @get("/api/studies/{study:str}", operation_id="getStudy", tags=["studies"], **declared("studies.read", 404))
-async def get_study(visit: Visit, study: str) -> StudyView:
+async def get_study(visit: NamedDependency[Visit], study: FromPath[str]) -> StudyView:
     """One study: series, orders, timeline, metadata, reports."""
     return await study_view(visit.house.records, await visit.id_of("study", study))
 
 
 @get("/api/study-info/{study:str}", operation_id="getStudyInfo", tags=["studies"], **declared("studies.read", 404))
-async def get_study_info(visit: Visit, study: str) -> StudyView:
+async def get_study_info(visit: NamedDependency[Visit], study: FromPath[str]) -> StudyView:
     """The same under the address that the guide names."""
     return await study_view(visit.house.records, await visit.id_of("study", study))
 
@@ -62,7 +63,7 @@ async def _force(visit: Visit, digits: str) -> Response[StudyRow]:
     status_code=202,
     **declared("studies.force-stable", 404, 409),
 )
-async def force_stable_in_path(visit: Visit, study: str) -> Response[StudyRow]:
+async def force_stable_in_path(visit: NamedDependency[Visit], study: FromPath[str]) -> Response[StudyRow]:
     """Ends the wait for a study: somebody says that it is complete."""
     return await _force(visit, study)
 
@@ -74,7 +75,7 @@ async def force_stable_in_path(visit: Visit, study: str) -> Response[StudyRow]:
     status_code=202,
     **declared("studies.force-stable", 404, 409),
 )
-async def force_stable_in_body(visit: Visit, data: StudyNamed) -> Response[StudyRow]:
+async def force_stable_in_body(visit: NamedDependency[Visit], data: JSONBody[StudyNamed]) -> Response[StudyRow]:
     """The same, with the study in the body."""
     return await _force(visit, data.study)
 
@@ -86,14 +87,14 @@ async def force_stable_in_body(visit: Visit, data: StudyNamed) -> Response[Study
     status_code=202,
     **declared("studies.force-stable", 404, 409),
 )
-async def put_force_stable(visit: Visit, data: StudyNamed) -> Response[StudyRow]:
+async def put_force_stable(visit: NamedDependency[Visit], data: JSONBody[StudyNamed]) -> Response[StudyRow]:
     """The same, for clients that use PUT."""
     return await _force(visit, data.study)
 
 
 @get("/api/filter-words", operation_id="listFilterWords", tags=["studies"], **declared("studies.read"))
 async def list_filter_words(
-    of: Annotated[str, Parameter(pattern="^(studies|orders|results)$", description="Whose words.")] = "studies",
+    of: Annotated[str, QueryParameter(pattern="^(studies|orders|results)$", description="Whose words.")] = "studies",
 ) -> list[FilterWordView]:
     """The words of the filter language, for completion and help."""
     return [

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -48,7 +50,7 @@ async def list_tokens() -> list[TokenView]:
 
 
 @post("/api/tokens", operation_id="createToken", tags=["users"], **declared("tokens.write", 404))
-async def create(visit: Visit, data: TokenAsked) -> TokenView:
+async def create(visit: NamedDependency[Visit], data: JSONBody[TokenAsked]) -> TokenView:
     """Makes a token; `secret` is shown in this answer only."""
     async with visit.audited("token.create", data.name, data.role):
         made = await create_token(
@@ -64,7 +66,7 @@ async def create(visit: Visit, data: TokenAsked) -> TokenView:
 
 
 @delete("/api/tokens/{token:str}", operation_id="revokeToken", tags=["users"], **declared("tokens.write", 404))
-async def revoke(visit: Visit, token: str) -> None:
+async def revoke(visit: NamedDependency[Visit], token: FromPath[str]) -> None:
     """Ends a token at once."""
     async with visit.audited("token.revoke", token[:64]):
         if not await users.revoke_token(token):

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -40,13 +42,13 @@ def _view(one: users.Account, now: int) -> UserView:
 
 
 @get("/api/users", operation_id="listUsers", tags=["users"], **declared("users.read"))
-async def list_users(visit: Visit) -> list[UserView]:
+async def list_users(visit: NamedDependency[Visit]) -> list[UserView]:
     """All accounts by name."""
     return [_view(one, visit.now) for one in await accounts.list_users()]
 
 
 @post("/api/users", operation_id="createUser", tags=["users"], **declared("users.write", 409, 422))
-async def create_user(visit: Visit, data: NewUser) -> UserView:
+async def create_user(visit: NamedDependency[Visit], data: JSONBody[NewUser]) -> UserView:
     """Makes an account."""
     async with visit.audited("user.create", data.name, data.role):
         user = await accounts.create_user(data.name, data.role, data.password, visit.now)
@@ -62,7 +64,7 @@ async def create_user(visit: Visit, data: NewUser) -> UserView:
     status_code=200,
     **declared("users.write", 404, 422),
 )
-async def set_password(visit: Visit, user: str, data: NewPassword) -> UserView:
+async def set_password(visit: NamedDependency[Visit], user: FromPath[str], data: JSONBody[NewPassword]) -> UserView:
     """Sets a new password, unlocks the account and ends its sessions; by name or identifier."""
     known = await users.by_name(user)
     found = known.id if known else await visit.id_of("user", user)
