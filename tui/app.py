@@ -97,7 +97,7 @@ class Console(App[int]):
         Binding("colon", "command_palette", "Commands", show=False, key_display=":"),
         Binding("ctrl+t", "next_theme", "Dark or light"),
         Binding("ctrl+l", "redraw", "Redraw"),
-        Binding("q,ctrl+q", "quit", "Quit"),
+        Binding("ctrl+q,q", "quit", "Quit"),
     ]
 
     def __init__(
@@ -158,7 +158,7 @@ class Console(App[int]):
         """The pages and details on the visible stack."""
         from tui.screens.page import Page
 
-        return [screen for screen in self.screen_stack if isinstance(screen, Page)]
+        return [screen for screen in self.screen_stack if isinstance(screen, Page) and screen.is_mounted]
 
     @work(group="session", exclusive=True)
     async def _resume(self) -> None:

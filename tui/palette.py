@@ -24,7 +24,7 @@ def commands(console: "Console", screen: Screen[Any]) -> Iterator[SystemCommand]
             yield SystemCommand(f"{entry.title}", f"Go to page {entry.key}", partial(console.action_page, entry.mode))
     if isinstance(screen, Frame):
         for hint in screen.every_key():
-            if hint.action in offered or hint.action.startswith(("cursor", "scroll", "command_palette")):
+            if hint.action in offered or hint.action.startswith(("scroll", "page", "command_palette")):
                 continue
             offered.add(hint.action)
             yield SystemCommand(hint.label, f"Key {hint.key}", partial(screen.run_action, hint.action))

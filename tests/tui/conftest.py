@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from tests.tui.world import NOW, World
+from tests.tui.facts import NOW
+from tests.tui.world import World
 from tui.app import Console
 from tui.client import Client
 from tui.clock import Clock
@@ -42,10 +43,22 @@ async def short_pause(seconds: float) -> None:
     await asyncio.sleep(0.01)
 
 
-def console_over(world: World, *, signed_in: bool = True, plain: bool = False, clock: Clock | None = None) -> Console:
+async def endless_pause(seconds: float) -> None:
+    """Never reconnects, so that a picture of a broken stream stands still."""
+    await asyncio.Event().wait()
+
+
+def console_over(
+    world: World,
+    *,
+    signed_in: bool = True,
+    plain: bool = False,
+    clock: Clock | None = None,
+    pause: Callable[[float], Awaitable[None]] = short_pause,
+) -> Console:
     """A console that talks to `world`."""
     client = Client("http://gw01:3001", world.token() if signed_in else "", transport=world.transport())
-    return Console(client, clock=clock or StoppedClock(), look=Look(plain=plain), pause=short_pause, version="0.1.0")
+    return Console(client, clock=clock or StoppedClock(), look=Look(plain=plain), pause=pause, version="0.1.0")
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:

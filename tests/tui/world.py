@@ -3,111 +3,27 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
 
-NOW = datetime(2026, 11, 22, 13, 32, 7, tzinfo=UTC)
-USER, PASSWORD = "admin", "Correct-Horse-7-Battery"
-PATIENT = {
-    "patient_name": "Quellenbach^Zwetschge",
-    "patient_id": "PX-771203-K",
-    "birth_date": "1963-02-17",
-    "sex": "F",
-    "accession": "ACC9917342",
-    "study_date": "2026-11-22",
-    "study_description": "HEAD DTI Prof. Ohnewein",
-}
-"""The identity of every fake study; none of it may be on the screen before a reveal."""
-
-FACTS = {
-    "RECEIVING": ("Receiving", "○", "o"),
-    "STABLE": ("Stable", "◔", "."),
-    "QC": ("QC", "?", "?"),
-    "QC_FAILED": ("QC failed", "✖", "X"),
-    "QUEUED": ("Queued", "◌", "."),
-    "HELD": ("Held", "▲", "!"),
-    "UPLOADING": ("Uploading", "↑", "^"),
-    "PROCESSING": ("Processing", "◐", "~"),
-    "REPORTED": ("Reported", "●", "*"),
-    "DELIVERED": ("Delivered", "●", "*"),
-    "FAILED": ("Failed", "✖", "X"),
-    "CANCELLED": ("Cancelled", "⌧", "-"),
-}
-TERMINAL = {"DELIVERED", "FAILED", "CANCELLED"}
-Json = dict[str, Any]
-
-
-def iso(at: datetime) -> str:
-    """As the API writes times."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def identifier(number: int, kind: int = 0) -> str:
-    """A UUIDv7 whose end tells the number."""
-    return f"019dc3f2-{kind:04x}-7a00-8a00-{0x4EFB00000000 + number * 0x01F3A5C7:012x}"
-
-
-def study_row(number: int, state: str, **more: Any) -> Json:
-    """One row of the list."""
-    word, glyph, plain = FACTS[state]
-    received = NOW - timedelta(minutes=11 * number)
-    return {
-        "study": identifier(number),
-        "version": 1,
-        "order": None if state in {"RECEIVING", "STABLE"} else identifier(number, 1),
-        "state": state,
-        "word": word,
-        "glyph": glyph,
-        "plain_glyph": plain,
-        "percent": None,
-        "step": "",
-        "qc": "",
-        "products": ["dti"],
-        "group": None,
-        "received_at": iso(received),
-        "updated_at": iso(received + timedelta(minutes=3)),
-        "instances": 680,
-        "series": 4,
-        "has_accession": True,
-        "sender": "PACS1",
-        "needs_person": state in {"QC_FAILED", "HELD"},
-        "terminal": state in TERMINAL,
-        "code": "",
-        "detail": "",
-        "delivery_failed": False,
-        "bypassed": False,
-        **more,
-    }
-
-
-def eight_studies() -> list[Json]:
-    """One study in each of eight states."""
-    return [
-        study_row(0, "RECEIVING", instances=812, qc="", products=[]),
-        study_row(1, "QC"),
-        study_row(2, "UPLOADING", percent=62, qc="ok 8/8", group="PARK-01", step="311 of 502 MB"),
-        study_row(3, "QC_FAILED", qc="6/8", has_accession=False, code="age-missing", detail="Age and sex are missing."),
-        study_row(4, "PROCESSING", percent=43, step="tensor fit 3/7", qc="ok 8/8", products=["fw"]),
-        study_row(5, "REPORTED", delivery_failed=True, qc="bypassed", bypassed=True, group="PARK-01"),
-        study_row(6, "DELIVERED", qc="ok 8/8", products=["dti", "fw"], received_at=iso(NOW - timedelta(days=2))),
-        study_row(7, "CANCELLED", qc="ok 8/8", received_at=iso(NOW - timedelta(days=3))),
-    ]
-
-
-REPORT_TEXT = """Ranvier report - not for clinical use
-
-Order      {order}
-Product    DTI 1.0
-
-Measure                     Value   Unit
-FA, whole brain             0.412
-MD, whole brain             0.79    10-3 mm2/s
-
-QC         8 of 8 checks passed
-"""
+from tests.tui.facts import (
+    NOW,
+    PASSWORD,
+    PATIENT,
+    QC,
+    REPORT_TEXT,
+    SERIES,
+    TIMELINE,
+    USER,
+    Json,
+    eight_studies,
+    identifier,
+    iso,
+    study_row,
+)
 
 
 class World:
@@ -389,51 +305,6 @@ class World:
         return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
 
 
-QC = {
-    "verdict": "failed",
-    "findings": [
-        {
-            "check": "age",
-            "title": "Age",
-            "verdict": "failed",
-            "found": "none",
-            "expected": "an age",
-            "action": "Give the age (m).",
-        },
-        {
-            "check": "directions",
-            "title": "Directions",
-            "verdict": "passed",
-            "found": "32",
-            "expected": "at least 6",
-            "action": "",
-        },
-        {
-            "check": "b0",
-            "title": "Image without diffusion",
-            "verdict": "passed",
-            "found": "1",
-            "expected": "at least 1",
-            "action": "",
-        },
-    ],
-}
-SERIES = [
-    {"series": "a", "number": 1, "modality": "MR", "label": "T1", "instances": 192, "product_input": False},
-    {"series": "b", "number": 4, "modality": "MR", "label": "DTI, 64 directions", "instances": 488, "product_input": True},
-]
-TIMELINE = [
-    {
-        "at": iso(NOW - timedelta(minutes=12)),
-        "name": "instances-arrived",
-        "text": "680 instances filed from PACS1.",
-        "severity": "info",
-    },
-    {"at": iso(NOW - timedelta(minutes=11)), "name": "study-stable", "text": "Study version 1 is stable.", "severity": "info"},
-    {"at": iso(NOW - timedelta(minutes=10)), "name": "qc-failed", "text": "QC failed: age.", "severity": "warning"},
-]
-
-
 def problem(status: int, code: str, title: str, detail: str, **more: Any) -> httpx.Response:
     """An answer as RFC 9457 has it."""
     body = {
@@ -475,7 +346,8 @@ def as_asgi(world: World) -> Asgi:
         url = f"http://world{scope['path']}?{scope['query_string'].decode()}"
         answer = await world.handle(httpx.Request(scope["method"], url, headers=scope["headers"], content=body))
         await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.headers.raw})
-        async for piece in answer.aiter_raw():
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        async for piece in answer.stream:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

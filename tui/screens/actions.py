@@ -49,7 +49,8 @@ class StudyActions(Page):
             case "metadata":
                 return any(row.state in {"QC_FAILED", "HELD"} for row in rows[:1])
             case "retry":
-                return any(row.order and row.state in _RETRYABLE for row in rows)
+                admin = self.console.me.role in {"admin", ""}
+                return any(row.order and (row.state in _RETRYABLE or (admin and row.delivery_failed)) for row in rows)
             case "force_stable":
                 return any(row.state == "RECEIVING" for row in rows)
             case "show_status":
@@ -131,11 +132,15 @@ class StudyActions(Page):
         self._ask(Confirm(title, effect, "Cancel the order" if len(rows) == 1 else f"Cancel {len(rows)} orders", "Keep"), calls)
 
     def action_retry(self) -> None:
-        """Starts ended or stopped orders again."""
-        rows = [row for row in self.chosen() if row.order and row.state in _RETRYABLE]
-        calls = [partial(self._post_order, row, "retry", None) for row in rows]
+        """Starts ended or stopped orders again; sends again what could not be delivered."""
+        calls: list[Callable[[], Awaitable[None]]] = []
+        for row in self.chosen():
+            if row.order and row.state in _RETRYABLE:
+                calls.append(partial(self._post_order, row, "retry", None))
+            elif row.order and row.delivery_failed:
+                calls.append(partial(self._resend_failed, row))
         if len(calls) > 1:
-            self._ask(Confirm(f"Retry {len(calls)} orders?", f"{len(calls)} orders start again.", "Retry"), calls)
+            self._ask(Confirm(f"Retry {len(calls)} orders?", f"{len(calls)} orders or deliveries start again.", "Retry"), calls)
         elif calls:
             self._run(calls, "Started again")
 
@@ -176,6 +181,12 @@ class StudyActions(Page):
 
     async def _post_order(self, row: StudyRow, verb: str, body: object) -> None:
         await self.console.client.post(f"/api/orders/{row.order}/{verb}", dict[str, object], body)
+
+    async def _resend_failed(self, row: StudyRow) -> None:
+        order = await self.console.client.get(f"/api/orders/{row.order}", OrderView)
+        for delivery in order.deliveries:
+            if delivery.state == "FAILED":
+                await self.console.client.post(f"/api/deliveries/{delivery.delivery}/resend", object)
 
     async def _force_stable(self, row: StudyRow) -> None:
         await self.console.client.post(f"/api/studies/{row.study}/force-stable", object)

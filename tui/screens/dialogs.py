@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +16,7 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.inert import inert
+from tui.screens.fields import Fields
 
 _AGE = re.compile(r"^\d{1,3}([YMWD])?$", re.IGNORECASE)
 """PS3.5 section 6.2, VR AS: three digits and Y, M, W or D; here years may go without unit and leading zeros."""
@@ -52,13 +54,13 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class _Form(ModalScreen[object]):
+class _Form(Fields[object], ModalScreen[object]):
     """Fields, a line for what is wrong, Ok and Cancel."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel"),
-        Binding("ctrl+s", "accept", "Ok"),
+        Binding("ctrl+s", "save", "Ok"),
     ]
     TITLE_LINE: ClassVar[str] = ""
     ACCEPT: ClassVar[str] = "Ok"
@@ -84,24 +86,16 @@ class _Form(ModalScreen[object]):
             field.cursor_blink = False
         inputs[0].focus()
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        inputs = list(self.query(Input))
-        position = inputs.index(event.input)
-        if position + 1 < len(inputs):
-            inputs[position + 1].focus()
-        else:
-            self.action_accept()
-
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":
-            self.action_accept()
+            self.accept()
         else:
             self.dismiss(None)
 
-    def action_accept(self) -> None:
-        """Checks the fields and closes with their answer."""
+    def action_save(self) -> None:
+        """The same as Enter in the last field."""
+        self.accept()
 
     def wrong(self, text: str) -> None:
         """Says what must be corrected."""
@@ -131,7 +125,7 @@ class AskReason(_Form):
             yield Label("Reason")
             yield Input(compact=True, id="reason", max_length=400)
 
-    def action_accept(self) -> None:
+    def accept(self) -> None:
         """A reason is needed."""
         reason = self.query_one("#reason", Input).value.strip()
         if len(reason) < 3:
@@ -171,7 +165,7 @@ class AskMetadata(_Form):
             yield Label("Sex")
             yield Input(compact=True, id="sex", placeholder="F, M or O", max_length=1)
 
-    def action_accept(self) -> None:
+    def accept(self) -> None:
         """At least one of the two, each in its form."""
         age = self.query_one("#age", Input).value.strip().upper()
         sex = self.query_one("#sex", Input).value.strip().upper()
@@ -201,7 +195,7 @@ class TextDialog(ModalScreen[None]):
         Binding("escape,q,p,s", "dismiss(None)", "Close"),
     ]
 
-    def __init__(self, title: str, text: Text, *, wide: bool = False) -> None:
+    def __init__(self, title: str, text: RenderableType, *, wide: bool = False) -> None:
         super().__init__()
         self._title, self._text, self._wide = title, text, wide
 

@@ -1,16 +1,19 @@
 """What all screens share: the notice for a small terminal, the key line's clicks, help, and one way to meet trouble."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.screen import Screen
 
 from tui.messages import SessionEnded
 from tui.trouble import Problem, Trouble
 from tui.widgets.lines import SMALLEST, Hint, KeyLine, TooSmall
+from tui.widgets.live_table import LiveTable
 
 if TYPE_CHECKING:
     from tui.app import Console
@@ -20,6 +23,7 @@ class Frame(Screen[None]):
     """A full screen of the console."""
 
     CSS_PATH = "frame.tcss"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", key_display="?"),
     ]
@@ -55,41 +59,41 @@ class Frame(Screen[None]):
             line.show(self.hints(), self.app.size.width)
 
     def hints(self) -> list[Hint]:
-        """The key line: `KEYS` in order as far as they are active, then help."""
-        active: dict[str, Hint] = {}
-        for found in self.active_bindings.values():
-            binding = found.binding
-            if found.enabled and binding.action not in active:
-                active[binding.action] = Hint(self.key_name(binding), binding.description, binding.action)
-        return [active[name] for name in (*self.KEYS, "help") if name in active]
+        """The key line: `KEYS` in order as far as they apply now, then help."""
+        offered = {hint.action: hint for hint in self.every_key()}
+        return [offered[name] for name in (*self.KEYS, "help") if name in offered]
+
+    def every_key(self) -> list[Hint]:
+        """All keys of ours that do something on this screen now, one line for each action."""
+        found: dict[str, Hint] = {}
+        for node in (self, *self.query(LiveTable), self.app):
+            for binding in bindings_of(node):
+                name = binding.action.partition("(")[0].removeprefix("screen.").removeprefix("app.")
+                if binding.action not in found and binding.description and node.check_action(name, ()):
+                    found[binding.action] = Hint(self.key_name(binding), binding.description, binding.action)
+        return list(found.values())
 
     def key_name(self, binding: Binding) -> str:
         """A key as the key line writes it."""
         look = self.console.look
-        shown = {"enter": look.enter, "space": look.space, "escape": "Esc", "tab": "Tab"}.get(binding.key.split(",")[0])
-        return shown or self.app.get_key_display(binding)
+        first = binding.key.partition(",")[0]
+        shown = {"enter": look.enter, "space": look.space, "escape": "Esc", "tab": "Tab"}.get(first)
+        return shown or binding.key_display or self.app.get_key_display(Binding(first, binding.action))
+
+    def on_descendant_focus(self) -> None:
+        """Another widget has the keys; the key line may differ."""
+        self.draw_keys()
 
     async def action_run_hint(self, action: str) -> None:
         """Runs what was clicked on the key line."""
-        await self.run_action(action)
+        if action:
+            await self.run_action(action)
 
     def action_help(self) -> None:
         """Lists every key that works here; Enter runs one."""
         from tui.screens.help import HelpScreen
 
         self.app.push_screen(HelpScreen(self.every_key()), self._run_from_help)
-
-    def every_key(self) -> list[Hint]:
-        """All active bindings of this screen, one line for each action."""
-        lines: dict[str, Hint] = {}
-        for found in self.active_bindings.values():
-            binding = found.binding
-            if not found.enabled or not binding.description or binding.system:
-                continue
-            name = self.key_name(binding)
-            before = lines.get(binding.action)
-            lines[binding.action] = Hint(f"{before.key} {name}" if before else name, binding.description, binding.action)
-        return list(lines.values())
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """A toast; the text is shown as it is."""
@@ -113,6 +117,13 @@ class Frame(Screen[None]):
 
     def _check_size(self, width: int, height: int) -> None:
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-small")
+
+
+def bindings_of(node: DOMNode) -> Iterator[Binding]:
+    """The bindings that our own classes declare, the nearest class first; Textual's own are left out."""
+    for kind in type(node).__mro__:
+        if kind.__module__.startswith("tui."):
+            yield from (one for one in kind.__dict__.get("BINDINGS", ()) if isinstance(one, Binding))
 
 
 def fields_of(trouble: Trouble) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tui.messages import Happened, SessionEnded
 from tui.screens.page import Page
 from tui.trouble import Problem, Trouble
 from tui.widgets.filter_bar import FilterBar
+from tui.widgets.lines import Hint
 from tui.widgets.live_table import Column, LiveTable
 from tui.widgets.states import EmptyState, ErrorState
 
@@ -49,7 +50,7 @@ class ListPage(Page, Generic[Row]):
     """Studies and results are such pages."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("c", "clear_filter", "Clear filter"),
         Binding("space", "mark", "Mark"),
         Binding("ctrl+a", "mark_all", "Mark all"),
@@ -148,11 +149,17 @@ class ListPage(Page, Generic[Row]):
         else:
             self.query_one(EmptyState).show(*self.nothing_yet())
 
+    def hints(self) -> list[Hint]:
+        """While a filter is typed, the keys of the filter bar."""
+        if self.query_one(FilterBar).typing:
+            return [Hint(self.console.look.enter, "Apply", ""), Hint("Esc", "Back to the list", "")]
+        return super().hints()
+
     def status(self) -> list[Text | str]:
         """How many, how many marked, and how old."""
         if self.trouble is not None and self._loaded_at is not None:
             old = age(self._loaded_at, self.console.clock.now())
-            return [Text(f"data {old} old", self.console.colour("!")), Text(self.trouble.what, self.console.colour("X"))]
+            return [Text(f"data {old} old", self.console.colour("!")), self.trouble.what] if self.rows else []
         before = (len(self.shown.cursors) - 1) * PAGE_ROWS
         count = f"{len(self.rows):,}" if not before and not self._next else f"{before + 1:,}-{before + len(self.rows):,}"
         marked = len(self.table.marked)
@@ -289,6 +296,9 @@ class ListPage(Page, Generic[Row]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Paging and clearing are offered where they do something."""
+        if action == "filter":
+            # A priority key, so that what is typed right behind it goes into the bar and is not taken for commands.
+            return not self.query_one(FilterBar).typing
         if action == "next_page":
             return bool(self._next)
         if action == "previous_page":

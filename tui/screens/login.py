@@ -13,6 +13,7 @@ from tui.clock import clock_time, moment
 from tui.contract import Health, Me
 from tui.inert import inert
 from tui.messages import WentWrong
+from tui.screens.fields import Fields
 from tui.screens.frame import Frame, notice
 from tui.trouble import Problem, Trouble, Unreachable
 from tui.widgets.lines import KeyLine, StatusLine
@@ -20,16 +21,14 @@ from tui.widgets.lines import KeyLine, StatusLine
 ASK_HEALTH_S = 5.0
 
 
-class LoginScreen(Frame):
+class LoginScreen(Fields[None], Frame):
     """User, password, what the API said, and whether the appliance is well."""
 
     CSS_PATH = "login.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "sign_in", "Sign in"),
-        Binding("tab", "app.focus_next", "Next field"),
-        Binding("ctrl+q", "app.quit", "Quit"),
+        Binding("enter", "enter_field", "Sign in", priority=True),
     ]
-    KEYS = ("sign_in", "app.focus_next", "app.quit")
+    KEYS = ("enter_field", "next_field", "quit")
 
     def __init__(self, message: str = "", *, expired: bool = False) -> None:
         super().__init__()
@@ -98,15 +97,7 @@ class LoginScreen(Frame):
     def _service(self, line: Text) -> None:
         self.query_one("#service", Static).update(line)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.input.id == "user":
-            self.query_one("#password", Input).focus()
-        else:
-            self.action_sign_in()
-
-    def action_sign_in(self) -> None:
+    def accept(self) -> None:
         """Asks the API, once at a time."""
         user = self.query_one("#user", Input).value.strip()
         password = self.query_one("#password", Input).value

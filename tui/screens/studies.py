@@ -27,15 +27,15 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
     KEYS = (
         "filter",
         "screen.open",
+        "metadata",
+        "bypass",
+        "retry",
+        "force_stable",
         "reveal",
         "show_status",
         "show_qc",
         "show_report",
         "cancel",
-        "metadata",
-        "bypass",
-        "retry",
-        "force_stable",
         "copy",
         "mark",
         "clear_filter",
@@ -110,14 +110,14 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         if row.delivery_failed and not row.state.startswith("DELIVERED"):
             return state_text(self.console.look, "▲", "!", "Delivery failed", dark=self.console.current_theme.dark)
         word = row.word
-        if row.percent is not None and row.state in {"UPLOADING", "PROCESSING"}:
+        if row.percent and row.state in {"UPLOADING", "PROCESSING"}:
             word = f"{word} {row.percent:.0f}%"
         return state_text(self.console.look, row.glyph, row.plain_glyph, word, dark=self.console.current_theme.dark)
 
     def _progress(self, row: StudyRow, room: int) -> Text:
         if row.state == "RECEIVING":
             return Text(f"{row.instances:,} obj")
-        if row.percent is not None and not row.terminal:
+        if row.percent and not row.terminal:
             bar = Text(self.console.look.bar(row.percent, 10), self.console.colour("^"))
             step = inert(row.step or "")
             return (
@@ -155,7 +155,8 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
 
     def status(self) -> list[Text | str]:
         """How many, and the order of the list."""
-        return [*super().status(), f"sort Received{self.console.look.down}"]
+        order = "" if self.trouble else f"sort Received{self.console.look.down}"
+        return [*super().status(), order]
 
     def happened(self, message: Happened) -> None:
         """Progress goes straight into its row; everything else is asked for."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -55,12 +56,12 @@ class StudyScreen(StudyActions):
         Binding("i", "show_summary", "Summary"),
         Binding("t", "show_timeline", "Timeline"),
         Binding("d", "download", "Download"),
-        Binding("j,down", "scroll_tab(1)", "Down", show=False),
-        Binding("k,up", "scroll_tab(-1)", "Up", show=False),
-        Binding("g,home", "scroll_tab(-100000)", "Top", show=False),
-        Binding("G,end", "scroll_tab(100000)", "Bottom", show=False),
-        Binding("pagedown", "scroll_tab(15)", "Page down", show=False),
-        Binding("pageup", "scroll_tab(-15)", "Page up", show=False),
+        Binding("j,down", "scroll_tab(1)", "Down (k up, g top, G bottom)", show=False),
+        Binding("k,up", "scroll_tab(-1)", "", show=False),
+        Binding("g,home", "scroll_tab(-100000)", "", show=False),
+        Binding("G,end", "scroll_tab(100000)", "", show=False),
+        Binding("pagedown", "scroll_tab(15)", "", show=False),
+        Binding("pageup", "scroll_tab(-15)", "", show=False),
         Binding("h,left", "focus_series", "Series", show=False),
         Binding("l,right", "focus_tab", "Tab's text", show=False),
     ]
@@ -159,7 +160,7 @@ class StudyScreen(StudyActions):
             line.append(inert(identity.patient_name or identity.patient_id or "None"), "bold reverse")
         self.query_one("#title", Static).update(line)
 
-    def _text(self) -> Text:
+    def _text(self) -> RenderableType:
         if self.study is None:
             return Text("Loading" + self.console.look.ellipsis, "dim")
         match self._tab:

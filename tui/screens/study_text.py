@@ -4,23 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from tui.clock import age, clock_time, full_time, moment
 from tui.contract import DeliveryView, Identity, OrderView, QcReport, StudyDetail, StudyRow, TimelineEntry, tail
 from tui.inert import fit, inert
 from tui.widgets.cells import hidden, state_text
-from tui.widgets.lines import field_line
+from tui.widgets.lines import Field, sheet
 
 if TYPE_CHECKING:
     from tui.app import Console
 
-_VERDICTS = {"pass": "*", "passed": "*", "ok": "*", "warn": "!", "warning": "!", "bypassed": "!", "fail": "X", "failed": "X"}
+_VERDICTS = {"passed": "*", "warning": "!", "bypassed": "!", "failed": "X"}
 _GLYPHS = {"*": "●", "!": "▲", "X": "✖"}
-
-
-def _lines(parts: Sequence[Text]) -> Text:
-    return Text("\n").join(parts)
 
 
 def _state(console: "Console", glyph: str, plain_glyph: str, word: str) -> Text:
@@ -35,15 +32,16 @@ def _when(console: "Console", text: str | None) -> str:
     return f"{(clock_time if today else full_time)(at, console.place)}, {age(at, now)} ago".replace("now ago", "now")
 
 
-def progress(console: "Console", percent: float | None, step: str | None, width: int = 30) -> list[Text]:
+def progress(console: "Console", percent: float | None, step: str | None, width: int = 24) -> list[Text]:
     """A bar with percent and step; nothing where there is no number."""
-    if percent is None:
+    if not percent and not step:
         return []
+    percent = percent or 0
     bar = Text(console.look.bar(percent, width), console.colour("^")).append(f" {percent:.0f} %", "")
     return [bar, *([Text(inert(step), "dim")] if step else [])]
 
 
-def patient(console: "Console", identity: Identity | None, row: StudyRow) -> list[Text]:
+def patient(console: "Console", identity: Identity | None, row: StudyRow) -> list[Text | Field]:
     """Who the study belongs to, hidden or shown."""
     names = (
         ("Patient", "patient_name"),
@@ -53,14 +51,14 @@ def patient(console: "Console", identity: Identity | None, row: StudyRow) -> lis
         ("Study date", "study_date"),
         ("Descript.", "study_description"),
     )
-    lines: list[Text] = []
+    lines: list[Text | Field] = []
     for title, name in names:
         if identity is None:
             absent = name == "accession" and not row.has_accession
-            lines.append(field_line(title, Text("None", "dim italic") if absent else hidden(console.look)))
+            lines.append(Field(title, Text("None", "dim italic") if absent else hidden(console.look)))
         else:
             value = inert(str(getattr(identity, name) or ""))
-            lines.append(field_line(title, Text(value, "bold") if value else Text("None", "dim italic")))
+            lines.append(Field(title, Text(value, "bold") if value else Text("None", "dim italic")))
     return lines
 
 
@@ -90,32 +88,32 @@ def delivery_line(console: "Console", delivery: DeliveryView) -> Text:
     return line
 
 
-def order_lines(console: "Console", order: OrderView) -> list[Text]:
+def order_lines(console: "Console", order: OrderView) -> list[Text | Field]:
     """Where one order stands, why, and what to do."""
-    lines = [field_line("Order", Text(tail(order.order)).append("  ").append_text(_order_state(console, order)))]
+    lines: list[Text | Field] = [Field("Order", Text(tail(order.order)).append("  ").append_text(_order_state(console, order)))]
     if not order.terminal:
-        lines += [field_line("", bar) for bar in progress(console, order.percent, order.step)]
+        lines += [Field("", bar) for bar in progress(console, order.percent, order.step)]
     if order.attempt > 1:
-        lines.append(field_line("Attempt", str(order.attempt)))
+        lines.append(Field("Attempt", str(order.attempt)))
     if order.detail:
-        lines.append(field_line("Why", Text(inert(order.detail))))
+        lines.append(Field("Why", Text(inert(order.detail))))
     if order.advice:
-        lines.append(field_line("Next", Text(inert(order.advice), "bold")))
+        lines.append(Field("Next", Text(inert(order.advice), "bold")))
     for run in order.runs:
         said = f"{inert(run.product).upper()} {inert(str(run.version or ''))}  {inert(run.state).capitalize()}"
         if run.code or run.detail:
             said += f"  {inert(run.detail or run.code or '')}"
-        lines.append(field_line("Product", said))
+        lines.append(Field("Product", said))
     if order.bypass_by:
         reason = f"by {inert(order.bypass_by)}: {inert(order.bypass_reason or '')}"
-        lines.append(field_line("Bypassed", Text(reason, console.colour("!"))))
+        lines.append(Field("Bypassed", Text(reason, console.colour("!"))))
     for report in order.reports:
         formats = " ".join(report.formats)
-        lines.append(field_line("Report", f"{tail(report.report)} v{report.version} {inert(report.kind)}  {inert(formats)}"))
-    lines += [field_line("Delivery", delivery_line(console, one)) for one in order.deliveries]
-    lines.append(field_line("Opened", _when(console, order.created_at)))
+        lines.append(Field("Report", f"{tail(report.report)} v{report.version} {inert(report.kind)}  {inert(formats)}"))
+    lines += [Field("Delivery", delivery_line(console, one)) for one in order.deliveries]
+    lines.append(Field("Opened", _when(console, order.created_at)))
     if order.updated_at != order.created_at:
-        lines.append(field_line("Changed", _when(console, order.updated_at)))
+        lines.append(Field("Changed", _when(console, order.updated_at)))
     return lines
 
 
@@ -123,87 +121,86 @@ def _order_state(console: "Console", order: OrderView) -> Text:
     return _state(console, order.glyph, order.plain_glyph, order.word)
 
 
-def summary(console: "Console", study: StudyDetail, identity: Identity | None) -> Text:
+def summary(console: "Console", study: StudyDetail, identity: Identity | None) -> RenderableType:
     """The first tab: where it stands and what to do, then whose it is, then what it is made of."""
     orders = study.orders[:3]
     version = f"  version {study.version}" if study.version > 1 else ""
-    lines: list[Text] = []
+    lines: list[Text | Field] = []
     if orders:
         lines += [*order_lines(console, orders[0]), Text()]
     else:
         state = _state(console, study.glyph, study.plain_glyph, study.word)
-        lines.append(field_line("Status", state.append(version, "dim")))
+        lines.append(Field("Status", state.append(version, "dim")))
         if study.detail:
-            lines.append(field_line("Why", Text(inert(study.detail))))
+            lines.append(Field("Why", Text(inert(study.detail))))
         lines += [Text("No order yet; it is opened when the study is stable.", "dim"), Text()]
     lines += [
-        field_line("QC", inert(study.qc or "-")),
-        field_line("Age/sex", metadata_line(study.metadata)),
+        Field("QC", inert(study.qc or "-")),
+        Field("Age/sex", metadata_line(study.metadata)),
         *patient(console, identity, study),
         Text(),
-        field_line("Received", _when(console, study.received_at) + (f" from {inert(study.sender)}" if study.sender else "")),
-        field_line("Content", f"{study.series} series, {study.instances:,} instances{version}"),
-        field_line("Group", inert(study.group or "-")),
+        Field("Received", _when(console, study.received_at) + (f" from {inert(study.sender)}" if study.sender else "")),
+        Field("Content", f"{study.series} series, {study.instances:,} instances{version}"),
+        Field("Group", inert(study.group or "-")),
     ]
     for order in orders[1:]:
         lines += [Text(), *order_lines(console, order)]
-    return _lines(lines)
+    return sheet(lines)
 
 
-def qc_text(console: "Console", report: QcReport) -> Text:
+def qc_text(console: "Console", report: QcReport) -> RenderableType:
     """The second tab: each check with its verdict, what was found, what was expected and what to do."""
     if not report.findings:
         return Text("No QC yet: it runs when the study is stable.", "dim")
-    passed = sum(_VERDICTS.get(one.verdict.lower()) == "*" for one in report.findings)
-    parts = [Text(f"{passed} of {len(report.findings)} checks passed", "bold")]
+    asked = [one for one in report.findings if one.verdict != "not-applicable"]
+    passed = sum(one.verdict == "passed" for one in asked)
+    lines: list[Text | Field] = [Text(f"{passed} of {len(asked)} checks passed", "bold")]
     for finding in report.findings:
-        mark = _VERDICTS.get(finding.verdict.lower(), "-")
-        line = Text()
+        mark = _VERDICTS.get(finding.verdict, "-")
+        line = Text("\n")
         glyph = console.look.glyph(_GLYPHS.get(mark, "○"), mark)
-        line.append(f"\n{glyph} {inert(finding.title or finding.check)}", console.colour(mark))
-        line.append(f"  {inert(finding.verdict).lower()}", "dim")
-        for title, value in (("Found", finding.found), ("Expected", finding.expected), ("To do", finding.action)):
-            if value and not (mark == "*" and title == "To do"):
-                line.append("\n").append_text(field_line(f"  {title}", Text(inert(str(value))), 12))
-        parts.append(line)
-    return _lines(parts)
+        line.append(f"{glyph} {inert(finding.title or finding.check)}", console.colour(mark))
+        lines.append(line.append(f"  {inert(finding.verdict)}", "dim"))
+        for title, value in (("  Found", finding.found), ("  Expected", finding.expected), ("  To do", finding.action)):
+            if value and not (mark == "*" and value is finding.action):
+                lines.append(Field(title, inert(str(value))))
+    return sheet(lines, 12)
 
 
-def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> Text:
+def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> RenderableType:
     """The third tab: what happened, oldest first, with a line for each new day."""
     if not entries:
         return Text("Nothing happened yet.", "dim")
-    parts: list[Text] = []
+    lines: list[Text | Field] = []
     day = ""
     for entry in sorted(entries, key=lambda one: one.at or ""):
         at = moment(entry.at)
         local: datetime | None = at.astimezone(console.place) if at else None
         if local and f"{local:%Y-%m-%d}" != day:
             day = f"{local:%Y-%m-%d}"
-            parts.append(Text(day, "bold"))
+            lines.append(Text(day, "bold"))
         mark = {"warning": "!", "error": "X"}.get(entry.severity, "")
-        line = Text(f"{local:%H:%M:%S}  " if local else "-         ", "dim")
-        line.append(inert(entry.text or entry.title), console.colour(mark))
-        parts.append(line)
-    return _lines(parts)
+        text = Text(inert(entry.text or entry.title), console.colour(mark))
+        lines.append(Field(f"{local:%H:%M:%S}" if local else "-", text))
+    return sheet(lines, 10)
 
 
-def order_status(console: "Console", order: OrderView) -> Text:
+def order_status(console: "Console", order: OrderView) -> RenderableType:
     """The status window of an order."""
     lines = order_lines(console, order)
     if order.stage and not order.terminal:
-        lines.insert(1, field_line("Stage", fit(order.stage, 40).rstrip()))
-    return _lines(lines)
+        lines.insert(1, Field("Stage", fit(order.stage, 40).rstrip()))
+    return sheet(lines)
 
 
-def study_status(console: "Console", row: StudyRow) -> Text:
+def study_status(console: "Console", row: StudyRow) -> RenderableType:
     """The status window of a study that has no order."""
-    return _lines(
+    return sheet(
         [
-            field_line("Status", _state(console, row.glyph, row.plain_glyph, row.word)),
-            field_line("Content", f"{row.series} series, {row.instances:,} instances"),
-            field_line("Received", _when(console, row.received_at)),
-            field_line("Changed", _when(console, row.updated_at)),
+            Field("Status", _state(console, row.glyph, row.plain_glyph, row.word)),
+            Field("Content", f"{row.series} series, {row.instances:,} instances"),
+            Field("Received", _when(console, row.received_at)),
+            Field("Changed", _when(console, row.updated_at)),
             Text(),
             Text("No order yet; it is opened when the study is stable."),
         ]

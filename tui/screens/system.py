@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded
 from tui.screens.page import Page
 from tui.trouble import Problem, Trouble
-from tui.widgets.lines import field_line
+from tui.widgets.lines import Field, sheet
 from tui.widgets.states import ErrorState
 
 EVERY_S = 5
@@ -116,9 +117,9 @@ class SystemPage(Page):
             self.query_one("#text", Static).update(self._text(self._status))
         super().draw()
 
-    def _text(self, status: Status) -> Text:
+    def _text(self, status: Status) -> RenderableType:
         now, place = self.console.clock.now(), self.console.place
-        lines = [Text("Health", "bold")]
+        lines: list[Text | Field] = [Text("Health", "bold")]
         lines += [self._part(part.name, part.status, part.detail) for part in self._health.parts]
         lines += [Text(), Text(f"{'Process':<12}{'State':<12}{'Since':<30}Last sign", "bold")]
         for process in status.processes:
@@ -129,21 +130,20 @@ class SystemPage(Page):
             )
         receive = status.receive
         hosts = ", ".join(receive.addresses) or receive.host
+        queue = f"{status.queue.waiting} waiting, {status.queue.running} running" + (", paused" if status.paused else "")
         orders = "  ".join(f"{inert(name)} {count:,}" for name, count in status.counts.orders.items() if count)
         lines += [
             Text(),
-            field_line(
-                "Queue", f"{status.queue.waiting} waiting, {status.queue.running} running" + (", paused" * status.paused), 12
-            ),
-            field_line("Studies", f"{status.counts.studies:,}", 12),
-            field_line("Orders", orders or "none", 12),
-            field_line("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free", 12),
-            field_line("Receiver", inert(f"AE title {receive.ae_title}   host {hosts}   port {receive.port}"), 12),
+            Field("Queue", queue),
+            Field("Studies", f"{status.counts.studies:,}"),
+            Field("Orders", orders or "none"),
+            Field("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free"),
+            Field("Receiver", inert(f"AE title {receive.ae_title}   host {hosts}   port {receive.port}")),
         ]
         if receive.open_to_everybody:
-            lines.append(field_line("", Text("every calling AE title may send", self.console.colour("!")), 12))
-        lines += [field_line("Version", inert(status.version), 12), field_line("Console", self.console.client.url, 12)]
-        return Text("\n").join(lines)
+            lines.append(Field("", Text("every calling AE title may send", self.console.colour("!"))))
+        lines += [Field("Version", inert(status.version)), Field("Console", self.console.client.url)]
+        return sheet(lines, 12)
 
     def _state(self, word: str, width: int) -> Text:
         good = word in {"ok", "up"}

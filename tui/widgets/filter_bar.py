@@ -52,18 +52,22 @@ class FilterBar(Vertical):
             yield field
         yield Static(markup=False)
 
+    @property
+    def typing(self) -> bool:
+        """Whether a filter is being typed."""
+        return self.screen.focused is self.query_one(Input)
+
     def open(self) -> None:
-        """Takes the keys."""
+        """Takes the keys at once."""
         self.add_class("-shown")
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
 
     def accepted(self, text: str) -> None:
         """The list shows this filter now."""
         self.in_force = text
         self.remove_class("-wrong")
         field = self.query_one(Input)
-        if not field.has_focus or field.value != text:
-            field.value = text
+        field.value = text
         self.set_class(bool(text), "-shown")
 
     def refused(self, message: str, position: int | None) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual import events
 from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
-from tui.inert import fit, short
+from tui.inert import short
 
 SMALLEST = (80, 24)
 
@@ -95,6 +97,27 @@ class TooSmall(Static):
         self.update(Text(f"This terminal is {wide}x{high}.\nThe console needs at least {SMALLEST[0]}x{SMALLEST[1]}.\n^q Quit"))
 
 
-def field_line(name: str, value: str | Text, width: int = 11) -> Text:
-    """`Name       value`, as used in summaries."""
-    return Text.assemble((fit(name, width), "dim"), value)
+@dataclass(frozen=True)
+class Field:
+    """A named value of a summary; a long value wraps under itself, not under its name."""
+
+    name: str
+    value: Text | str
+
+
+def sheet(lines: Sequence[Text | Field], name_width: int = 11) -> RenderableType:
+    """Fields and free lines below each other."""
+    parts: list[RenderableType] = []
+    grid: Table | None = None
+    for line in lines:
+        if isinstance(line, Text):
+            grid = None
+            parts.append(line)
+            continue
+        if grid is None:
+            grid = Table.grid(expand=True)
+            grid.add_column(width=name_width, style="dim")
+            grid.add_column(ratio=1, overflow="fold")
+            parts.append(grid)
+        grid.add_row(Text(line.name), Text(line.value) if isinstance(line.value, str) else line.value)
+    return Group(*parts)

@@ -29,12 +29,12 @@ class LiveTable(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.open", "Open"),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("h", "scroll_left", "Left", show=False),
-        Binding("l", "scroll_right", "Right", show=False),
-        Binding("g", "scroll_top", "First row", show=False),
+        Binding("j", "cursor_down", "", show=False),
+        Binding("k", "cursor_up", "", show=False),
+        Binding("g", "scroll_top", "First row (j k h l move)", show=False),
         Binding("G", "scroll_bottom", "Last row", show=False),
+        Binding("h", "scroll_left", "", show=False),
+        Binding("l", "scroll_right", "", show=False),
     ]
     DEFAULT_CSS = """
     LiveTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }
