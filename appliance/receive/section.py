@@ -1,6 +1,6 @@
 """Settings of receiving."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from appliance.fields import AeTitle, Host, Port, Section, field
 
@@ -36,12 +36,11 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
         int, field("Associations at once", "More are turned away for now.", ge=1, le=500, restart="receive")
     ] = 50
     late_instances: Annotated[
-        str,
+        Literal["ask", "always", "never"],
         field(
             "Late instances",
             "What happens when instances come after a study was processed: "
             "ask opens no order, always opens a new one, never ignores.",
-            pattern="^(ask|always|never)$",
         ),
     ] = "ask"
     open_orders: Annotated[bool, field("Process received studies", "Open an order by itself when a study is complete.")] = True

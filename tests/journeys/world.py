@@ -129,9 +129,15 @@ class World:
 
     def send(self, folder: Path, *options: str) -> None:
         """Sends a folder with DCMTK's storescu; fails unless every instance was acknowledged."""
-        command = [program("storescu", "dcmtk"), "-aec", self.ae_title, "-aet", "SCANNER", "+sd", "+r", *options]
+        self._sent("storescu", "-aec", self.ae_title, "-aet", "SCANNER", "+sd", "+r", *options, folder=folder)
+
+    def send_any(self, folder: Path) -> None:
+        """Sends whatever DICOM files a folder holds, in their own transfer syntaxes, with DCMTK's dcmsend."""
+        self._sent("dcmsend", "-aec", self.ae_title, "-aet", "SCANNER", "+sd", "+r", "--no-halt", folder=folder)
+
+    def _sent(self, *command: str, folder: Path) -> None:
         done = subprocess.run(
-            [*command, HOST, str(self.dicom_port), str(folder)],
+            [program(command[0], "dcmtk"), *command[1:], HOST, str(self.dicom_port), str(folder)],
             env={**os.environ, "TCP_NODELAY": "1"},
             capture_output=True,
             timeout=300,
