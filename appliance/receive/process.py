@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
 SETTLE_SECONDS = 1.0
-DRAIN_SECONDS = 20.0
-LAST_FILING_SECONDS = 15.0
+DRAIN_SECONDS = 15.0
+LAST_FILING_SECONDS = 8.0
+"""Together less than the supervisor waits before it kills."""
 
 Reload = Callable[[], Awaitable[ReceiveSection]]
 
