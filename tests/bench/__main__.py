@@ -1,12 +1,16 @@
 """Runs the named benches; without a name lists them."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 from tests.bench import figures
 
-APART = {"__init__", "__main__", "figures"}
+APART = {"__init__", "__main__", "figures", "peers"}
+
+ONE_THREAD = {"denoise", "dti-fw-pipeline", "free-water", "tensor"}
+"""CPU seconds are compared with peers on one thread; a BLAS that has several burns time in waiting."""
 
 
 def main(names: list[str]) -> int:
@@ -19,6 +23,8 @@ def main(names: list[str]) -> int:
         if name not in known:
             print(f"There is no bench {name}; there are: {' '.join(known)}", file=sys.stderr)
             return 64
+        if name in ONE_THREAD:
+            os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # read when numpy is loaded
         module = importlib.import_module(f"tests.bench.{name.replace('-', '_')}")
         found = module.measure()
         figures.write(name, found)
