@@ -26,7 +26,7 @@ from appliance.errors import Misconfigured, Rejected
 
 SCHEMA = 1
 RESERVE_BYTES = 64 * 1024 * 1024
-_IDENTIFIER = re.compile(r"^[0-9a-f\-]{8,36}$")
+_IDENTIFIER = re.compile(r"[0-9a-f\-]{8,36}")
 
 
 class OutOfSpace(Rejected):
@@ -133,7 +133,7 @@ class Storage:
 
 def _checked(identifier: str) -> str:
     # Identifiers come from our own rows; a path component of any other shape is a programming error or an attack.
-    if not _IDENTIFIER.match(identifier):
+    if not _IDENTIFIER.fullmatch(identifier):
         raise Misconfigured(field="identifier")
     return identifier
 
