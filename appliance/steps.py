@@ -19,6 +19,7 @@ from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.products.manifest import Manifest, ProductRequest, ProductResult
+from appliance.qc import ages
 from appliance.qc.finding import Origin, QcReport, QcRequest, SeriesFile, Verdict
 from appliance.records import identities, orders, studies
 from appliance.records.orders import OrderRow
@@ -113,6 +114,7 @@ async def check(work: Work) -> Move:
         "qc_report": msgspec.json.encode(report).decode(),
         "inputs": msgspec.json.encode(report.inputs).decode(),
         "metadata": msgspec.json.encode(report.metadata).decode(),
+        "age_years": _age_years(report),
     }
     if report.verdict is Verdict.FAILED:
         event: Event = QcFailed(study=row.study, order=row.id, failed=", ".join(failed))
@@ -121,6 +123,12 @@ async def check(work: Work) -> Move:
     passed = len(report.findings) - bypassed
     event = QcPassed(study=row.study, order=row.id, passed=passed, checks=len(report.findings), bypassed=bypassed)
     return Move(OrderState.QUEUED, [event], changes)
+
+
+def _age_years(report: QcReport) -> int | None:
+    """The settled age in whole years, kept in a column of its own so that lists can be filtered by it."""
+    age = ages.normalised(report.metadata.get("age", Origin()).value)
+    return int(ages.in_years(age)) if age else None
 
 
 async def deidentify(work: Work) -> Move:
