@@ -18,6 +18,18 @@ Finding = tuple[str, str]
 
 _META = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 _OURS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
+_CODES = {
+    0x00080100: frozenset({b"113105", b"113107", b"113108", b"113111"}),
+    0x00080102: frozenset({b"DCM"}),
+    0x00080104: frozenset(
+        {
+            b"Clean Descriptors Option",
+            b"Retain Longitudinal Temporal Information Modified Dates Option",
+            b"Retain Patient Characteristics Option",
+            b"Retain Safe Private Option",
+        }
+    ),
+}
 _BINARY = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "SV", "UV"})
 _WORDS = frozenset({"CS", "SH", "LO", "ST", "LT", "UT", "UC"})
 _AGE = re.compile(rb"^(\d{3})([DWMY]) *$")
@@ -41,7 +53,7 @@ class Checks:
         self._uids: dict[bytes, bytes] = {}
         self._taken: dict[bytes, bytes] = {}
         self._days: int | None = None
-        self._sound: set[tuple[int, str, str, bytes, bytes, bytes]] = set()
+        self._sound: set[tuple[int, str, str, bytes, bytes, bytes, bool]] = set()
 
     @property
     def days(self) -> int:
@@ -79,9 +91,8 @@ class Checks:
                 yield "file meta contradicts the data set", where
             elif leaf.tag == 0x00020012 and leaf.value.strip(b"\0 ") in self._source_uids:
                 yield "identity: uid", where
-            elif leaf.tag == 0x00020013:
-                for rule in self._search.hits(leaf.value, b"", technical=True):
-                    yield rule, where
+            elif leaf.tag == 0x00020013 and leaf.value.strip(b" ") != b"RANVIER":
+                yield "file meta is not ours", where
 
     def _completeness(self, source: Walked, output: Walked) -> Iterator[Finding]:
         places = {leaf.place for leaf in output.leaves}
@@ -102,12 +113,12 @@ class Checks:
 
     def _judged(self, leaf: Leaf, original: Leaf | None, charset: bytes) -> list[Finding]:
         before = original.value if original else b""
-        key = (leaf.tag, leaf.vr, leaf.creator, before, leaf.value, charset)
-        if original is not None and leaf.items < 0 and len(leaf.place) == 1 and key in self._sound:
+        key = (leaf.tag, leaf.vr, leaf.creator, before, leaf.value, charset, len(leaf.place) > 1)
+        if original is not None and original.vr == leaf.vr and leaf.items < 0 and key in self._sound:
             return []
         where = written(leaf.place)
         found = [(rule, where) for rule in self._broken(leaf, original, charset)]
-        if not found and original is not None:
+        if not found and original is not None and original.vr == leaf.vr:
             self._sound.add(key)
         return found
 
@@ -116,7 +127,7 @@ class Checks:
             yield "pixels inside a sequence"
             return
         if leaf.place[0] in _OURS:
-            yield from self._ours(leaf, charset)
+            yield from self._ours(leaf)
             return
         if original is None:
             yield "attribute is not in the source"
@@ -214,12 +225,17 @@ class Checks:
         elif not self._over_89 and _AGE.match(before) and before.strip(b" ") != leaf.value.strip(b" "):
             yield "value differs from the source"
 
-    def _ours(self, leaf: Leaf, charset: bytes) -> Iterator[str]:
+    def _ours(self, leaf: Leaf) -> Iterator[str]:
         expected = {0x00120062: b"YES", 0x00280303: b"MODIFIED" if self._profile.shift_dates else b"REMOVED"}
-        if leaf.place[0] in expected and leaf.value.strip(b" ") != expected[leaf.place[0]]:
-            yield "de-identification is not stated"
-        if leaf.items < 0:
-            yield from self._search.hits(leaf.value, charset, technical=True)
+        text = leaf.value.strip(b" ")
+        if leaf.place[0] in expected:
+            sound = text == expected[leaf.place[0]] and leaf.items < 0
+        elif leaf.place[0] == 0x00120063:
+            sound = bool(re.fullmatch(rb"Ranvier " + self._profile.name.encode() + rb" \d{1,4}", text))
+        else:
+            sound = leaf.items >= 0 or text in _CODES.get(leaf.tag, frozenset())
+        if not sound:
+            yield "de-identification is not stated as it should be"
 
     def _private(self, leaf: Leaf, original: Leaf, charset: bytes) -> Iterator[str]:
         group, number = leaf.tag >> 16, leaf.tag & 0xFFFF

@@ -6,6 +6,7 @@ from an allow-list of its own (`csa`), sequences are entered. Element numbers ar
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 CSA_IMAGE = "CSA image"
 CSA_SERIES = "CSA series"
@@ -70,6 +71,7 @@ ALLOWED: Mapping[tuple[int, str], Mapping[int, str]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def creator_key(group: int, creator: str) -> tuple[int, str]:
     """How a private creator is looked up: spelling of spaces and case vary between software versions."""
     return group, " ".join(creator.split()).upper()

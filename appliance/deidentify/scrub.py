@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from appliance.deidentify.rules import Kind
-from appliance.deidentify.vocabulary import VOCABULARY
+from appliance.deidentify.vocabulary import MARKS, VOCABULARY
 
-MARKS = {
+_MARK_OF = {
     Kind.NAME: "[NAME_REMOVED]",
     Kind.PLACE: "[PLACE_REMOVED]",
     Kind.CONTACT: "[CONTACT_REMOVED]",
     Kind.IDENTIFIER: "[ID_REMOVED]",
-    Kind.DATE: "[DATE_REMOVED]",
 }
+# While a text is worked on a mark is one private character, or a patient called Place would be taken out of the marks.
+_STAND_IN = {mark: chr(0xE000 + number) for number, mark in enumerate(MARKS)}
+_IN_WORDS = {ord(letter): mark for mark, letter in _STAND_IN.items()}
 _MONTH_WORD = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     "|nov(?:ember)?|dec(?:ember)?)"
@@ -110,7 +112,9 @@ class Identity:
         self.technical.update(word.casefold() for word in _WORD.findall(text))
 
     def _add(self, text: str, kind: Kind) -> None:
-        for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text), _folded(text)):
+        # Case-folding writes ß as ss; `_expression` takes either for both.
+        folded = text.casefold()
+        for form in (unicodedata.normalize("NFC", folded), unicodedata.normalize("NFD", folded), _folded(text).casefold()):
             phrase = form.strip()
             letters = "".join(_WORD.findall(phrase))
             least = 2 if _IDEOGRAPH.search(letters) or (kind is Kind.NAME and " " not in phrase) else 3
@@ -142,16 +146,16 @@ class Scrubber:
         if is_gradient(text):
             return text
         for kind, pattern in self._free:
-            text = pattern.sub(MARKS[kind], text)
+            text = pattern.sub(_STAND_IN[_MARK_OF[kind]], text)
         for mark, pattern in PATTERNS:
-            text = pattern.sub(mark, text)
-        return text
+            text = pattern.sub(_STAND_IN[mark], text)
+        return text.translate(_IN_WORDS)
 
     def technical_text(self, text: str) -> str:
         """Coded and technical values: the identity alone, save words of the trade and of the study's own machine."""
         for kind, pattern in self._strict:
-            text = pattern.sub(MARKS[kind], text)
-        return text
+            text = pattern.sub(_STAND_IN[_MARK_OF[kind]], text)
+        return text.translate(_IN_WORDS)
 
 
 def _only_words_of(text: str, trade: frozenset[str]) -> bool:
@@ -169,7 +173,7 @@ def _alternatives(words: list[tuple[str, Kind]]) -> list[tuple[Kind, re.Pattern[
 
 def _expression(text: str) -> str:
     parts = _WORD.findall(text)
-    body = r"[\W_]{0,3}".join(re.escape(part) for part in parts)
+    body = r"[\W_]{0,3}".join(re.escape(part).replace("ss", "(?:ss|ß)") for part in parts)
     letters = "".join(parts)
     if letters.isdigit():
         return rf"(?<![\w.]){body}(?!\w)(?!\.\d)"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from appliance.deidentify.charsets import texts
 from appliance.deidentify.rules import Kind
-from appliance.deidentify.vocabulary import VOCABULARY
+from appliance.deidentify.vocabulary import MARKS, VOCABULARY
 
 _LETTERS = re.compile(r"[^\W_]+")
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){4,}")
@@ -21,6 +21,7 @@ _DAY = re.compile(r"(?<!\d)((?:18|19|20)\d\d)[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|
 _DAY_FIRST = re.compile(r"(?<!\d)(0[1-9]|[12]\d|3[01])[-/.](0[1-9]|[12]\d|3[01])[-/.]((?:18|19|20)\d\d)(?!\d)")
 _EAST = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CANON = re.compile(rb"^\s*b=[\d.]+(\([-\d.]+,[-\d.]+,[-\d.]+\))?[\s\0]*$")
+_MARKS = re.compile("|".join(re.escape(mark.casefold()) for mark in MARKS) + r"|\[[a-z_]{0,16}$")
 _ENCODED_FROM = 5
 
 
@@ -88,6 +89,8 @@ class Search:
         self._wanted = wanted
         trade = VOCABULARY | wanted.machine
         self.left_out = 0
+        # No needle, in any encoding, is shorter than its letters; two ideographs take at least three bytes.
+        self._shortest = 3
         self._needles: list[Needle] = []
         for text, kind in wanted.values.items():
             words = _LETTERS.findall(text)
@@ -101,6 +104,8 @@ class Search:
     def hits(self, value: bytes, charset: bytes, *, technical: bool) -> list[str]:
         """The rules that a value breaks; `technical` spares words of the trade and short numbers."""
         if not technical and _CANON.match(value):
+            return []
+        if len(value) < self._shortest:
             return []
         found = {f"identity: {needle.kind}" for needle in self._in_text(value, charset, technical=technical)}
         lowered = value.lower()
@@ -117,7 +122,8 @@ class Search:
     def _in_text(self, value: bytes, charset: bytes, *, technical: bool) -> list[Needle]:
         found: list[Needle] = []
         for reading in texts(value, charset):
-            text = unicodedata.normalize("NFC", reading).casefold()
+            # A patient may be called Place: the marks of the profile, whole or cut at the end of a value, are no finding.
+            text = _MARKS.sub("\0", unicodedata.normalize("NFC", reading).casefold().rstrip("\0 "))
             compact = "".join(_LETTERS.findall(text))
             found += [needle for needle in self._needles if _stands_in(needle, text, compact, technical=technical)]
         return found

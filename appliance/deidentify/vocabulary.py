@@ -18,3 +18,7 @@ them leaves coded and technical elements alone."""
 _RESTRICTED = "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893"
 RESTRICTED_ZIPS = frozenset(_RESTRICTED.split())
 """Three-digit ZIP areas of 20,000 people or fewer (Census 2000), which Safe Harbor wants as 000."""
+
+_MARK_WORDS = "NAME PLACE CONTACT ID DATE URL EMAIL UID SSN MRN ACCOUNT PHONE IP_ADDRESS"
+MARKS = tuple(f"[{word}_REMOVED]" for word in _MARK_WORDS.split())
+"""What stands where identity stood."""

@@ -5,6 +5,7 @@ It shares no code with the engine's reader. Bytes that belong to no element rais
 
 import zlib
 from functools import lru_cache
+from struct import Struct, error
 from typing import Literal, NamedTuple
 
 Place = tuple[int, ...]
@@ -12,7 +13,31 @@ Place = tuple[int, ...]
 
 _EXTENDED = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
 _OPEN = 0xFFFFFFFF
-_ITEM, _ITEM_END, _LIST_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM, _LIST_END = 0xFFFEE000, 0xFFFEE0DD
+_OTHERS = [
+    "AE",
+    "AS",
+    "AT",
+    "CS",
+    "DA",
+    "DS",
+    "DT",
+    "FD",
+    "FL",
+    "IS",
+    "LO",
+    "LT",
+    "PN",
+    "SH",
+    "SL",
+    "SS",
+    "ST",
+    "TM",
+    "UI",
+    "UL",
+    "US",
+]
+_KNOWN = {vr.encode(): vr for vr in (*_EXTENDED, *_OTHERS)}
 
 
 class Unaccounted(Exception):
@@ -75,37 +100,38 @@ class _Bytes:
 
     def __init__(self, data: bytes, order: Literal["little", "big"], *, explicit: bool) -> None:
         self._data = data
-        self._order: Literal["little", "big"] = order
         self._explicit = explicit
+        mark = "<" if order == "little" else ">"
+        self._short = Struct(mark + "HH2sH").unpack_from
+        self._plain = Struct(mark + "HHL").unpack_from
+        self._long = Struct(mark + "L").unpack_from
+        self._pair = Struct(mark + "HH").unpack_from
 
     def all(self) -> tuple[list[Leaf], int]:
         """Every element, depth first, and where the last one ends; nothing but zeros may follow."""
         found: list[Leaf] = []
         creators: dict[int, str] = {}
-        position = 0
-        while position < len(self._data):
-            if len(self._data) - position < 8 or not any(self._data[position : position + 8]):
-                if any(self._data[position:]):
-                    raise Unaccounted("bytes follow the last element")
-                break
-            position = self._element(position, (), creators, found)
+        position, size = 0, len(self._data)
+        try:
+            while position < size:
+                if size - position < 8 or self._data[position : position + 8] == bytes(8):
+                    if any(self._data[position:]):
+                        raise Unaccounted("bytes follow the last element")
+                    break
+                position = self._element(position, (), creators, found)
+        except error:
+            raise Unaccounted("the file ends inside an element") from None
         return found, position
 
     def meta(self, position: int) -> tuple[list[Leaf], int]:
         """The elements of group 0002 and where they end."""
         found: list[Leaf] = []
-        while self._data[position : position + 2] == b"\x02\x00":
-            position = self._element(position, (), {}, found)
+        try:
+            while self._data[position : position + 2] == b"\x02\x00":
+                position = self._element(position, (), {}, found)
+        except error:
+            raise Unaccounted("the file ends inside the file meta") from None
         return found, position
-
-    def _int(self, position: int, size: int) -> int:
-        piece = self._data[position : position + size]
-        if len(piece) != size:
-            raise Unaccounted("the file ends inside an element")
-        return int.from_bytes(piece, self._order)
-
-    def _tag(self, position: int) -> int:
-        return self._int(position, 2) << 16 | self._int(position + 2, 2)
 
     def _element(self, position: int, above: Place, creators: dict[int, str], found: list[Leaf]) -> int:
         tag, vr, length, begin = self._head(position)
@@ -126,17 +152,19 @@ class _Bytes:
         return end
 
     def _head(self, position: int) -> tuple[int, str, int, int]:
-        tag = self._tag(position)
-        if tag >> 16 == 0xFFFE:
-            raise Unaccounted("an item stands outside a sequence")
         if not self._explicit:
-            return tag, _known_vr(tag), self._int(position + 4, 4), position + 8
-        vr = self._data[position + 4 : position + 6].decode("latin-1")
-        if not (vr.isalpha() and vr.isupper()):
+            group, number, length = self._plain(self._data, position)
+            tag = group << 16 | number
+            if group == 0xFFFE:
+                raise Unaccounted("an item stands outside a sequence")
+            return tag, _known_vr(tag), length, position + 8
+        group, number, code, length = self._short(self._data, position)
+        vr = _KNOWN.get(code, "")
+        if group == 0xFFFE or not vr:
             raise Unaccounted("an element has no VR")
         if vr not in _EXTENDED:
-            return tag, vr, self._int(position + 6, 2), position + 8
-        return tag, vr, self._int(position + 8, 4), position + 12
+            return group << 16 | number, vr, length, position + 8
+        return group << 16 | number, vr, self._long(self._data, position + 8)[0], position + 12
 
     def _sequence(self, begin: int, length: int, place: Place, vr: str, creator: str, found: list[Leaf]) -> int:
         if len(place) > 64:
@@ -146,7 +174,8 @@ class _Bytes:
         found.append(Leaf(place, vr, b"", creator, 0))
         position, items = begin, 0
         while stop is None or position < stop:
-            tag, size = self._tag(position), self._int(position + 4, 4)
+            group, number, size = self._plain(self._data, position)
+            tag = group << 16 | number
             position += 8
             if tag == _LIST_END:
                 break
@@ -163,7 +192,7 @@ class _Bytes:
         stop = None if size == _OPEN else position + size
         creators: dict[int, str] = {}
         while stop is None or position < stop:
-            if stop is None and self._tag(position) == _ITEM_END:
+            if stop is None and self._pair(self._data, position) == (0xFFFE, 0xE00D):
                 return position + 8
             position = self._element(position, above, creators, found)
         if position != stop:
@@ -171,11 +200,15 @@ class _Bytes:
         return position
 
     def _end_of_fragments(self, position: int) -> int:
-        while (tag := self._tag(position)) == _ITEM:
-            position += 8 + self._int(position + 4, 4)
-        if tag != _LIST_END:
-            raise Unaccounted("encapsulated pixel data does not end")
-        return position + 8
+        while True:
+            group, number, size = self._plain(self._data, position)
+            tag = group << 16 | number
+            position += 8
+            if tag == _LIST_END:
+                return position
+            if tag != _ITEM:
+                raise Unaccounted("encapsulated pixel data does not end")
+            position += size
 
 
 @lru_cache(maxsize=4096)

@@ -185,6 +185,16 @@ def test_words_of_the_trade_stay_where_they_are_technical(tmp_path: Path) -> Non
     assert dataset.StudyDescription == "[NAME_REMOVED] of [NAME_REMOVED]"
 
 
+@pytest.mark.parametrize(
+    "name", ["Place^Name", "Removed^Date", "Ranvier^Clean", "Harbor^Option", "Siemens^Head", "Ng^Li", "Long^Grant"]
+)
+def test_a_name_that_is_a_word_of_ours_is_no_finding(tmp_path: Path, name: str) -> None:
+    """DEID-09: no false finding on clean output, whatever the patient is called; and the description loses the name."""
+    source = an_instance(tmp_path / "in.dcm", PatientName=name, StudyDescription=f"for {name.replace('^', ' ')} at Eulenklinik")
+    assert deidentified([source], tmp_path / "out").passport.residues == []
+    assert pydicom.dcmread(written(tmp_path / "out")[0]).StudyDescription == "for [NAME_REMOVED] at [PLACE_REMOVED]"
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
 def test_encapsulated_pixels_are_copied_byte_for_byte(tmp_path: Path, syntax: pydicom.uid.UID) -> None:
     """DEID-07: nothing is decoded; the fragments need not even be valid."""
