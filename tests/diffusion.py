@@ -175,3 +175,36 @@ def dipy_tensor(voxels: Voxels) -> Any:
     table = gradient_table(voxels.bvalues, bvecs=voxels.bvectors, b0_threshold=50)
     model: Any = TensorModel
     return model(table, fit_method="WLS").fit(np.asarray(voxels.signal.T, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of brain without and with noise, (x, y, z, volumes)."""
+
+    clean: NDArray[np.float32]
+    noisy: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+    sigma: float
+
+
+def a_block(data: Path, *, sigma: float = 40.0) -> Block:
+    """The middle of the semi-synthetic brain with fibres that turn smoothly, 32 x 32 x 12 x 64."""
+    folder = data / "nifti_dwi_multishell_semisynthetic"
+    part = (slice(16, 48), slice(16, 48))
+    f, fa = (_pixels(folder / f"truth_{one}.nii.gz")[part] for one in ("fw_fraction", "tissue_fa"))
+    inside = _pixels(folder / "mask.nii.gz")[part] > 0
+    clean = turning_fibres(f, np.clip(fa, 0, 0.95), np.loadtxt(folder / "dwi.bval"), np.loadtxt(folder / "dwi.bvec").T)
+    clean *= np.where(inside, 1.0, 0.1)[..., None]
+    return Block(clean.astype(np.float32), with_noise(clean, sigma, np.random.default_rng(5)), inside, sigma)
+
+
+def turning_fibres(fraction: Array, fa: Array, bvalues: Array, bvectors: Array, md: float = 0.7e-3) -> Array:
+    """(x, y, z, volumes) without noise: fibre directions change smoothly over the image."""
+    x, y, z = np.indices(fraction.shape) / 16.0
+    fibres = np.stack([np.sin(y), np.cos(x), np.sin(z + x)], axis=-1)
+    fibres /= np.linalg.norm(fibres, axis=-1)[..., None]
+    values = eigenvalues(fa, np.full(fa.shape, md))
+    radial, more = values[1][..., None], (values[0] - values[1])[..., None]
+    tissue = np.exp(-bvalues * (radial + more * (fibres @ bvectors.T) ** 2))
+    share = fraction[..., None]
+    return np.asarray(1000.0 * (share * np.exp(-bvalues * WATER) + (1 - share) * tissue))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from appliance.products.dti_fw.wls import fit_tensors
 from tests.bench.figures import Figure, figure, repeated
 from tests.bench.peers import brain, cpu, cpu_of, have, load, save
