@@ -7,7 +7,6 @@ passphrase (`wrap`), and only so.
 import hmac
 import os
 import secrets
-from hashlib import sha256
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -55,7 +54,7 @@ class Keys:
 
     def digest(self, purpose: str, text: str) -> str:
         """A keyed digest of text (HMAC-SHA256) as 32 hexadecimal digits: equal texts match, nothing can be read back."""
-        return hmac.new(self.derive(purpose), text.encode(), sha256).hexdigest()[:32]
+        return hmac.digest(self.derive(purpose), text.encode(), "sha256").hex()[:32]
 
     def seal(self, purpose: str, plain: bytes, context: str) -> bytes:
         """AES-256-GCM of `plain`, bound to `context` (the row's identifier), nonce first."""

@@ -1,7 +1,9 @@
 """A receiver in a process of its own, and what it keeps.
 
 `python -m tests.receiving HOME OPTIONS` runs `appliance.receive.process.run` on a home folder. Options: `die_at` kills the
-process with SIGKILL the n-th time it reaches a named step. A number in the file `free-for-test` stands for the free space.
+process with SIGKILL the n-th time it reaches a named step; `sabotage` breaks a promise on purpose, so that the tests are seen
+to fail; `record` writes what happens to the disk and to the wire, in order, into `disk-for-test`. A number in the file
+`free-for-test` stands for the free space.
 """
 
 import asyncio
@@ -22,20 +24,22 @@ from typing import Any
 import msgspec
 
 from appliance.records import events, studies
-from appliance.states import StudyState
 from tests.senders import CALLED, dataset_bytes, digest
 from tests.servers import HOST, program
 
 STEPS: dict[str, tuple[str, str, bool]] = {
-    "before the bytes are written": ("appliance.receive.inbox", "write_durable", True),
-    "after the bytes are synced, before the answer": ("appliance.receive.inbox", "write_durable", False),
-    "before the draft gets its name": ("appliance.storage", "os.replace", True),
-    "before the folder is synced": ("appliance.storage", "sync_folder", True),
-    "before files get their second name": ("appliance.receive.filing", "_place", True),
-    "in the middle of giving second names": ("appliance.receive.filing", "link_or_copy", False),
+    "before the record is written": ("appliance.receive.journal", "os.pwritev", True),
+    "after the record is written, before it is synced": ("appliance.receive.journal", "os.fdatasync", True),
+    "after the record is synced, before the answer": ("appliance.receive.journal", "os.fdatasync", False),
+    "after the answer": ("appliance.receive.association", "acknowledge_at_once", True),
+    "before a segment is made": ("appliance.receive.journal", "secrets.token_bytes", True),
+    "before the folder of a segment is synced": ("appliance.receive.journal", "sync_folder", True),
+    "before files get their place": ("appliance.receive.filing", "place", True),
+    "in the middle of writing files": ("appliance.receive.placing", "_copy", False),
+    "before the files are synced": ("appliance.receive.placing", "sync_everything", True),
     "before the transaction is committed": ("appliance.records.studies", "save_progress", False),
-    "after the commit, before the inbox lets go": ("appliance.receive.filing", "_unlink", True),
-    "after the inbox let go": ("appliance.receive.filing", "_unlink", False),
+    "after the commit, before the inbox lets go": ("appliance.receive.filing", "let_go", True),
+    "after the inbox let go": ("appliance.receive.filing", "let_go", False),
 }
 """Step -> module, function, and whether death comes before the call."""
 
@@ -57,6 +61,8 @@ class Receiver:
     die_at: str = ""
     die_after: int = 0
     drain_seconds: float = 5.0
+    sabotage: str = ""
+    record: bool = False
     port: int = 0
     process: "subprocess.Popen[str] | None" = None
 
@@ -81,7 +87,14 @@ class Receiver:
         """Starts the process and waits until it listens."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.configure(self.section)
-        options = {"die_at": self.die_at, "die_after": self.die_after, "port": self.port, "drain": self.drain_seconds}
+        options = {
+            "die_at": self.die_at,
+            "die_after": self.die_after,
+            "port": self.port,
+            "drain": self.drain_seconds,
+            "sabotage": self.sabotage,
+            "record": self.record,
+        }
         output = (self.home / "output-for-test").open("a")
         with output:
             self.process = subprocess.Popen(
@@ -118,6 +131,10 @@ class Receiver:
             self.process.wait(30)
             self._forget()
 
+    def close(self) -> None:
+        """Whatever happened, nothing of it goes on."""
+        self.kill()
+
     def _forget(self) -> None:
         if self.process is not None and self.process.poll() is not None:
             if self.process.stdout is not None:
@@ -153,7 +170,7 @@ async def until_async(ready: Callable[[], Any], what: str, seconds: float = 30.0
 async def kept(house: Any) -> Counter[str]:
     """SHA-256 of the data set behind every row -> how many rows; every file must be whole and where its row says."""
     found: Counter[str] = Counter()
-    for study in [one for state in StudyState for one in await studies.in_state(state)]:
+    for study in await every_study(house):
         for row in await studies.instances(study.id, study.version):
             found[digest(dataset_bytes(house.storage.absolute(row.path)))] += 1
     return found
@@ -165,9 +182,13 @@ async def all_stable(house: Any) -> bool:
 
 
 async def only_study(house: Any) -> studies.StudyRow:
-    found = [one for state in StudyState for one in await studies.in_state(state)]
-    assert len(found) == 1
-    return found[0]
+    (found,) = await every_study(house)
+    return found
+
+
+async def every_study(house: Any) -> list[studies.StudyRow]:
+    """All studies, asked for in one statement: state by state one that moves meanwhile would be missed."""
+    return [await studies.get(one) for one in await studies.states(house.records)]
 
 
 async def filed(house: Any, count: int) -> None:
@@ -184,7 +205,9 @@ def bytes_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 async def inbox_empty(house: Any) -> bool:
-    return not list((house.storage.root / "journals").rglob("*.dcm"))
+    """Whether everything acknowledged is filed. A segment of an open association may still hold what is filed."""
+    journals = house.storage.root / "journals"
+    return not [*journals.rglob("*.dcm"), *journals.rglob("*.journal")]
 
 
 async def told(name: str) -> bool:
@@ -254,6 +277,7 @@ async def _run(home: Path, options: dict[str, Any]) -> None:
     from appliance.house import open_house
     from appliance.receive import process
     from appliance.receive.section import ReceiveSection
+    from tests import sabotage
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -264,6 +288,9 @@ async def _run(home: Path, options: dict[str, Any]) -> None:
 
     async with open_house(home, create=True) as house:
         logs.start(home, "receive")
+        if options["record"]:
+            sabotage.record(home)
+        sabotage.arrange(options["sabotage"])
         if options["die_at"]:
             _arrange_death(options["die_at"], options["die_after"])
         await process.run(

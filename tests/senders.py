@@ -4,13 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 import pydicom
-from pydicom.uid import UID
-
-from tests.servers import HOST
 
 CALLED = "RANVIER_SCP"
 
@@ -54,60 +50,35 @@ class Sender:
     def __init__(
         self, port: int, contexts: Sequence[tuple[str, str]], *, calling: str = "MODALITY", called: str = CALLED
     ) -> None:
-        from pynetdicom import AE
+        from tests.wire import Caller
 
-        ae = AE(ae_title=calling)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
-        for sop_class, syntax in dict.fromkeys(contexts):
-            ae.add_requested_context(sop_class, syntax)
-        self.association = ae.associate(HOST, port, ae_title=CALLED)
+        self.caller = Caller(port, contexts, calling=calling, called=called)
         self._message = 0
-        self._pause = threading.Event()
+        self._lost = False
 
     def __enter__(self) -> "Sender":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.association.is_established:
-            self.association.release()
+        self.caller.__exit__()
 
     @property
     def established(self) -> bool:
         """Whether the receiver accepted and nobody has ended it."""
-        return bool(self.association.is_established)
+        return self.caller.established and not self._lost
 
     @property
-    def rejection(self) -> tuple[int | None, int | None, int | None]:
+    def rejection(self) -> tuple[int, ...]:
         """Result, source and reason of the A-ASSOCIATE-RJ."""
-        answer = self.association.acceptor.primitive
-        assert answer is not None
-        return (answer.result, answer.result_source, answer.diagnostic)
+        kind, body = self.caller.answer
+        assert kind == 0x03
+        return tuple(body[1:4])
 
     def store(self, sent: Sent) -> int | None:
         """Sends one instance; gives the status, or None when the connection ended before an answer."""
-        from pynetdicom.dimse_primitives import C_STORE
-
-        request = C_STORE()
-        self._message += 1
-        request.MessageID = self._message % 65_000 + 1
-        request.AffectedSOPClassUID = UID(sent.sop_class)
-        request.AffectedSOPInstanceUID = UID(sent.sop_instance)
-        request.Priority = 2
-        request.DataSet = BytesIO(sent.data)
-        context = next(
-            one.context_id or 0
-            for one in self.association.accepted_contexts
-            if str(one.abstract_syntax) == sent.sop_class and str(one.transfer_syntax[0]) == sent.transfer_syntax
-        )
-        self.association._reactor_checkpoint.clear()
-        while not self.association._is_paused and self.established:
-            self._pause.wait(0.001)
-        if not self.established:
-            return None
-        self.association.dimse.send_msg(request, context)
-        _, answer = self.association.dimse.get_msg(block=True)
-        self.association._reactor_checkpoint.set()
-        return None if answer is None else int(answer.Status or 0)
+        status = self.caller.store(sent)
+        self._lost = status is None
+        return status
 
 
 def send(port: int, instances: Sequence[Sent], *, calling: str = "MODALITY") -> list[int | None]:

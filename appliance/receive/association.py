@@ -1,114 +1,235 @@
 """The transport below an association: what of pynetdicom's internals this room relies on stands here and nowhere else.
 
-Stock pynetdicom believes the length that a PDU announces and buffers that much, waits for ever for the rest of one, and lets
-the kernel delay acknowledgements that DCMTK's senders wait for. Written against pynetdicom 3.0; a test names what is used.
+pynetdicom keeps negotiation, release, abort and all services. The bytes of C-STORE do not pass it: the thread that would poll
+the socket takes them apart itself and answers; everything else is handed on as whole PDUs. While that goes on, the thread that
+would wait for messages is parked. Written against pynetdicom 3.0; a test names what is used.
 """
 
 import contextlib
 import select
 import socket
 import ssl
-import struct
+import time
 from collections.abc import Callable
 from copy import copy
-from socketserver import BaseServer
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pynetdicom import _config
+from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from appliance.receive.door import Door, Visit
+from appliance.receive.messages import Messages, Taker, Violation
 
 # The library's own handlers format every PDU and data set for a log that must not hold them.
 _config.LOG_HANDLER_LEVEL = "none"
 
-LONGEST_REQUEST = 1 << 20
-"""Bytes of an A-ASSOCIATE-RQ; 128 presentation contexts with all transfer syntaxes need a tenth."""
-_P_DATA = 0x04
-_KNOWN_TYPES = range(0x01, 0x08)
-_CONTROL_BYTES = 4
-_SLACK = 12
-"""Some senders count the headers of their PDVs beside the maximum length that was agreed on."""
-_NO_SUCH_TYPE: Final = b"\x00\x00\x00\x00\x00\x00"
+BUFFER_BYTES = 1 << 20
+"""Address space of an association; only what its largest instance used becomes memory."""
+_WAIT_MS = 50
+_ESTABLISHED: Final = "Sta6"
+_IDLE: Final = "Sta1"
 
 
-class GuardedSocket(AssociationSocket):
-    """A socket that refuses an oversized PDU before it buffers any of it, and that acknowledges at once."""
+class Storing(Taker, Protocol):
+    """A taker that is told of the end."""
 
-    def __init__(self, assoc: Any, client_socket: socket.socket, on_end: Callable[["GuardedSocket"], None]) -> None:
-        super().__init__(assoc, client_socket=client_socket)
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class SteadyTimer(Timer):
+    """A timer of the library on the monotonic clock: the wall clock may jump."""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it expires."""
+        if self.timeout is None:
+            return 1.0
+        if self._start_time is None:
+            return float(self.timeout)
+        end = time.monotonic() if self._end_time is None else self._end_time
+        return float(self.timeout - (end - self._start_time))
+
+    def start(self) -> None:
+        """Starts, or starts anew."""
+        self._start_time, self._end_time = time.monotonic(), None
+
+    def stop(self) -> None:
+        """Stops."""
+        self._end_time = time.monotonic()
+
+
+class Wire(AssociationSocket):
+    """The socket of one association: its request came with it, its C-STOREs go to a taker, the rest to pynetdicom."""
+
+    def __init__(self, assoc: Any, visit: Visit, on_end: Callable[["Wire"], None]) -> None:
+        super().__init__(assoc, client_socket=visit.socket)
         self.association = ""
         """Our identifier of the association once it is accepted."""
         self._on_end = on_end
-        self._in_header = True
-        self._cut = False
-        with contextlib.suppress(OSError):
-            client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client_socket.settimeout(assoc.network_timeout)
-        self._acknowledge_at_once()
+        self._given = bytearray(visit.data)
+        self._storing: Storing | None = None
+        self._messages: Messages | None = None
+        self._cut = self._parked = False
+        self._buffer = memoryview(b"")
+        self._at = self._end = 0
+        self._heard = time.monotonic()
+        self._poll = select.poll()
+        self._poll.register(visit.socket, select.POLLIN)
+
+    def begin(self, association: str, storing: Storing | None) -> None:
+        """The association is accepted: from now on C-STOREs go to `storing`; to pynetdicom like all else without one."""
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._storing = storing
+        taker = storing or _Nobody()
+        self._messages = Messages(taker, self._given.extend, self.assoc.acceptor.maximum_length or 0)
+        self.association = association
 
     @property
     def ready(self) -> bool:
-        """Whether a read would give something; never after a PDU that was refused."""
+        """Whether pynetdicom has a whole PDU to read. Stores what comes meanwhile, for as long as it comes."""
         if self.socket is None or not self._is_connected or self._cut:
             return False
-        try:
-            # Not select(): it fails for handles above 1023.
-            poll = select.poll()
-            poll.register(self.socket, select.POLLIN)
-            found = bool(poll.poll(0))
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")
+        state = self.assoc.dul.state_machine.current_state
+        if self._given:
+            # In Sta1 the event that tells of the connection is not yet processed.
+            return bool(state != _IDLE)
+        if not self.association or state != _ESTABLISHED:
             return False
-        return found or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0)
+        return self._serve()
+
+    def _serve(self) -> bool:
+        dul, messages = self.assoc.dul, self._messages
+        if messages is None:
+            return False
+        self._park()
+        while not self._given:
+            if dul._kill_thread or not (dul.to_provider_queue.empty() and dul.event_queue.empty()):
+                self._unpark()
+                return False
+            try:
+                count = self._fill()
+                if count:
+                    self._at += messages.parse(self._buffer[self._at : self._end])
+                    self._rewind()
+            except Violation:
+                return self._end_with("Evt19")
+            if count == 0:
+                return self._end_with("Evt17")
+            if count is None and not self._poll.poll(_WAIT_MS):
+                if time.monotonic() - self._heard > (self.assoc.network_timeout or float("inf")):
+                    # The parked thread sees that its timer has run out, and aborts.
+                    self._unpark()
+                return False
+        self._unpark()
+        return True
+
+    def _fill(self) -> int | None:
+        """How many bytes came; 0 at the end of the connection, None when there is nothing yet."""
+        if self._end == len(self._buffer):
+            if self._storing is not None:
+                self._storing.flush()
+            rest = self._end - self._at
+            self._buffer[:rest] = self._buffer[self._at : self._end]
+            self._at, self._end = 0, rest
+        if self.socket is None:
+            return 0
+        try:
+            count = self.socket.recv_into(self._buffer[self._end :])
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except OSError:
+            return 0
+        self._end += count
+        self._heard = time.monotonic()
+        return int(count)
+
+    def _rewind(self) -> None:
+        """Small instances use the beginning of the buffer again and again."""
+        if self._at == self._end and self._messages is not None and not self._messages.storing:
+            self._at = self._end = 0
+
+    def _park(self) -> None:
+        """Keeps pynetdicom's other thread from waking a thousand times a second while there is nothing for it."""
+        assoc = self.assoc
+        if not self._parked and assoc.dul.to_user_queue.empty() and assoc.dimse.msg_queue.empty():
+            self._parked = True
+            assoc._reactor_checkpoint.clear()
+            assoc.dul._idle_timer.restart()
+
+    def _unpark(self) -> None:
+        if self._parked:
+            self._parked = False
+            self.assoc._reactor_checkpoint.set()
+
+    def _end_with(self, event: str) -> bool:
+        """Nothing more is read; the state machine sends A-ABORT, or knows that the connection is gone."""
+        self._cut = True
+        self._unpark()
+        self.event_queue.put(event)
+        return False
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """The header or the rest of a PDU; raises `OSError` when the peer stalls."""
-        if not self._in_header:
-            self._in_header = True
-            return self._read(nr_bytes)
-        header = self._read(nr_bytes)
-        if len(header) < 6:
-            return header
-        kind, _, length = struct.unpack(">BBL", header)
-        if length > self._longest(kind):
-            # An unknown type is what the state machine answers with A-ABORT without reading on.
-            self._cut = True
-            return bytearray(_NO_SUCH_TYPE)
-        self._in_header = kind not in _KNOWN_TYPES
-        return header
-
-    def _longest(self, kind: int) -> int:
-        if kind == _P_DATA:
-            return (self.assoc.acceptor.maximum_length or 0) + _SLACK
-        return LONGEST_REQUEST if kind <= 0x03 else _CONTROL_BYTES
-
-    def _read(self, wanted: int) -> bytearray:
-        if self.socket is None:
-            raise OSError("the connection is closed")
-        data = bytearray(wanted)
-        view, got = memoryview(data), 0
-        while got < wanted:
-            count = self.socket.recv_into(view[got:])
-            if not count:
-                break
-            got += count
-        view.release()
-        del data[got:]
+        """The next bytes of PDUs that are pynetdicom's."""
+        data = self._given[:nr_bytes]
+        del self._given[:nr_bytes]
         return data
 
     def send(self, bytestream: bytes) -> None:
         """Sends a PDU and asks the kernel again to acknowledge at once, which it forgets by itself."""
-        super().send(bytestream)
-        self._acknowledge_at_once()
-
-    def _acknowledge_at_once(self) -> None:
-        if self.socket is not None:
-            with contextlib.suppress(OSError, AttributeError):
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        wire = self.socket
+        if wire is None:
+            return
+        view, deadline = memoryview(bytestream), time.monotonic() + (self.assoc.network_timeout or 60.0)
+        try:
+            while view:
+                try:
+                    view = view[wire.send(view) :]
+                except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    _wait_writable(wire, deadline)
+            acknowledge_at_once(wire)
+        except OSError:
+            self.event_queue.put("Evt17")
 
     def _shutdown_socket(self) -> None:
         """The one point that every end of a connection passes."""
         super()._shutdown_socket()
+        if self.socket is not None:
+            # The library leaves a socket open that its peer has already shut down.
+            with contextlib.suppress(OSError):
+                self.socket.close()
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            storing.close()
         self._on_end(self)
+
+
+class _Nobody:
+    """A taker for the plain way: pynetdicom gets everything."""
+
+    def begin(self, _command: object) -> bool:
+        return False
+
+    def piece(self, data: memoryview) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+def _wait_writable(wire: socket.socket, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(wire, select.POLLOUT)
+    left = deadline - time.monotonic()
+    if left <= 0 or not poll.poll(left * 1000):
+        raise TimeoutError
+
+
+def acknowledge_at_once(wire: socket.socket) -> None:
+    """DCMTK's senders wait for the kernel's acknowledgement before they send the rest of an instance."""
+    with contextlib.suppress(OSError, AttributeError):
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 class SharedContexts(list[Any]):
@@ -119,30 +240,37 @@ class SharedContexts(list[Any]):
 
 
 class Server(ThreadedAssociationServer):
-    """A server with room for a burst of callers, that can stop without ending its associations."""
+    """A server behind a door: an association begins when its whole request is there."""
 
     request_queue_size = 128
+    door: Door
+
+    def admit(self, visit: Visit) -> None:
+        """Begins an association."""
+        self.finish_request(visit, visit.address)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         """Accepts nobody any more; waits for the accepting thread."""
-        # Not the library's own shutdown(): it wants the server on a list that only its own way of starting fills.
-        BaseServer.shutdown(self)
+        self.door.stop()
         self.server_close()
 
 
-def handler_of(on_end: Callable[[GuardedSocket], None]) -> type[RequestHandler]:
-    """A request handler whose associations use guarded sockets and report their end."""
+def handler_of(on_end: Callable[[Wire], None]) -> type[RequestHandler]:
+    """A request handler whose associations begin with a visit and report their end."""
 
     class Handler(RequestHandler):
         def _create_association(self) -> Any:
+            visit: Visit = self.request
             association = super()._create_association()
             # The first socket queued its 'connection is there' event; ours queues its own.
             association.dul.socket = None
             while not association.dul.event_queue.empty():
                 association.dul.event_queue.get_nowait()
+            for name in ("artim_timer", "_idle_timer"):
+                setattr(association.dul, name, SteadyTimer(getattr(association.dul, name).timeout))
             # A peer that stalls must not keep the process from ending.
-            association.dul.daemon = True
-            association.set_socket(GuardedSocket(association, self.request, on_end))
+            association.daemon = association.dul.daemon = True
+            association.set_socket(Wire(association, visit, on_end))
             return association
 
     return Handler

@@ -11,7 +11,6 @@ other bytes: both are kept, the later one marked. In another study it is counted
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,7 +22,8 @@ from appliance.moments import new_id
 from appliance.receive import header as tags
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Arrival
-from appliance.receive.quarantine import SENTENCES, Reason, link_or_copy, reason_against, set_aside
+from appliance.receive.placing import let_go, place
+from appliance.receive.quarantine import SENTENCES, Reason, reason_against, set_aside
 from appliance.receive.sheet import Sheet, readable
 from appliance.receive.subject import identity_of, same_patient
 from appliance.records import events, identities, studies
@@ -32,7 +32,7 @@ from appliance.records.identities import Sealer
 from appliance.records.studies import StudyRow
 from appliance.records.tables import Study
 from appliance.states import StudyState
-from appliance.storage import Storage, sync_folder
+from appliance.storage import Storage
 
 
 class Filed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,17 +69,17 @@ class Filer:
 
     async def quarantine(self, arrival: Arrival, reason: Reason, now: int) -> None:
         """Keeps bytes apart that cannot be filed, and says so; nothing happens when that was done before."""
-        if not arrival.path.exists():
+        if arrival.entry is None and not arrival.path.exists():
             return
-        await asyncio.to_thread(set_aside, self._storage, arrival, reason)
-        await events.append(InstanceQuarantined(reason=SENTENCES[reason]), now)
-        arrival.path.unlink(missing_ok=True)
+        if await asyncio.to_thread(set_aside, self._storage, arrival, reason):
+            await events.append(InstanceQuarantined(reason=SENTENCES[reason]), now)
+        await asyncio.to_thread(let_go, [arrival])
 
     async def _file_sound(self, batch: Sequence[Arrival], now: int, holds: Holds | None) -> Filed:
         by_study: dict[str, list[Arrival]] = defaultdict(list)
         for arrival in sorted(batch, key=lambda one: one.id):
             by_study[self._uid_key(arrival, tags.STUDY_INSTANCE)].append(arrival)
-        placed: list[tuple[Path, Path]] = []
+        placed: list[tuple[Arrival, Path]] = []
         if holds:
             holds.begin()
         try:
@@ -90,20 +90,20 @@ class Filer:
                 for sheet in sheets:
                     await self._sort(sheet, [one for one in by_study[sheet.study.uid_key] if one.id not in done], known)
                 # A row whose commit was reported as failed may have lost its file again: the inbox still has it.
-                again = [(one.path, self._storage.absolute(done[one.id])) for one in batch if one.id in done]
+                again = [(one, self._storage.absolute(done[one.id])) for one in batch if one.id in done]
                 placed += [pair for sheet in sheets for pair in sheet.files(self._storage)]
                 placed += [(source, target) for source, target in again if not target.exists()]
-                await asyncio.to_thread(_place, placed, self._storage.root / "studies")
+                await asyncio.to_thread(place, placed, self._storage.root / "studies")
                 for sheet in sheets:
                     await self._write(sheet, now)
                     if holds:
                         await holds.note(sheet.study.id, by_study[sheet.study.uid_key], now)
         except BaseException:
-            await asyncio.to_thread(_unlink, [target for _, target in placed])
+            await asyncio.to_thread(_take_back, [target for _, target in placed])
             raise
         if holds:
             holds.settled()
-        await asyncio.to_thread(_unlink, [arrival.path for arrival in batch])
+        await asyncio.to_thread(let_go, batch)
         return Filed(
             stored=sum(len(sheet.new) for sheet in sheets),
             identical=sum(sheet.identical for sheet in sheets),
@@ -183,21 +183,6 @@ class Filer:
             await events.append(event, now)
 
 
-def _place(pairs: Sequence[tuple[Path, Path]], studies_root: Path) -> None:
-    """Gives files their second name and syncs every folder that changed, new ones up to the root."""
-    changed: set[Path] = set()
-    for folder in {target.parent for _, target in pairs}:
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            changed |= {one for one in folder.parents if one == studies_root or studies_root in one.parents}
-        changed.add(folder)
-    for source, target in pairs:
-        link_or_copy(source, target)
-    for folder in changed:
-        sync_folder(folder)
-
-
-def _unlink(files: Sequence[Path]) -> None:
+def _take_back(files: Sequence[Path]) -> None:
     for file in files:
-        with suppress(FileNotFoundError):
-            file.unlink()
+        file.unlink(missing_ok=True)

@@ -135,6 +135,27 @@ def read_header(data: Buffer, transfer_syntax: str) -> Header:
     return Header(values={**values, **again}, whole=whole and bool(again))
 
 
+def head_uids(data: Buffer, transfer_syntax: str, *, whole: bool) -> tuple[str, str]:
+    """SOP class and SOP instance UID at the head of a data set; empty when missing, or when more of the data set is needed.
+
+    `whole` says that no more can be had, so that pydicom is asked as well.
+    """
+    if transfer_syntax != DEFLATED:
+        values: dict[int, bytes] = {}
+        try:
+            implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
+            _Scanner(data, implicit=implicit, little=little).read(values, last=SOP_INSTANCE)
+        except (Unreadable, struct.error, IndexError):
+            pass
+        found = Header(values=values, whole=False)
+        if values.get(SOP_CLASS) and values.get(SOP_INSTANCE):
+            return found.uid(SOP_CLASS), found.uid(SOP_INSTANCE)
+    if not whole:
+        return "", ""
+    header = read_header(data, transfer_syntax)
+    return header.uid(SOP_CLASS), header.uid(SOP_INSTANCE)
+
+
 class _Scanner:
     """Walks the elements of one data set; `skip_item` follows sequences of undefined length."""
 
@@ -148,20 +169,32 @@ class _Scanner:
         self._short = struct.Struct(order + "H").unpack_from
         self._long = struct.Struct(order + "I").unpack_from
 
-    def read(self, values: dict[int, bytes]) -> None:
+    def read(self, values: dict[int, bytes], last: int = _LAST) -> None:
         """Collects the wanted values up to the last of them; raises `Unreadable`."""
         at = 0
-        while at < self._end:
-            tag, length, at = self._element(at, self._implicit)
-            if tag > _LAST:
+        data, end, short, long, tag_of, implicit = self._data, self._end, self._short, self._long, self._tag, self._implicit
+        while at < end:
+            # Written out, without a call for each element: this loop is a sixth of the cost of receiving.
+            group, element = tag_of(data, at)
+            tag = group << 16 | element
+            if tag > last:
                 return
+            vr = bytes(data[at + 4 : at + 6])
+            if not implicit and vr in _SHORT_FORM:
+                length, at = short(data, at + 6)[0], at + 8
+            elif implicit or group == 0xFFFE:
+                length, at = long(data, at + 4)[0], at + 8
+            elif vr in _LONG_FORM:
+                length, at = long(data, at + 8)[0], at + 12
+            else:
+                raise Unreadable
             if length == _UNDEFINED:
                 at = self._after_sequence(at, self._implicit, 1)
                 continue
-            if at + length > self._end:
+            if at + length > end:
                 raise Unreadable
             if tag in _WANTED and length <= _VALUE_BYTES:
-                values[tag] = bytes(self._data[at : at + length])
+                values[tag] = bytes(data[at : at + length])
             at += length
 
     def _element(self, at: int, implicit: bool) -> tuple[int, int, int]:

@@ -3,10 +3,11 @@
     storage/journals/
       .receivers              every receiver holds it shared; who gets it alone may compare files and rows
       <receiver>/lock         held as long as the receiver lives; the kernel lets go when it dies
-      <receiver>/<id>.dcm     acknowledged (or about to be), not filed yet
+      <receiver>/<association>.<n>.journal   acknowledged instances, most of them not filed yet (see journal.py)
+      <receiver>/<id>.dcm     the same of one instance, where it came the plain way
 
-A file is the commit point of receiving: an answer waits for nothing else. Its name is the identifier that the instance keeps,
-so that filing the same file again is seen. Inboxes of receivers that died are adopted by those that live.
+A record of the journal, or a file, is the commit point of receiving: an answer waits for nothing else. It has the identifier
+that the instance keeps, so that filing it again is seen. Inboxes of receivers that died are adopted by those that live.
 """
 
 import fcntl
@@ -21,12 +22,11 @@ import msgspec
 
 from appliance.moments import new_id
 from appliance.receive.header import Buffer, Header, read_header
-from appliance.receive.part10 import NotPart10, Origin, prefix, read_file
+from appliance.receive.journal import HASH_BYTES, SUFFIX, Entry, Journal, Unfiled
+from appliance.receive.part10 import NotPart10, Origin, prefix, read_file, read_prefix
 from appliance.storage import Storage, sync_folder, write_durable
 
 log = logging.getLogger(__name__)
-
-HASH_BYTES = 32
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +42,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     received_at: int
     association: str = ""
     """Our identifier of the association it came by; empty when it was found after a crash."""
+    entry: Entry | None = None
+    """Where it lies in the journal; None for one that lies in a file of its own."""
 
 
 def content_hash(data: Buffer) -> str:
@@ -62,11 +64,20 @@ class Inbox:
         self._lock = _locked(draft / "lock")
         os.rename(draft, self.folder)
         sync_folder(self.folder.parent)
+        self.unfiled = Unfiled()
+
+    def journal(self, association: str) -> Journal:
+        """The journal of one association."""
+        return Journal(self.folder, association, self.unfiled)
+
+    def require_space(self, wanted: int) -> None:
+        """Raises `OutOfSpace` unless this and all that waits can also be filed: each needs a second place for a while."""
+        self.storage.require_space(2 * wanted + self.unfiled.bytes)
 
     def keep(self, origin: Origin, data: bytes, instance: str) -> Path:
         """Puts an instance on disk, synced with its folder; raises `OutOfSpace` and `OSError`, and then nothing is kept."""
         head = prefix(origin)
-        self.storage.require_space(len(head) + len(data))
+        self.require_space(len(head) + len(data))
         path = self.folder / f"{instance}.dcm"
         write_durable(path, (head, data))
         return path
@@ -84,7 +95,7 @@ class Inbox:
 
     def close(self) -> None:
         """Lets go of the inbox; an empty one is removed, another is adopted by the next receiver."""
-        if not self.waiting():
+        if not self.waiting() and not segments(self.folder):
             _remove(self.folder)
         if self._lock is not None:
             os.close(self._lock)
@@ -93,6 +104,11 @@ class Inbox:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.dcm"))
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments of the journal in an inbox, oldest first."""
+    return sorted(folder.glob("*" + SUFFIX))
 
 
 def _locked(path: Path) -> int | None:
@@ -126,8 +142,8 @@ def adopted(folder: Path) -> Iterator[list[Path] | None]:
         return
     try:
         yield _files(folder)
-        # What is left beside acknowledged files are drafts that no sender was told of.
-        if not _files(folder):
+        # What is left beside acknowledged files and segments are drafts that no sender was told of.
+        if not _files(folder) and not segments(folder):
             _remove(folder)
     finally:
         os.close(handle)
@@ -175,8 +191,52 @@ def recovered_all(paths: Sequence[Path]) -> list[Arrival]:
         try:
             found.append(recovered(path))
         except OSError as fault:
-            log.error("an acknowledged instance cannot be read: %s", type(fault).__name__, extra={"code": "inbox-unreadable"})
+            log.error("an acknowledged instance cannot be read: %s", type(fault).__name__, extra=_UNREADABLE)
     return found
+
+
+def recovered_entries(entries: Sequence[Entry]) -> list[Arrival]:
+    """The arrivals of these records; one that the disk does not give back stays where it is, and is told."""
+    found: list[Arrival] = []
+    handles: dict[Path, int] = {}
+    try:
+        for entry in entries:
+            try:
+                path = entry.segment.path
+                if path not in handles:
+                    handles[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                found.append(_recovered_entry(handles[path], entry))
+            except OSError as fault:
+                log.error("an acknowledged instance cannot be read: %s", type(fault).__name__, extra=_UNREADABLE)
+    finally:
+        for handle in handles.values():
+            os.close(handle)
+    return found
+
+
+_UNREADABLE = {"code": "inbox-unreadable"}
+_HEADS = (64 << 10, 16 << 20)
+
+
+def _recovered_entry(handle: int, entry: Entry) -> Arrival:
+    total = entry.prefix_bytes + entry.data_bytes
+    for size in _HEADS:
+        head = os.pread(handle, min(total, size), entry.offset)
+        origin, start = (entry.origin, entry.prefix_bytes) if entry.origin else read_prefix(head)
+        header = read_header(memoryview(head)[start:], origin.transfer_syntax)
+        if header.whole or len(head) == total:
+            break
+    return Arrival(
+        id=entry.instance,
+        path=entry.segment.path,
+        origin=origin,
+        header=header,
+        content_hash=entry.content_hash,
+        bytes=entry.data_bytes,
+        received_at=entry.received_at,
+        association=entry.association,
+        entry=entry,
+    )
 
 
 def recovered(path: Path) -> Arrival:

@@ -15,7 +15,8 @@ import msgspec
 from appliance.events import AssociationRefused, Event, LowDisk
 from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
-from appliance.receive.inbox import Arrival, Inbox, recovered_all
+from appliance.receive.inbox import Arrival, Inbox, recovered_all, recovered_entries
+from appliance.receive.journal import Entry
 from appliance.records import events
 from appliance.records.engine import of_database
 from appliance.storage import RESERVE_BYTES, OutOfSpace, Storage
@@ -30,10 +31,20 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
 _ENOUGH_BYTES = 4 * RESERVE_BYTES
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """In the queue before the first arrival of an association."""
+
+    association: str
+    sender: str
+
+
 class Ended(msgspec.Struct, frozen=True):
     """In the queue behind the last arrival of an association."""
 
     association: str
+
+
+Item = Arrival | Entry | Opened | Ended | Event
 
 
 class Intake:
@@ -46,9 +57,9 @@ class Intake:
         self._holds = holds
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Arrival | Ended | Event] = deque()
+        self._queue: deque[Item] = deque()
         self._wake = asyncio.Event()
-        self._beyond = False
+        self._beyond = self._called = False
         self._busy = False
         self._low = False
         self._closing = False
@@ -58,9 +69,16 @@ class Intake:
         """From any thread: an instance is on disk."""
         self._hand_over(lambda: self._put(arrival))
 
+    def journalled(self, entry: Entry) -> None:
+        """From any thread: an instance is in the journal. Of these the queue has no limit: an entry is small."""
+        self._queue.append(entry)
+        if not self._called:
+            self._called = True
+            self._hand_over(self._wake.set)
+
     def opened(self, association: str, sender: str) -> None:
         """From any thread: an association was accepted."""
-        self._hand_over(lambda: self._holds.opened(association, sender))
+        self._queue.append(Opened(association, sender))
 
     def ended(self, association: str) -> None:
         """From any thread: an association has ended and nothing more comes by it."""
@@ -81,7 +99,7 @@ class Intake:
             # The loop has ended: the instance is safe in its inbox, and the next receiver files it.
             log.info("told after the end of the process")
 
-    def _put(self, item: Arrival | Ended | Event) -> None:
+    def _put(self, item: Item) -> None:
         if isinstance(item, Arrival) and len(self._queue) >= QUEUE:
             self._beyond = True
         else:
@@ -113,6 +131,7 @@ class Intake:
             if not self._closing and len(self._queue) < BATCH:
                 await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
+            self._called = False
             self._busy = True
             try:
                 await self._work_off()
@@ -131,7 +150,12 @@ class Intake:
         if not items and self._beyond:
             await self.file(await asyncio.to_thread(self._from_disk))
             return
-        await self.file([one for one in items if isinstance(one, Arrival)])
+        for one in items:
+            if isinstance(one, Opened):
+                self._holds.opened(one.association, one.sender)
+        entries = [one for one in items if isinstance(one, Entry)]
+        found = await asyncio.to_thread(recovered_entries, entries) if entries else []
+        await self.file([*(one for one in items if isinstance(one, Arrival)), *found])
         for one in items:
             if isinstance(one, Ended):
                 await self.patiently(partial(self._holds.closed, one.association))

@@ -5,6 +5,7 @@ tells all that filing needs after a crash.
 """
 
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from appliance.receive.header import Buffer, is_uid
 IMPLEMENTATION_CLASS_UID: Final = "2.25.211705948874459380724419819999720909542"
 IMPLEMENTATION_VERSION: Final = "RANVIER_1"
 PREAMBLE_BYTES = 132
+_PREAMBLE: Final = b"\0" * 128 + b"DICM"
 _LONG_FORM = {b"OB", b"UR"}
 _MOST_META_BYTES = 64 * 1024
 
@@ -39,22 +41,32 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 def prefix(origin: Origin) -> bytes:
     """Everything of the file that stands before the data set."""
+    before = _before(origin.sop_class)
+    behind = _behind(origin.transfer_syntax, origin.sender, origin.receiver, origin.address)
+    instance = _element(_INSTANCE, b"UI", _uid(origin.sop_instance))
+    length = struct.pack("<I", len(before) + len(instance) + len(behind))
+    return b"".join((_PREAMBLE, _element(0x0000, b"UL", length), before, instance, behind))
+
+
+@lru_cache(maxsize=256)
+def _before(sop_class: str) -> bytes:
+    return _element(0x0001, b"OB", b"\x00\x01") + _element(_CLASS, b"UI", _uid(sop_class))
+
+
+@lru_cache(maxsize=1024)
+def _behind(transfer_syntax: str, sender: str, receiver: str, address: str) -> bytes:
     elements = [
-        _element(0x0001, b"OB", b"\x00\x01"),
-        _element(_CLASS, b"UI", _uid(origin.sop_class)),
-        _element(_INSTANCE, b"UI", _uid(origin.sop_instance)),
-        _element(_SYNTAX, b"UI", _uid(origin.transfer_syntax)),
+        _element(_SYNTAX, b"UI", _uid(transfer_syntax)),
         _element(0x0012, b"UI", _uid(IMPLEMENTATION_CLASS_UID)),
         _element(0x0013, b"SH", _text(IMPLEMENTATION_VERSION)),
     ]
-    if origin.sender:
-        elements.append(_element(_SENDER, b"AE", _text(origin.sender)))
-    if origin.receiver:
-        elements.append(_element(_RECEIVER, b"AE", _text(origin.receiver)))
-    if origin.address:
-        elements.append(_element(_ADDRESS, b"UR", _text(f"dicom://{origin.address}")))
-    meta = b"".join(elements)
-    return b"\0" * 128 + b"DICM" + _element(0x0000, b"UL", struct.pack("<I", len(meta))) + meta
+    if sender:
+        elements.append(_element(_SENDER, b"AE", _text(sender)))
+    if receiver:
+        elements.append(_element(_RECEIVER, b"AE", _text(receiver)))
+    if address:
+        elements.append(_element(_ADDRESS, b"UR", _text(f"dicom://{address}")))
+    return b"".join(elements)
 
 
 def _element(element: int, vr: bytes, value: bytes) -> bytes:

@@ -1,15 +1,14 @@
 """Bytes that were acknowledged and cannot be filed: kept whole, apart, with the reason beside them."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from appliance.moments import iso
+from appliance.moments import iso, new_id
 from appliance.receive import header as tags
 from appliance.receive.inbox import Arrival
+from appliance.receive.placing import link_or_copy, place_alone
 from appliance.storage import Storage, sync_folder, write_durable
 
 Reason = Literal["unreadable", "no-study-uid", "no-series-uid", "no-sop-uid", "filing-failed"]
@@ -48,13 +47,15 @@ def reason_against(arrival: Arrival) -> Reason | None:
     return None
 
 
-def set_aside(storage: Storage, arrival: Arrival, reason: Reason) -> Path:
-    """Gives the bytes a second name in quarantine, synced, with a note; gives their folder. Again is nothing."""
+def set_aside(storage: Storage, arrival: Arrival, reason: Reason) -> bool:
+    """Puts the bytes into quarantine, synced, with a note; false when that was done before."""
     folder = storage.quarantine(arrival.id)
     folder.mkdir(mode=0o700, exist_ok=True)
-    file = folder / "instance.dcm"
+    file, said = folder / "instance.dcm", folder / "reason.json"
+    if said.exists():
+        return False
     if not file.exists():
-        link_or_copy(arrival.path, file)
+        place_alone(arrival, file)
     note = Note(
         reason=reason,
         sentence=SENTENCES[reason],
@@ -63,24 +64,15 @@ def set_aside(storage: Storage, arrival: Arrival, reason: Reason) -> Path:
         received_at=iso(arrival.received_at),
         bytes=arrival.bytes,
     )
-    write_durable(folder / "reason.json", msgspec.json.encode(note))
+    write_durable(said, msgspec.json.encode(note))
     sync_folder(folder.parent)
-    return folder
+    return True
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """A second name of the same bytes; a durable copy on file systems without hard links."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        target.unlink()
-        os.link(source, target)
-    except OSError:
-        # Some network and virtual file systems know no hard links; a copy costs time but keeps the order of steps.
-        write_durable(target, _chunks(source))
-
-
-def _chunks(source: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    with source.open("rb") as stream:
-        while chunk := stream.read(size):
-            yield chunk
+def keep_damaged(storage: Storage, segment: Path) -> None:
+    """Gives a damaged segment of the journal a second name in quarantine; its good records are filed besides."""
+    folder = storage.quarantine(new_id())
+    folder.mkdir(mode=0o700)
+    link_or_copy(segment, folder / segment.name)
+    sync_folder(folder)
+    sync_folder(folder.parent)

@@ -6,8 +6,9 @@ the command set, the UIDs at the head of the data set and free space were looked
 
 import errno
 import logging
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
@@ -18,21 +19,19 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from appliance.errors import Misconfigured
 from appliance.moments import new_id
 from appliance.receive import header as tags
-from appliance.receive.association import GuardedSocket, Server, SharedContexts, handler_of
-from appliance.receive.header import Header, is_uid, read_header
+from appliance.receive.admission import refusal
+from appliance.receive.association import Server, SharedContexts, Wire, handler_of
+from appliance.receive.door import Door, Refusal, Request
+from appliance.receive.header import Header, read_header
 from appliance.receive.inbox import Arrival, Inbox, content_hash
+from appliance.receive.journal import Entry
 from appliance.receive.part10 import Origin
 from appliance.receive.section import ReceiveSection
+from appliance.receive.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS, status_against
+from appliance.receive.takes import Storing
 from appliance.storage import OutOfSpace
 
 log = logging.getLogger(__name__)
-
-SUCCESS: Final = 0x0000
-PROCESSING_FAILURE: Final = 0x0110
-OUT_OF_RESOURCES: Final = 0xA700
-DOES_NOT_MATCH_SOP_CLASS: Final = 0xA900
-CANNOT_UNDERSTAND: Final = 0xC000
-"""Status codes of C-STORE, PS3.4 Table B.2-1 and PS3.7 Annex C."""
 
 MAXIMUM_PDU = 256 * 1024
 IDLE_SECONDS = 60.0
@@ -50,13 +49,6 @@ _LOSSLESS: Final = (
 )
 """RLE, JPEG lossless, JPEG-LS lossless, JPEG 2000 lossless, HTJ2K lossless (PS3.6 Annex A)."""
 
-REJECTIONS: Final[dict[tuple[int, int, int], str]] = {
-    (1, 1, 3): "its calling AE title is not on the list of allowed callers",
-    (1, 1, 7): "it called this appliance by another AE title",
-    (2, 3, 2): "too many associations are open",
-}
-"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 section 9.3.4) in words."""
-
 
 class CannotListen(Misconfigured):
     """The DICOM port {port} on {host} cannot be opened: {cause}."""
@@ -69,7 +61,10 @@ class Notices(Protocol):
     """Who is told, from the listener's threads, what has happened."""
 
     def arrived(self, arrival: Arrival) -> None:
-        """An instance is on disk and will be acknowledged."""
+        """An instance is on disk in a file of its own and will be acknowledged."""
+
+    def journalled(self, entry: Entry) -> None:
+        """An instance is on disk in the journal and will be acknowledged."""
 
     def opened(self, association: str, sender: str) -> None:
         """An association was accepted."""
@@ -109,22 +104,21 @@ class Listener:
         self._ae.maximum_pdu_size = MAXIMUM_PDU
         self._ae.network_timeout = IDLE_SECONDS
         self._ae.acse_timeout = NEGOTIATION_SECONDS
-        self._ae.maximum_associations = section.maximum_associations
+        # Counted at the door, where it costs no thread.
+        self._ae.maximum_associations = 1_000_000
         self._server: Server | None = None
-        self.apply(section)
 
     def apply(self, section: ReceiveSection) -> None:
         """Puts settings in force that need no restart: who may call."""
-        self._ae.require_calling_aet = list(section.allowed_callers)
+        self._section = section
 
     def start(self) -> int:
         """Begins to listen and gives the port; raises `CannotListen`."""
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_ESTABLISHED, self._on_established),
-            (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_RELEASED, self._on_ended),
-            (evt.EVT_ABORTED, self._on_ended),
+            (evt.EVT_ABORTED, self._on_aborted),
         ]
         try:
             self._server = server = cast(
@@ -140,11 +134,18 @@ class Listener:
         except OSError as fault:
             cause = errno.errorcode.get(fault.errno or 0, "unknown")
             raise CannotListen(field="receive.port", port=self._section.port, host=self._section.host, cause=cause) from fault
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="listener", daemon=True).start()
+        server.door = Door(
+            cast(socket.socket, server.socket),
+            check=self._check,
+            admit=server.admit,
+            failed=self._failed,
+            seconds=NEGOTIATION_SECONDS,
+        )
+        server.door.start()
         return int(server.server_address[1])
 
     def stop_listening(self) -> None:
-        """No new associations; open ones go on. Waits a tenth of a second for the accepting thread."""
+        """No new associations; open ones go on. Waits for the accepting thread."""
         if self._server is not None:
             server, self._server = self._server, None
             server.stop()
@@ -161,29 +162,67 @@ class Listener:
         for one in list(self._ae.active_associations):
             one.abort(block=False)
 
-    def _on_established(self, event: evt.Event) -> None:
-        association = new_id(self._clock())
-        wire = event.assoc.dul.socket
-        if isinstance(wire, GuardedSocket):
-            wire.association = association
-        self._open[association] = event.assoc
-        sender = printable_ae(event.assoc.requestor.ae_title)
-        log.info("association of %s from %s accepted", sender, event.assoc.requestor.address, extra={"sender": sender})
-        self._notices.opened(association, sender)
+    def _check(self, request: Request) -> Refusal | None:
+        present = [str(one.requestor.address) for one in self._ae.active_associations if one.is_acceptor]
+        return refusal(request, self._section, present)
 
-    def _on_rejected(self, event: evt.Event) -> None:
-        answer = event.assoc.acceptor.primitive
-        given = (answer.result, answer.result_source, answer.diagnostic) if answer else None
-        reason = next((text for code, text in REJECTIONS.items() if code == given), "the request was not acceptable")
-        caller, address = printable_ae(event.assoc.requestor.ae_title), str(event.assoc.requestor.address)
-        log.warning("association of %s from %s refused: %s", caller, address, reason, extra={"sender": caller})
-        self._notices.refused(caller, address, reason)
+    def _failed(self, caller: str, address: str, sentence: str, advice: str) -> None:
+        caller = printable_ae(caller) or "somebody"
+        log.warning("association of %s from %s refused: %s; %s", caller, address, sentence, advice, extra={"sender": caller})
+        self._notices.refused(caller, address, f"{sentence}; {advice}")
+
+    def _on_established(self, event: evt.Event) -> None:
+        association, wire = new_id(self._clock()), event.assoc.dul.socket
+        sender, address = printable_ae(event.assoc.requestor.ae_title), str(event.assoc.requestor.address)
+        self._open[association] = event.assoc
+        log.info("association of %s from %s accepted", sender, address, extra={"sender": sender})
+        if not event.assoc.accepted_contexts:
+            self._failed(sender, address, *unwanted(event.assoc.rejected_contexts))
+        self._notices.opened(association, sender)
+        if isinstance(wire, Wire):
+            wire.begin(association, self._storing(event.assoc, wire, association) if self._section.fast_path else None)
+
+    def _storing(self, assoc: Any, wire: Wire, association: str) -> Storing:
+        contexts = {
+            number: (str(one.abstract_syntax), str(one.transfer_syntax[0]))
+            for number, one in assoc._accepted_cx.items()
+            if one.abstract_syntax != Verification
+        }
+        return Storing(
+            self._inbox.journal(association),
+            contexts,
+            self._origin(assoc),
+            self._notices,
+            clock=self._clock,
+            room=self._inbox.require_space,
+            answer=wire.send,
+        )
+
+    def _origin(self, assoc: Any, sop_class: str = "", sop_instance: str = "", transfer_syntax: str = "") -> Origin:
+        return Origin(
+            sop_class=sop_class,
+            sop_instance=sop_instance,
+            transfer_syntax=transfer_syntax,
+            sender=printable_ae(assoc.requestor.ae_title),
+            receiver=self._section.ae_title,
+            address=str(assoc.requestor.address),
+        )
 
     def _on_ended(self, event: evt.Event) -> None:
-        if isinstance(event.assoc.dul.socket, GuardedSocket):
+        if isinstance(event.assoc.dul.socket, Wire):
             self._on_socket_end(event.assoc.dul.socket)
 
-    def _on_socket_end(self, wire: GuardedSocket) -> None:
+    def _on_aborted(self, event: evt.Event) -> None:
+        sender = printable_ae(event.assoc.requestor.ae_title)
+        log.warning(
+            "association of %s from %s was aborted; complete instances are kept, it should send the rest again",
+            sender,
+            event.assoc.requestor.address,
+            extra={"sender": sender, "code": "association-aborted"},
+        )
+        self._on_ended(event)
+
+    def _on_socket_end(self, wire: Wire) -> None:
         if wire.association:
             self._notices.ended(wire.association)
 
@@ -199,17 +238,11 @@ class Listener:
             return PROCESSING_FAILURE
 
     def _store(self, event: evt.Event) -> int:
-        wire, requestor, request = event.assoc.dul.socket, event.assoc.requestor, event.request
+        wire, request = event.assoc.dul.socket, event.request
         if not isinstance(request, C_STORE) or request.DataSet is None:
             return CANNOT_UNDERSTAND
-        origin = Origin(
-            sop_class=str(request.AffectedSOPClassUID or ""),
-            sop_instance=str(request.AffectedSOPInstanceUID or ""),
-            transfer_syntax=str(event.context.transfer_syntax),
-            sender=printable_ae(requestor.ae_title),
-            receiver=self._section.ae_title,
-            address=str(requestor.address),
-        )
+        sop_class, sop_instance = str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or "")
+        origin = self._origin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
         data = event.encoded_dataset(include_meta=False)
         header = read_header(data, origin.transfer_syntax)
         status = status_of(origin, header)
@@ -226,7 +259,7 @@ class Listener:
             content_hash=content_hash(data),
             bytes=len(data),
             received_at=received_at,
-            association=wire.association if isinstance(wire, GuardedSocket) else "",
+            association=wire.association if isinstance(wire, Wire) else "",
         )
         self._notices.arrived(arrival)
         return SUCCESS
@@ -234,14 +267,18 @@ class Listener:
 
 def status_of(origin: Origin, header: Header) -> int:
     """What a C-STORE of this command set and this head of a data set is answered, disk permitting."""
-    if not is_uid(origin.sop_class) or not is_uid(origin.sop_instance):
-        return CANNOT_UNDERSTAND
-    sop_class, sop_instance = header.uid(tags.SOP_CLASS), header.uid(tags.SOP_INSTANCE)
-    if not sop_class or not sop_instance:
-        return CANNOT_UNDERSTAND
-    if (sop_class, sop_instance) != (origin.sop_class, origin.sop_instance):
-        return DOES_NOT_MATCH_SOP_CLASS
-    return SUCCESS
+    found = header.uid(tags.SOP_CLASS), header.uid(tags.SOP_INSTANCE)
+    return status_against((origin.sop_class, origin.sop_instance), found)
+
+
+def unwanted(contexts: Sequence[Any]) -> tuple[str, str]:
+    """Why none of the proposed presentation contexts was accepted, and what helps."""
+    names = sorted({one.abstract_syntax.name for one in contexts if one.abstract_syntax})
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (
+        f"it proposes only what is not stored here: {listed or 'nothing'}",
+        "send images by storage (C-STORE); queries, work lists and printing are other services",
+    )
 
 
 def printable_ae(title: str) -> str:

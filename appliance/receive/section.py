@@ -2,7 +2,11 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from appliance.fields import AeTitle, Host, Port, Section, field
+
+CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
 
 
 class ReceiveSection(Section, frozen=True, kw_only=True):
@@ -21,6 +25,17 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             "Allowed calling AE titles", "Who may send; empty accepts everybody.", recommended="the AE titles of your senders"
         ),
     ] = ()
+    caller_addresses: Annotated[
+        tuple[CallerAddress, ...],
+        field(
+            "Addresses of callers",
+            "AE title = address or network; an AE title that stands here may call from nowhere else.",
+            recommended="CT1=192.0.2.10",
+        ),
+    ] = ()
+    check_called: Annotated[
+        bool, field("Check the called AE title", "Refuse callers that call this appliance by another AE title.")
+    ] = False
     quiet_seconds: Annotated[
         int,
         field(
@@ -32,9 +47,17 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             le=86_400,
         ),
     ] = 60
-    maximum_associations: Annotated[
-        int, field("Associations at once", "More are turned away for now.", ge=1, le=500, restart="receive")
-    ] = 50
+    maximum_associations: Annotated[int, field("Associations at once", "More are turned away for now.", ge=1, le=500)] = 50
+    associations_per_address: Annotated[
+        int, field("Associations of one address", "More of one address are turned away for now; 0 is no limit.", ge=0, le=500)
+    ] = 0
+    fast_path: Annotated[
+        bool,
+        field(
+            "Fast receiving",
+            "Store instances through the journal; off writes one file for each before it is answered, which is much slower.",
+        ),
+    ] = True
     late_instances: Annotated[
         Literal["ask", "always", "never"],
         field(

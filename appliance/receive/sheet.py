@@ -75,15 +75,14 @@ class Sheet:
                 self.series[series.uid_key], instances=self.series[series.uid_key].instances + 1
             )
 
-    def _target(self, storage: Storage, arrival: Arrival) -> Path:
-        return storage.original(self.study.id, self.version) / f"{arrival.id}.dcm"
-
-    def files(self, storage: Storage) -> list[tuple[Path, Path]]:
-        """Where each new file lies and where it belongs."""
-        return [(arrival.path, self._target(storage, arrival)) for arrival, *_ in self.new]
+    def files(self, storage: Storage) -> list[tuple[Arrival, Path]]:
+        """Every new arrival and where its file belongs."""
+        folder = storage.original(self.study.id, self.version)
+        return [(arrival, folder / f"{arrival.id}.dcm") for arrival, *_ in self.new]
 
     def rows(self, storage: Storage) -> list[InstanceRow]:
         """The rows of the new instances."""
+        folder = storage.relative(storage.original(self.study.id, self.version))
         return [
             InstanceRow(
                 id=arrival.id,
@@ -95,7 +94,7 @@ class Sheet:
                 transfer_syntax=arrival.origin.transfer_syntax,
                 content_hash=arrival.content_hash,
                 bytes=arrival.bytes,
-                path=storage.relative(self._target(storage, arrival)),
+                path=f"{folder}/{arrival.id}.dcm",
                 conflict=conflict,
                 sender=arrival.origin.sender,
                 received_at=arrival.received_at,

@@ -14,8 +14,10 @@ from pathlib import Path
 import msgspec
 
 from appliance.events import StudyQuarantined
-from appliance.receive.inbox import Inbox, adopted, others, recovered_all
+from appliance.receive.inbox import Inbox, adopted, others, recovered_all, recovered_entries, segments
 from appliance.receive.intake import BATCH, Intake
+from appliance.receive.journal import read_segment
+from appliance.receive.quarantine import keep_damaged
 from appliance.receive.sheet import FILES_MISSING, QUARANTINE_SENTENCES
 from appliance.records import events, studies
 from appliance.records.engine import Records
@@ -40,8 +42,8 @@ async def adopt_dead(storage: Storage, inbox: Inbox, intake: Intake) -> int:
             if files is None:
                 continue
             await _file(intake, files)
+            count += len(files) + await _file_segments(storage, inbox, intake, folder)
             await intake.patiently(partial(studies.close_activities_of, folder.name))
-            count += len(files)
     if count:
         log.info("%d instances of a receiver that had ended were filed", count)
     return count
@@ -51,6 +53,26 @@ async def _file(intake: Intake, files: list[Path]) -> None:
     for start in range(0, len(files), BATCH):
         batch = await asyncio.to_thread(recovered_all, files[start : start + BATCH])
         await intake.file(batch)
+
+
+async def _file_segments(storage: Storage, inbox: Inbox, intake: Intake, folder: Path) -> int:
+    count = 0
+    for path in segments(folder):
+        try:
+            scan = await asyncio.to_thread(read_segment, path, inbox.unfiled)
+        except OSError as fault:
+            log.error("a segment of the journal cannot be read: %s", type(fault).__name__, extra={"code": "inbox-unreadable"})
+            continue
+        if scan.damaged:
+            # A disk that lost a record in the middle may have lost an acknowledged one: a person can still look at the bytes.
+            log.error("a segment of the journal is damaged and set aside", extra={"code": "segment-damaged"})
+            await asyncio.to_thread(keep_damaged, storage, path)
+        for start in range(0, len(scan.entries), BATCH):
+            await intake.file(await asyncio.to_thread(recovered_entries, scan.entries[start : start + BATCH]))
+        if not scan.entries:
+            path.unlink(missing_ok=True)
+        count += len(scan.entries)
+    return count
 
 
 async def reconcile(storage: Storage, records: Records, inbox: Inbox, intake: Intake, *, now: int) -> Swept:

@@ -196,7 +196,8 @@ def test_a_caller_that_is_not_on_the_list_is_told_so(tmp_path: Path, phantom: Ph
                 await until_async(lambda: told("association-refused"), "the refusal is told")
                 (event,) = [row.event for row in await events.after(0) if row.name == "association-refused"]
                 reason = "its calling AE title is not on the list of allowed callers"
-                assert event.text() == f"Association of STRANGER from 127.0.0.1 refused: {reason}."
+                advice = "add it to the allowed calling AE titles if it is one of your devices"
+                assert event.text() == f"Association of STRANGER from 127.0.0.1 refused: {reason}; {advice}."
 
         asyncio.run(check())
         receiver.configure(Section(allowed_callers=("STRANGER",)))

@@ -22,6 +22,7 @@ from tests.receiving import (
     opened,
     until_async,
 )
+from tests.sabotage import cut_power
 from tests.senders import Sender, Sent, digest, in_background, send
 from tests.servers import until
 
@@ -63,8 +64,12 @@ async def check_after_death(receiver: Receiver, burst: Burst, instances: list[Se
         assert promised <= set(found), f"{len(promised - set(found))} acknowledged instances are lost"
         assert set(found.values()) <= {1}, "an instance is stored twice"
         assert set(found) <= {digest(one.data) for one in instances}, "something half is visible"
-        files = list((house.storage.root / "studies").rglob("*.dcm"))
-        assert len(files) == sum(found.values()), "a file has no row"
+
+        async def no_orphans() -> bool:
+            # A transaction that was lost leaves files behind, which the sweep finds.
+            return len(list((house.storage.root / "studies").rglob("*.dcm"))) == sum(found.values())
+
+        await until_async(no_orphans, "every file has a row")
         assert send(receiver.port, instances) == [0] * len(instances)
         await filed(house, len(instances))
         await until_async(lambda: inbox_empty(house), "all is filed")
@@ -78,17 +83,114 @@ async def check_after_death(receiver: Receiver, burst: Burst, instances: list[Se
 async def test_death_at_every_step_of_receiving_loses_nothing(step: str, tmp_path: Path, phantom: PhantomStudy) -> None:
     """REC-04, REC-08, faults row 1: kill -9 at this very step."""
     instances = [Sent.of(path) for path in phantom.files[:20]]
-    once_a_batch = STEPS[step][1] in ("_place", "_unlink", "save_progress")
-    receiver = Receiver(tmp_path / "home", Section(quiet_seconds=1), die_at=step, die_after=0 if once_a_batch else 5)
-    receiver.start()
-    burst = Burst(receiver.port, instances)
-    await asyncio.to_thread(until, receiver.died, f"the receiver dies {step}")
-    receiver.kill()
-    await asyncio.to_thread(burst.join)
-    await check_after_death(receiver, burst, instances)
+    seldom = STEPS[step][1] in (
+        "place",
+        "let_go",
+        "save_progress",
+        "sync_everything",
+        "secrets.token_bytes",
+        "sync_folder",
+    )
+    receiver = Receiver(tmp_path / "home", Section(quiet_seconds=1), die_at=step, die_after=0 if seldom else 5)
+    with contextlib.closing(receiver):
+        receiver.start()
+        burst = Burst(receiver.port, instances)
+        await asyncio.to_thread(until, receiver.died, f"the receiver dies {step}")
+        receiver.kill()
+        await asyncio.to_thread(burst.join)
+        await check_after_death(receiver, burst, instances)
 
 
-@pytest.mark.parametrize("seed", range(10))
+async def test_a_record_that_is_written_in_half_is_none(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """REC-04, faults row 1: death in the middle of a write, forced; nothing half is filed."""
+    assert await _half_write(tmp_path / "home", phantom, "") == 0
+
+
+async def test_a_receiver_that_believes_every_record_is_found_out(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """The test above can fail: without the proof of hash and mark the half record is filed."""
+    assert await _half_write(tmp_path / "home", phantom, "no-proof") == 1
+
+
+async def _half_write(home: Path, phantom: PhantomStudy, sabotage: str) -> int:
+    """How many instances are kept that nobody sent like that."""
+    instances = [Sent.of(path) for path in phantom.files[:6]]
+    with contextlib.closing(Receiver(home, Section(quiet_seconds=1))) as receiver:
+        receiver.start()
+        with Sender(receiver.port, [(MR, instances[0].transfer_syntax)]) as sender:
+            assert [sender.store(one) for one in instances] == [0] * 6
+            receiver.kill()
+        (segment,) = home.rglob("*.journal")
+        content = segment.read_bytes()
+        last = content.rindex(content[24:32])
+        segment.write_bytes(content[: last + 3000] + bytes(len(content) - last - 3000))
+        with contextlib.suppress(FileNotFoundError):
+            # As if the batch had not been filed yet.
+            for name in ("ranvier.db", "ranvier.db-wal", "ranvier.db-shm"):
+                (home / name).unlink(missing_ok=True)
+        for file in (home / "storage" / "studies").rglob("*.dcm"):
+            file.unlink()
+        receiver.sabotage = sabotage
+        receiver.start()
+        async with opened(home) as house:
+            await until_async(lambda: inbox_empty(house), "the inbox is filed")
+            found = await kept(house)
+            assert sum(found.values()) == 5 + bool(sabotage)
+            return len(set(found) - {digest(one.data) for one in instances})
+
+
+async def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """REC-04, faults row 3: all bytes and names that were not synced are gone; and every sync was before its answer."""
+    lost, home = await _power_cut(tmp_path / "home", phantom, "")
+    assert lost == 0
+    lines = (home / "disk-for-test" / "log").read_text().splitlines()
+    answers = 0
+    for number, line in enumerate(lines):
+        if line.startswith("answer 0000"):
+            answers += 1
+            before = [one for one in lines[:number] if ".journal" in one]
+            # One association at a time: the last that happened to its segment is the sync of its record.
+            assert before[-1].startswith("sync ") and before[-2].startswith("write ")
+    assert answers == len(phantom.files[:12])
+
+
+@pytest.mark.parametrize("sabotage", ["no-sync"])
+async def test_a_receiver_that_does_not_sync_is_found_out(sabotage: str, tmp_path: Path, phantom: PhantomStudy) -> None:
+    """The test above can fail."""
+    lost, _ = await _power_cut(tmp_path / "home", phantom, sabotage)
+    assert lost > 0
+
+
+async def _power_cut(home: Path, phantom: PhantomStudy, sabotage: str) -> tuple[int, Path]:
+    instances = [Sent.of(path) for path in phantom.files[:12]]
+    with contextlib.closing(Receiver(home, Section(quiet_seconds=1), sabotage=sabotage, record=True)) as receiver:
+        receiver.start()
+        with Sender(receiver.port, [(MR, instances[0].transfer_syntax)]) as sender:
+            assert [sender.store(one) for one in instances] == [0] * 12
+            receiver.kill()
+        cut_power(home)
+        receiver.sabotage, receiver.record = "", False
+        receiver.start()
+        async with opened(home) as house:
+            await until_async(lambda: inbox_empty(house), "the inbox is filed")
+            return len({digest(one.data) for one in instances} - set(await kept(house))), home
+
+
+async def test_a_receiver_that_answers_before_it_writes_is_found_out(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """The tests of this file can fail: an instance was acknowledged, and it is lost."""
+    first = Sent.of(phantom.files[0])
+    with contextlib.closing(Receiver(tmp_path / "home", sabotage="answer-before-write")) as receiver:
+        receiver.start()
+        with Sender(receiver.port, [(MR, first.transfer_syntax)]) as sender:
+            assert sender.store(first) == 0
+            receiver.kill()
+        receiver.sabotage = ""
+        receiver.start()
+        async with opened(receiver.home) as house:
+            await until_async(lambda: inbox_empty(house), "the inbox is filed")
+            assert sum((await kept(house)).values()) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
 async def test_death_at_any_moment_loses_nothing(seed: int, tmp_path: Path, phantom: PhantomStudy) -> None:
     """REC-04, faults row 1: kill -9 after a random time, in some of the runs again while the first death is repaired."""
     await _random_death(seed, tmp_path / "home", phantom)
@@ -106,6 +208,11 @@ async def _random_death(seed: int, home: Path, phantom: PhantomStudy) -> None:
     instances = [Sent.of(path) for path in phantom.files]
     chance.shuffle(instances)
     receiver = Receiver(home, Section(quiet_seconds=1))
+    with contextlib.closing(receiver):
+        await _die(chance, receiver, instances)
+
+
+async def _die(chance: random.Random, receiver: Receiver, instances: list[Sent]) -> None:
     receiver.start()
     burst = Burst(receiver.port, instances, associations=chance.choice((1, 2, 3)))
     await asyncio.to_thread(threading.Event().wait, chance.uniform(0.05, 1.2))

@@ -1,30 +1,30 @@
 """The listener's answers, and what it relies on in pynetdicom."""
 
 import errno
+import inspect
 from typing import Any
 
 import pynetdicom
 import pytest
+from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
-from appliance.receive.association import GuardedSocket, SharedContexts
+from appliance.receive.association import Server, SharedContexts, SteadyTimer, Wire
 from appliance.receive.header import EXPLICIT_LITTLE, read_header
 from appliance.receive.inbox import Inbox
 from appliance.receive.part10 import Origin
-from appliance.receive.scp import (
+from appliance.receive.scp import CannotListen, Listener, printable_ae, status_of, transfer_syntaxes
+from appliance.receive.section import ReceiveSection
+from appliance.receive.statuses import (
     CANNOT_UNDERSTAND,
     DOES_NOT_MATCH_SOP_CLASS,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
     SUCCESS,
-    CannotListen,
-    Listener,
-    printable_ae,
-    status_of,
-    transfer_syntaxes,
 )
-from appliance.receive.section import ReceiveSection
 from appliance.storage import OutOfSpace, Storage
 from tests.unit.receive.test_header import a_dataset, encoded
 
@@ -38,6 +38,8 @@ class Deaf:
         self.low = 0
 
     def arrived(self, arrival: Any) -> None: ...
+
+    def journalled(self, entry: Any) -> None: ...
 
     def opened(self, association: str, sender: str) -> None: ...
 
@@ -123,14 +125,36 @@ def test_a_calling_ae_title_cannot_write_into_the_log(title: str, shown: str) ->
     assert printable_ae(title) == shown
 
 
-def test_pynetdicom_still_has_what_the_guard_relies_on() -> None:
+def test_pynetdicom_still_has_what_the_fast_way_relies_on() -> None:
     """REC-08: an upgrade that moves these internals fails here, and not at a hospital."""
     assert pynetdicom.__version__.startswith("3.0.")
-    for name in ("ready", "recv", "send", "_shutdown_socket", "event_queue"):
-        assert hasattr(AssociationSocket, name)
-        assert name in vars(GuardedSocket) or name == "event_queue"
+    for name in ("ready", "recv", "send", "_shutdown_socket"):
+        assert name in vars(AssociationSocket) and name in vars(Wire)
+    assert "event_queue" in vars(AssociationSocket)
     assert "_create_association" in vars(RequestHandler)
-    assert "_read_pdu_data" in vars(DULServiceProvider)
+    assert "finish_request" in dir(Server)
+    assert {"remaining", "expired", "start", "stop", "restart"} <= set(vars(Timer)) | set(vars(SteadyTimer))
+    association = Association(AE(), "acceptor")
+    for name in (
+        "_accepted_cx",
+        "_reactor_checkpoint",
+        "network_timeout",
+        "is_acceptor",
+        "dimse",
+        "dul",
+        "requestor",
+        "acceptor",
+    ):
+        assert hasattr(association, name)
+    for name in ("_kill_thread", "_idle_timer", "artim_timer", "to_provider_queue", "to_user_queue", "event_queue"):
+        assert hasattr(association.dul, name)
+    assert association.dul.state_machine.current_state == "Sta1"
+    assert hasattr(association.dimse, "msg_queue")
+    source = inspect.getsource(DULServiceProvider)
+    for line in ("if self.socket and self.socket.ready:", "self.socket.recv(6)", "self.socket.recv(pdu_length)"):
+        assert line in source
+    assert "self._reactor_checkpoint.wait()" in inspect.getsource(Association._run_reactor)
+    assert "_reactor_checkpoint.set()" in inspect.getsource(Association._abort_blocking)
 
 
 def test_presentation_contexts_are_shared_by_associations() -> None:

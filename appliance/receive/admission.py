@@ -1,0 +1,67 @@
+"""Who may open an association, and what a caller that may not is told (PS3.8 section 9.3.4)."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from appliance.receive.door import Refusal, Request
+from appliance.receive.section import ReceiveSection
+
+PERMANENT, TRANSIENT = 1, 2
+BY_USER, BY_PRESENTATION = 1, 3
+NO_REASON, UNKNOWN_CALLER, UNKNOWN_CALLED = 1, 3, 7
+LOCAL_LIMIT = 2
+
+
+def refusal(request: Request, section: ReceiveSection, open_from: Sequence[str]) -> Refusal | None:
+    """Why this caller is turned away; None when it may come in. `open_from`: the addresses of all open associations."""
+    if section.allowed_callers and request.calling not in section.allowed_callers:
+        return _permanent(
+            UNKNOWN_CALLER,
+            "its calling AE title is not on the list of allowed callers",
+            "add it to the allowed calling AE titles if it is one of your devices",
+        )
+    bound = addresses_of(request.calling, section.caller_addresses)
+    if bound and not any(_is_in(request.address, one) for one in bound):
+        return _permanent(
+            UNKNOWN_CALLER,
+            "its AE title belongs to another address",
+            "correct the addresses of this AE title if the device has moved; otherwise somebody uses its name",
+        )
+    if section.check_called and request.called != section.ae_title:
+        return _permanent(
+            UNKNOWN_CALLED,
+            "it called this appliance by another AE title",
+            f"set the called AE title at the sender to {section.ae_title}",
+        )
+    if len(open_from) >= section.maximum_associations:
+        return _transient("too many associations are open", "it tries again by itself; allow more if this happens often")
+    most = section.associations_per_address
+    if most and open_from.count(request.address) >= most:
+        return _transient(
+            "too many associations are open from its address", "it tries again by itself; allow more for one address if needed"
+        )
+    return None
+
+
+def addresses_of(calling: str, bindings: Sequence[str]) -> list[str]:
+    """The addresses and networks that an AE title is bound to; bindings have the form `AE=address`."""
+    pairs = (one.rpartition("=") for one in bindings)
+    return [address.strip() for title, _, address in pairs if title.strip() == calling]
+
+
+def _is_in(address: str, network: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+        known = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found) in known
+
+
+def _permanent(reason: int, sentence: str, advice: str) -> Refusal:
+    return Refusal(result=PERMANENT, source=BY_USER, reason=reason, sentence=sentence, advice=advice)
+
+
+def _transient(sentence: str, advice: str) -> Refusal:
+    return Refusal(result=TRANSIENT, source=BY_PRESENTATION, reason=LOCAL_LIMIT, sentence=sentence, advice=advice)
