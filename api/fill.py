@@ -124,8 +124,6 @@ def _split(listed: str) -> list[str]:
 async def study_view(records: Records, study: str) -> StudyView:
     """One study with everything about it; raises `Unknown`."""
     line = await lists.study_line(records, study)
-    if line is None:
-        raise Unknown(kind="study")
     rows = await orders.of_study(study)
     filled = [order_view(one) for one in await details.of_orders([row.id for row in rows])]
     inputs = _inputs(rows[0]) if rows else set()

@@ -9,7 +9,8 @@ from litestar.params import JSONBody
 from api.fill import at
 from api.guards import declared
 from api.headers import session_cookie
-from api.views import View, WhoAmI
+from api.house_views import WhoAmI
+from api.views import View
 from api.visit import Visit
 from appliance import audit
 from appliance.access import accounts, passwords, sessions

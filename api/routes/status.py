@@ -7,7 +7,7 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from api.guards import declared
-from api.views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
+from api.house_views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
 from api.visit import Visit
 from appliance.moments import iso
 from appliance.receive.section import ReceiveSection
