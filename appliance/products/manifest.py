@@ -1,5 +1,7 @@
 """What a product says about itself, what a run is asked, and what it answers."""
 
+from typing import Any
+
 import msgspec
 
 
@@ -49,6 +51,16 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     memory_mb: int = 4096
     cores: int = 2
     timeout_s: int = 7200
+    quiet_s: int = 0
+    """A run that says nothing for so long hangs; 0 leaves it to `timeout_s`."""
+    out_mb: int = 16384
+    """Room for what a run writes."""
+    command: tuple[str, ...] = ()
+    """A site's own product: what is run, program first; never through a shell."""
+    settings: dict[str, Any] = {}
+    """What a site's own product is told in `task.json`."""
+    folder: str = ""
+    """Where a site's own product lies; empty for those of the appliance."""
 
 
 class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -59,6 +71,10 @@ class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
     out_folder: str
     cores: int = 2
     memory_mb: int = 4096
+    folder: str = ""
+    """Where a site's own product lies; empty for those of the appliance."""
+    gradient_changes: dict[str, tuple[tuple[int, int, int], ...]] = {}
+    """Series number -> 3 x 3 change of the converted gradient directions, where a wrong table is repaired with consent."""
 
 
 class Value(msgspec.Struct, kw_only=True, frozen=True):
