@@ -43,7 +43,7 @@ class Room(NamedTuple):
 
 STAGES: dict[str, Room] = {
     "qc": Room("appliance.qc.run", "run", "appliance.qc.finding:QcRequest"),
-    "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest"),
+    "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest", True),
     "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest", True),
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
     "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),

@@ -11,7 +11,7 @@ from appliance.states import OrderState
 _WEIGHT = 5
 """The newest duration counts one in so many, once there are as many: the mean follows a new machine or a new setting."""
 _UNTIL: tuple[tuple[OrderState, tuple[str, ...]], ...] = (
-    (OrderState.QC, ("qc", "deidentify", "product", "report")),
+    (OrderState.QC, ("qc", "qc-images", "deidentify", "product", "report")),
     (OrderState.QUEUED, ("deidentify", "product", "report")),
     (OrderState.DEIDENTIFIED, ("product", "report")),
     (OrderState.PROCESSING, ("product", "report")),
