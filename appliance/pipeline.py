@@ -13,7 +13,16 @@ import msgspec
 
 from appliance import reporting, steps
 from appliance.errors import Conflict, Misconfigured
-from appliance.events import Event, GradientRepairAgreed, MetadataGiven, OrderCancelled, OrderMoved, OrderOpened, PriorityGiven, QcBypassed
+from appliance.events import (
+    Event,
+    GradientRepairAgreed,
+    MetadataGiven,
+    OrderCancelled,
+    OrderMoved,
+    OrderOpened,
+    PriorityGiven,
+    QcBypassed,
+)
 from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue

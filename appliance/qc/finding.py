@@ -103,7 +103,7 @@ class QcImagesRequest(msgspec.Struct, kw_only=True, frozen=True):
     """What the header checks found; the answer is this report with the images' findings behind."""
     files: list[SeriesFile]
     out_folder: str
-    """Pictures go here; work is done in a folder below that is gone at the end."""
+    """Pictures go here; work is done in a folder `work` beside it that is gone at the end."""
     switched_off: list[str] = []
     consent: dict[str, str] = {}
     """Our series identifier -> who agreed to the repair of its gradient table; `*` for every series."""

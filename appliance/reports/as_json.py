@@ -24,6 +24,7 @@ def make(request: RenderRequest) -> bytes:
     document = JsonReport(
         **{name: getattr(content, name) for name in ReportContent.__struct_fields__ if name != "sections"},
         sections=[_without_paths(section) for section in content.sections],
+        qc_rows=[msgspec.structs.replace(row, picture=PurePath(row.picture).name) for row in content.qc_rows],
         notice=words.NOTICE_LONG,
         headline=words.headline(content),
         not_said=list(words.limits(content)),

@@ -3,7 +3,7 @@
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from appliance.products.dti.manifest import MANIFEST
 from appliance.products.dti.mask import brain_mask
 from appliance.products.dti.nifti import Volumes, write_map
 from appliance.products.dti.pictures import draw
-from appliance.products.dti.series import DiffusionSeries, choose
+from appliance.products.dti.series import Change, DiffusionSeries, choose
 from appliance.products.dti.summary import summarise
 from appliance.products.dti.tensor import TensorMaps, fit, mean_images
 from appliance.products.manifest import Picture, ProductRequest, ProductResult, Value
@@ -65,7 +65,7 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     with steps.step("convert"):
         conversion = convert(Path(request.in_folder), work, timeout_s=MANIFEST.timeout_s / 2)
     with steps.step("choose"):
-        chosen, notes = _choose(work, conversion)
+        chosen, notes = _choose(work, conversion, request.gradient_changes)
     if conversion.status != 0:
         notes.insert(0, "The converter could not read all of the images; the series used are complete in themselves.")
     values: list[Value] = []
@@ -100,9 +100,9 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     )
 
 
-def _choose(work: Path, conversion: Conversion) -> tuple[list[DiffusionSeries], list[str]]:
+def _choose(work: Path, conversion: Conversion, changes: Mapping[str, Change]) -> tuple[list[DiffusionSeries], list[str]]:
     try:
-        return choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0)
+        return choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0, changes)
     except NoDiffusionFound as fault:
         if conversion.status == 0:
             raise

@@ -103,6 +103,15 @@ def coherence(
     return Coherence(scores)
 
 
+def bend_degrees(vectors: "NDArray[np.float64]", where: "NDArray[np.bool_]") -> float:
+    """The median angle between the fibres of voxels that share a face."""
+    index = np.full(where.shape, -1, np.int64)
+    index[where] = np.arange(int(where.sum()))
+    pairs = [_pairs(index, offset) for offset in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
+    cosines = np.concatenate([np.abs((vectors[one] * vectors[other]).sum(axis=1)) for one, other in pairs])
+    return float(np.rad2deg(np.arccos(np.clip(np.median(cosines), 0.0, 1.0)))) if len(cosines) else 0.0
+
+
 def _half_neighbours() -> list[tuple[int, int, int]]:
     """The 13 of 26 neighbours of a voxel that are not the opposite of another one."""
     return [(x, y, z) for x, y, z in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0)]

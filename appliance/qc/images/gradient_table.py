@@ -10,7 +10,7 @@ import numpy as np
 from appliance.qc.check import counted
 from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest
-from appliance.qc.images.coherence import IDENTITY, Coherence, Matrix, coherence, words
+from appliance.qc.images.coherence import IDENTITY, Coherence, Matrix, bend_degrees, coherence, words
 from appliance.qc.images.scan import Scan
 from appliance.qc.images.tensor import UNKNOWNS, direction_and_anisotropy, tensors
 from appliance.qc.images.thresholds import GradientTable, Thresholds
@@ -36,7 +36,7 @@ def judge(look: Look, limits: Thresholds) -> Seen:
         action = "Send the b=0 images with the series."
     fibres = fibre_coherence(scan, rule)
     if fibres is None:
-        parts.append("too little fibre to test the axes")
+        parts.append("too little bending fibre to test the axes")
         return Seen(verdict, ", ".join(parts), EXPECTED, action if verdict is not Verdict.PASSED else "")
     flipped = Verdict.PASSED if fibres.best == IDENTITY else rule.gain.above(fibres.gain)
     if flipped is Verdict.PASSED:
@@ -85,5 +85,7 @@ def fibre_coherence(scan: Scan, rule: GradientTable) -> Coherence | None:
         return None
     where = np.zeros(scan.grid, bool)
     where[scan.mask] = chosen
+    if bend_degrees(directions[chosen], where) < rule.least_bend_degrees:
+        return None
     right_handed = bool(np.linalg.det(scan.affine[:3, :3]) > 0)
     return coherence(directions[chosen], anisotropy[chosen], where, scan.voxel_mm, right_handed)

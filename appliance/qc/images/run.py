@@ -43,7 +43,7 @@ def run(request: QcImagesRequest, progress: Progress) -> QcReport:
     What is wrong with the images is a finding, never an error; raises `ConversionTimedOut`.
     """
     off = frozenset(request.switched_off)
-    work = Path(request.out_folder) / "work"
+    work = Path(request.out_folder).with_name("work")
     by_series: dict[str, list[SeriesFile]] = {}
     for file in request.files:
         by_series.setdefault(file.series, []).append(file)

@@ -84,6 +84,7 @@ class GradientTable(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     gain: Level
     least_voxels: int
     least_anisotropy: float
+    least_bend_degrees: float
 
 
 class GradientTags(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
