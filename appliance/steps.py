@@ -139,7 +139,7 @@ async def check(work: Work) -> Move:
     request = QcRequest(
         order=row.id,
         files=files,
-        protocols={one.id: msgspec.to_builtins(one.protocol) for one in manifests(work)},
+        protocols={one.id: _protocol(work, one) for one in manifests(work)},
         given=given,
         switched_off=list(work.settings.qc.switched_off),
     )
@@ -165,6 +165,12 @@ def _age_years(report: QcReport) -> int | None:
     """The settled age in whole years, kept in a column of its own so that lists can be filtered by it."""
     age = ages.normalised(report.metadata.get("age", Origin()).value)
     return int(ages.in_years(age)) if age else None
+
+
+def _protocol(work: Work, manifest: Manifest) -> dict[str, Any]:
+    """What a product asks of its input, or the edition that the settings name for all products."""
+    rules: dict[str, Any] = msgspec.to_builtins(manifest.protocol)
+    return rules | ({"edition": work.settings.qc.protocol_edition} if work.settings.qc.protocol_edition else {})
 
 
 async def _images(work: Work, report: QcReport, files: list[SeriesFile]) -> QcReport:
