@@ -148,6 +148,10 @@ class QueueView(View, frozen=True, kw_only=True):
 
     waiting: int
     running: int
+    urgent: int
+    """Of those that wait."""
+    expected_s: float | None
+    """Until all of it is done, from measured stages; null until each has been measured once."""
 
 
 class StatusView(View, frozen=True, kw_only=True):
@@ -163,3 +167,28 @@ class StatusView(View, frozen=True, kw_only=True):
     receive: ReceiveView
     queue: QueueView
     paused: bool
+    mode: str
+    limits: bool
+    """False: core and memory limits are switched off."""
+    workers: int
+
+
+class ProcessingView(View, frozen=True, kw_only=True):
+    """Whether stages are started."""
+
+    paused: bool
+
+
+class ProductView(View, frozen=True, kw_only=True):
+    """One product; `reason` says why one is not offered."""
+
+    product: str
+    version: str = ""
+    title: str = ""
+    intended_use: str = ""
+    own: bool
+    offered: bool
+    reason: str = ""
+    memory_mb: int = 0
+    cores: int = 0
+    timeout_s: int = 0

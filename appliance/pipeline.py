@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from appliance import reporting, steps
+from appliance import reporting, settings, steps
 from appliance.errors import Conflict, Misconfigured
 from appliance.events import (
     Event,
@@ -128,14 +128,14 @@ async def open_order(
 
     Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
     """
-    settings = (await house.settings()).settings
-    chosen = list(products) or list(settings.products.default_products)
+    now_set = (await house.settings()).settings
+    chosen = list(products) or list(now_set.products.default_products)
     installed = catalogue(house.home)
     for product in chosen:
         if product not in installed:
             raise ProductUnknown(field="products", product=product[:40])
-        if settings.compute.mode not in installed[product].runs_on:
-            raise ProductNotHere(field="products", product=product, mode=settings.compute.mode)
+        if now_set.compute.mode not in installed[product].runs_on:
+            raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
     order = new_id(now)
     async with house.records.transaction():
         # The study's row is locked first, so that two openers with one key meet here.
@@ -153,7 +153,7 @@ async def open_order(
                 study_version=found.version,
                 state=str(OrderState.QC),
                 products=",".join(chosen),
-                priority=max(priority, found.priority, URGENT if found.sender in settings.compute.urgent_callers else 0),
+                priority=max(priority, found.priority, URGENT if found.sender in now_set.compute.urgent_callers else 0),
                 group_name=found.group_name,
                 owner=actor,
                 idempotency_key=idempotency_key,
@@ -284,6 +284,14 @@ async def set_priority(house: House, order: str, *, priority: int, actor: str, n
         await orders.set_priority(house.records, order, priority, now=now)
         word = "urgent" if priority >= URGENT else "routine"
         await events.append(PriorityGiven(study=row.study, order=order, priority=word, actor=actor), now)
+
+
+async def set_paused(house: House, paused: bool, *, actor: str, now: int) -> None:
+    """Starts no further stage, or goes on; raises `SettingsStale` when somebody saves settings at the same moment."""
+    loaded = await house.settings()
+    if loaded.settings.compute.paused != paused:
+        wanted, changed = settings.patched(loaded.settings, {"compute": {"paused": paused}})
+        await settings.save(house.keys, wanted, based_on=loaded.version, actor=actor, now=now, changed=changed)
 
 
 async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:
