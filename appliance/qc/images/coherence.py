@@ -49,7 +49,8 @@ def words(change: Matrix) -> str:
         # An axis has no sign of its own: two flips are the third one.
         signs = [-one for one in signs]
     flipped = [_AXES[place] for place in range(3) if signs[place] < 0]
-    parts = [f"{' and '.join(moved) if len(moved) == 2 else ', '.join(moved)} exchanged"] if moved else []
+    round_about = f"the axes in the order {', '.join(_AXES[place] for place in order)}"
+    parts = [f"{' and '.join(moved)} exchanged" if len(moved) == 2 else round_about] if moved else []
     parts += [f"the sign of {' and '.join(flipped)} wrong"] if flipped else []
     return " and ".join(parts) or "nothing changed"
 

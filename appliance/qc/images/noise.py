@@ -2,8 +2,8 @@
 
 The noise of one volume is what the tensor model leaves unexplained in it, which holds for every receiver and reconstruction;
 with too few directions it is what a second difference within the plane leaves. The signal-to-noise ratio is the median b=0
-signal of the head over it; the contrast-to-noise ratio is how much directions differ within one voxel over it, in the upper
-quartile of voxels.
+signal of the head over it; the contrast-to-noise ratio is how much directions differ within one voxel over it, in the best
+tenth of voxels.
 """
 
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ _MAD = 1.4826
 _SECOND_DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 """Unit gain for white noise, nothing for any plane or slope (Immerkaer, CVIU 1996)."""
 _FLOOR_SHARE = 1e-3
-_QUARTER = 75.0
-"""Fluid and grey matter have no contrast between directions; a quarter of every head is white matter and has."""
+_BEST = 90.0
+"""Fluid and grey matter have no contrast between directions; a tenth of every head is white matter and has."""
 
 
 def judge(look: Look, limits: Thresholds) -> Seen:
@@ -68,7 +68,7 @@ def _from_the_model(scan: Scan) -> tuple[float, float]:
     noise = float(_MAD * np.median(np.abs(residual - np.median(residual, axis=1, keepdims=True))))
     shell = max(scan.shells()[1:] if scan.unweighted.any() else scan.shells(), key=len)
     spread = predicted[shell].var(axis=0) - noise**2 * UNKNOWNS / scan.count
-    return noise, float(np.sqrt(max(float(np.percentile(spread, _QUARTER)), 0.0)))
+    return noise, float(np.sqrt(max(float(np.percentile(spread, _BEST)), 0.0)))
 
 
 def _from_the_plane(scan: Scan) -> float:
