@@ -1,7 +1,8 @@
 """Products: what can be computed on a study, one folder a product.
 
-A product is a name in `PRODUCTS` and a package of that name beside this file with `manifest.MANIFEST` and `run.run`. A site
-adds its own as a folder in the appliance's home, with a manifest file and a command (`appliance.products.site`).
+A product is a name in `PRODUCTS` and a package of that name (`dti_fw` for `dti-fw`) beside this file with `manifest.MANIFEST`
+and `run.run`. A site adds its own as a folder in the appliance's home, with a manifest file and a command
+(`appliance.products.site`).
 """
 
 from importlib import import_module
@@ -10,7 +11,7 @@ from pathlib import Path
 from appliance.products import site
 from appliance.products.manifest import Manifest
 
-PRODUCTS: tuple[str, ...] = ("dti",)
+PRODUCTS: tuple[str, ...] = ("dti", "dti-fw")
 
 
 def catalogue(home: Path | None = None) -> dict[str, Manifest]:
@@ -21,11 +22,16 @@ def catalogue(home: Path | None = None) -> dict[str, Manifest]:
     """
     found: dict[str, Manifest] = {}
     for name in PRODUCTS:
-        manifest: Manifest = import_module(f"appliance.products.{name}.manifest").MANIFEST
+        manifest: Manifest = import_module(f"{package(name)}.manifest").MANIFEST
         found[manifest.id] = manifest
     if home is None:
         return found
     return {**site.manifests(home), **found}
+
+
+def package(name: str) -> str:
+    """Where one of the appliance's own products lives."""
+    return f"appliance.products.{name.replace('-', '_')}"
 
 
 def faults(home: Path) -> dict[str, str]:

@@ -80,6 +80,13 @@ class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Where a site's own product lies; empty for those of the appliance."""
     gradient_changes: dict[str, tuple[tuple[int, int, int], ...]] = {}
     """Series number -> 3 x 3 change of the converted gradient directions, where a wrong table is repaired with consent."""
+    data_folder: str = ""
+    """What the site installed for products: `atlas/`, `models/`, `keys/`, `norms/`; empty where it installed nothing."""
+    single_shell_index: bool = False
+    """Whether a series with one shell gets the free-water index at fixed tissue MD."""
+    age_years: float | None = None
+    sex: str = ""
+    """`F`, `M` or empty."""
 
 
 class Value(msgspec.Struct, kw_only=True, frozen=True):

@@ -2,9 +2,7 @@
 
 import platform
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,35 +20,13 @@ from appliance.products.dti.series import Change, DiffusionSeries, choose
 from appliance.products.dti.summary import summarise
 from appliance.products.dti.tensor import TensorMaps, fit, mean_images
 from appliance.products.manifest import Picture, ProductRequest, ProductResult, Value
+from appliance.products.progress import Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEW_SLICES = 10
 """A brain in fewer slices was cut off, or has voxels too long for a tensor; the numbers stand with that note."""
-
-
-class Steps:
-    """Times each step, and tells how much of the whole is done by the shares of the manifest."""
-
-    def __init__(self, progress: Callable[[float, str], None]) -> None:
-        self._progress = progress
-        self._done = 0.0
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str, part: float = 1.0) -> Iterator[Callable[[float], None]]:
-        """Runs one step, or `part` of it where it comes once a series; gives a function that takes the share done in it."""
-        step = next(one for one in MANIFEST.steps if one.name == name)
-        begin, share = self._done, step.share * part
-        started = time.perf_counter()
-        self._progress(min(begin, 1.0), step.title)
-        try:
-            yield lambda inner: self._progress(min(begin + share * inner, 1.0), step.title)
-        finally:
-            self._done = begin + share
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
-        self._progress(min(self._done, 1.0), step.title)
 
 
 def run(request: ProductRequest, progress: Callable[[float, str], None]) -> ProductResult:
@@ -61,7 +37,7 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     """
     out_folder = Path(request.out_folder)
     work = out_folder / "work"
-    steps = Steps(progress)
+    steps = Steps(MANIFEST, progress)
     with steps.step("convert"):
         conversion = convert(Path(request.in_folder), work, timeout_s=MANIFEST.timeout_s / 2)
     with steps.step("choose"):

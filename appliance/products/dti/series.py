@@ -53,11 +53,16 @@ class DiffusionSeries:
 
 
 def choose(
-    work: Path, minimum_directions: int, minimum_b0: int, changes: "Mapping[str, Change] | None" = None
+    work: Path,
+    minimum_directions: int,
+    minimum_b0: int,
+    changes: "Mapping[str, Change] | None" = None,
+    limit: float = TENSOR_LIMIT,
 ) -> tuple[list[DiffusionSeries], list[str]]:
     """The series that can be fitted, the one with most directions first, and notes on what was left out.
 
     `changes` takes the directions of a series, by its number, to the right ones where a wrong table is repaired.
+    Volumes with b above `limit` (s/mm2) are left out where lower ones suffice for a tensor.
     Raises `NoDiffusionFound`, `SeriesIncomplete`, `NoUnweightedVolume`, `TooFewDirections`.
     """
     images = sorted(work.glob("*.nii"))
@@ -67,7 +72,7 @@ def choose(
     if not original:
         raise NoDiffusionFound(series=len(images), derived=derived)
     broken = [image for image in original if not _is_whole(image)]
-    read = [_read(image, _change_of(image, changes or {})) for image in original if image not in broken]
+    read = [_read(image, _change_of(image, changes or {}), limit) for image in original if image not in broken]
     if not read:
         raise SeriesIncomplete(series=", ".join(image.stem[1:] for image in broken))
     with_b0 = [one for one in read if one.unweighted.sum() >= minimum_b0]
@@ -128,7 +133,7 @@ def _change_of(image: Path, changes: "Mapping[str, Change]") -> "Change | None":
     return changes.get(str(_natural(image.stem)[0]))
 
 
-def _read(image: Path, change: "Change | None" = None) -> DiffusionSeries:
+def _read(image: Path, change: "Change | None" = None, limit: float = TENSOR_LIMIT) -> DiffusionSeries:
     bvalues = np.loadtxt(image.with_suffix(".bval"), ndmin=1)
     bvectors = np.loadtxt(image.with_suffix(".bvec"), ndmin=2).T
     if change is not None:
@@ -140,11 +145,11 @@ def _read(image: Path, change: "Change | None" = None) -> DiffusionSeries:
     fits = ~weighted | (length > 0.5)
     notes = _dropped(image, int((~fits).sum()))
     notes += ["the axes of its gradient table were repaired before the fit, as quality control says."] if change else []
-    lower = fits & weighted & (bvalues <= TENSOR_LIMIT)
-    if _count_directions(bvectors[lower]) >= 6 and (fits & (bvalues > TENSOR_LIMIT)).any():
-        high = int((fits & (bvalues > TENSOR_LIMIT)).sum())
-        notes.append(f"{high} volumes with b above {TENSOR_LIMIT:.0f} s/mm2 were left out of the tensor fit.")
-        fits &= bvalues <= TENSOR_LIMIT
+    lower = fits & weighted & (bvalues <= limit)
+    if _count_directions(bvectors[lower]) >= 6 and (fits & (bvalues > limit)).any():
+        high = int((fits & (bvalues > limit)).sum())
+        notes.append(f"{high} volumes with b above {limit:.0f} s/mm2 were left out of the tensor fit.")
+        fits &= bvalues <= limit
     used = np.flatnonzero(fits)
     prefix = f"Series {image.stem[1:]}: "
     return DiffusionSeries(

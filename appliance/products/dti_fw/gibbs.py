@@ -85,7 +85,8 @@ class _Shifts:
                 # The highest frequency has no sign; its real part keeps the line real.
                 turned[size // 2] = np.cos(np.pi * shift)
             matrices.append(np.fft.ifft(spectrum * turned, axis=0).real[rows])
-        return cls(np.array(steps, np.float32) / (2 * SHIFTS), np.concatenate(matrices).astype(np.float32))
+        sizes = np.array([step / (2 * SHIFTS) for step in steps], np.float32)
+        return cls(sizes, np.concatenate(matrices).astype(np.float32))
 
 
 def _along_first_axis(image: "Pixels", shifts: _Shifts, wanted_lines: "NDArray[np.bool_]") -> "Pixels":

@@ -114,13 +114,13 @@ def correct(
     weighted = np.flatnonzero(bvalues > b0_limit)
     first = series.at(series.smooth[unweighted[0]], series.points)
     for volume in unweighted[1:]:
-        parameters[volume] = _align(series, volume, first, parameters[volume], phase_axis, eddy=False)
+        parameters[volume] = _align(series, int(volume), first, parameters[volume], phase_axis, eddy=False)
     progress(0.05)
     passes = MEAN_PASSES + PREDICTION_PASSES
     for turn in range(passes):
         targets = _targets(series, parameters, bvalues, bvectors, mirror, phase_axis, b0_limit, predicted=turn >= MEAN_PASSES)
         for volume in weighted:
-            parameters[volume] = _align(series, volume, targets[volume], parameters[volume], phase_axis, eddy=True)
+            parameters[volume] = _align(series, int(volume), targets[volume], parameters[volume], phase_axis, eddy=True)
         progress(0.05 + 0.7 * (turn + 1) / passes)
     between = _between(series, parameters, unweighted, weighted, phase_axis)
     movements = [_movement(parameters[one], phase_axis, between if one in weighted else None) for one in range(len(bvalues))]

@@ -82,7 +82,7 @@ def _off(scan: Scan, volume: int) -> float:
 
 
 def test_motion_and_eddy_currents_are_found_to_a_fraction_of_a_voxel(scan: Scan) -> None:
-    """PRO-03: half of the volumes within 0.4 mm, all within 0.8 mm, of voxels of 2.5 x 2.5 x 3 mm; uncorrected it is 1-2.4 mm."""
+    """PRO-03: half of the volumes within 0.4 mm, all within 0.8 mm, in voxels of 2.5 x 2.5 x 3 mm (uncorrected 1-2.4 mm)."""
     found = [_off(scan, volume) for volume in range(len(scan.bvalues))]
     assert max(found) < 0.8
     assert np.median(found) < 0.4
