@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from appliance import reporting, settings, steps
+from appliance.compute.section import ComputeSection
 from appliance.errors import Conflict, Misconfigured
 from appliance.events import (
     Event,
@@ -27,7 +28,7 @@ from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.qc.finding import Origin, QcReport
-from appliance.records import deliveries, events, orders, studies
+from appliance.records import deliveries, events, identities, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
 from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
@@ -153,7 +154,7 @@ async def open_order(
                 study_version=found.version,
                 state=str(OrderState.QC),
                 products=",".join(chosen),
-                priority=max(priority, found.priority, URGENT if found.sender in now_set.compute.urgent_callers else 0),
+                priority=max(priority, found.priority, await _urgency(house, found, now_set.compute)),
                 group_name=found.group_name,
                 owner=actor,
                 idempotency_key=idempotency_key,
@@ -163,6 +164,18 @@ async def open_order(
         )
         await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen)), now)
     return order
+
+
+async def _urgency(house: House, study: studies.StudyRow, section: ComputeSection) -> int:
+    """What the study's sender and its description make of it (PRO-05)."""
+    if study.sender in section.urgent_callers:
+        return URGENT
+    if section.urgent_descriptions:
+        identity = await identities.get(house.keys, study.id)
+        described = identity.study_description.casefold() if identity else ""
+        if any(one.casefold() in described for one in section.urgent_descriptions):
+            return URGENT
+    return ROUTINE
 
 
 async def open_due_orders(house: House, *, now: int) -> list[str]:

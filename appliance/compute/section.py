@@ -31,6 +31,10 @@ class ComputeSection(Section, frozen=True, kw_only=True):
     urgent_callers: Annotated[
         tuple[AeTitle, ...], field("Urgent senders", "Studies from these calling AE titles go before all others.")
     ] = ()
+    urgent_descriptions: Annotated[
+        tuple[Annotated[str, field("", min_length=2, max_length=64)], ...],
+        field("Urgent descriptions", "Studies whose Study Description (0008,1030) contains one of these go before all others."),
+    ] = ()
     scheduler: Annotated[
         str,
         field(

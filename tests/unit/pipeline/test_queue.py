@@ -12,7 +12,8 @@ from appliance.compute.section import ComputeSection
 from appliance.house import House
 from appliance.pipeline import open_order
 from appliance.products import catalogue
-from appliance.records import durations, events, orders
+from appliance.records import durations, events, identities, orders
+from appliance.records.identities import PatientIdentity
 from appliance.records.tables import Order, ProductRun, Study
 from appliance.settings import Settings, SettingsRefused
 from appliance.states import OrderState, RunState
@@ -54,6 +55,15 @@ async def test_orders_of_urgent_senders_and_those_made_urgent_by_hand_go_first_a
     assert [await next_id(house) for _ in range(4)] == [by_hand, by_sender, routine, grouped]
     (event,) = [one for one in await events.after(0, order=by_hand) if one.name == "priority-given"]
     assert event.event.text() == "Made urgent by a."
+
+
+async def test_a_study_whose_description_holds_an_urgent_word_goes_first(house: House, study: str) -> None:
+    """PRO-05: priority by tag."""
+    identity = PatientIdentity(study_description="MR Schaedel, Notfall Stroke")
+    await identities.put(house.keys, study, identity)
+    assert (await orders.get(await open_order(house, study, actor="a", now=NOW))).priority == pipeline.ROUTINE
+    await saved(house, urgent_descriptions=["notfall"])
+    assert (await orders.get(await open_order(house, study, actor="a", now=NOW))).priority == pipeline.URGENT
 
 
 async def test_an_order_that_has_ended_gets_no_other_priority(house: House, study: str) -> None:
