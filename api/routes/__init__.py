@@ -10,6 +10,7 @@ from api.routes import (
     reports,
     results,
     reveal,
+    second_factor,
     session,
     settings,
     status,
@@ -21,6 +22,7 @@ from api.routes import (
 HANDLERS = (
     *health.HANDLERS,
     *session.HANDLERS,
+    *second_factor.HANDLERS,
     *status.HANDLERS,
     *studies.HANDLERS,
     *reveal.HANDLERS,
