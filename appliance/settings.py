@@ -175,6 +175,11 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     ]
 
 
+def changed_fields(before: Settings, after: Settings) -> list[str]:
+    """The names of the fields that differ."""
+    return _differences(to_plain(before, lambda found: found.reveal()), to_plain(after, lambda found: found.reveal()))
+
+
 async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
     """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values."""
     document = msgspec.json.encode(to_plain(settings, lambda found: _seal(keys, found))).decode()
