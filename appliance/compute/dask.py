@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -89,7 +90,7 @@ class _Line:
 
 
 _lines: dict[tuple[asyncio.AbstractEventLoop, Cluster], _Line] = {}
-_connecting = asyncio.Lock()
+_connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def run_on_cluster(
@@ -126,7 +127,7 @@ async def close() -> None:
 
 async def _line(cluster: Cluster) -> _Line:
     place = (asyncio.get_running_loop(), cluster)
-    async with _connecting:
+    async with _connecting.setdefault(place[0], asyncio.Lock()):
         found = _lines.get(place)
         if found is not None and found.client.status == "running":
             return found

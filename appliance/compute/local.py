@@ -160,6 +160,8 @@ async def run_encoded(
             raise run.explained(died, kills_before) from None
         finally:
             await asyncio.shield(run.end())
+            if out_folder is not None:
+                await asyncio.to_thread(outputs.open_up, out_folder)
             await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
 
 
@@ -333,6 +335,7 @@ def _check_outputs(folder: Path | None, out_mb: int) -> None:
     """Raises `StageEnded` for what may not be in an out-folder."""
     if folder is None:
         return
+    outputs.open_up(folder)
     _check_size(folder, out_mb)
     kinds = outputs.strangers(folder)
     if kinds:

@@ -1,7 +1,7 @@
 """What running a stage in a child process costs, what a Dask cluster adds, and how fast waiting orders are claimed.
 
-Peers: the same command by a bare `subprocess.Popen`; as many bare processes that sleep; one committed update of a row by its key
-on the same engine with the same number of processes. The test's PostgreSQL runs with `fsync=off`; SQLite syncs each commit.
+Peers: the same command by a bare `subprocess.Popen`; as many bare processes that sleep; one committed update of a row by its
+key on the same engine with the same number of processes. The test's PostgreSQL runs with `fsync=off`; SQLite syncs each commit.
 """
 
 import asyncio
@@ -120,8 +120,8 @@ def _bare() -> float:
     assert child.stdout is not None
     child.stdin.write(msgspec.json.encode(REQUEST) + b"\n")
     child.stdin.close()
-    while b'"answer"' not in child.stdout.readline():
-        pass
+    if not any(b'"answer"' in line for line in iter(child.stdout.readline, b"")):
+        raise RuntimeError("the stage did not answer")
     child.kill()
     child.wait()
     child.stdout.close()

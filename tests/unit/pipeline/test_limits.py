@@ -151,6 +151,19 @@ async def test_a_stage_that_fills_its_folder_is_ended_while_it_runs(stage: Stage
     assert ended.value.error.code == "output-too-large"
 
 
+async def test_folders_that_a_stage_closed_are_measured_and_can_be_removed(stage: Stage, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    stage.is_program(
+        f"os.makedirs({str(out)!r} + '/a/b'); open({str(out)!r} + '/a/b/big', 'wb').write(os.urandom(3 << 20))\n"
+        f"os.chmod({str(out)!r} + '/a', 0); say(answer=[1])"
+    )
+    with pytest.raises(StageEnded) as ended:
+        await run_stage("qc", Request(), Limits(out_mb=2), progress=silent, out_folder=out)
+    assert ended.value.error.code == "output-too-large"
+    assert (out / "a").stat().st_mode & 0o700 == 0o700
+
+
 # --- the fence -------------------------------------------------------------------------------------------------------
 
 needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
