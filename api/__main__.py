@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
@@ -59,10 +59,9 @@ async def serve(house: House, stop: asyncio.Event) -> None:
         await asyncio.gather(ended, beating)
 
 
-async def _until(stop: asyncio.Event, server: Server, end_streams: object) -> None:
+async def _until(stop: asyncio.Event, server: Server, end_streams: Callable[[], None]) -> None:
     await stop.wait()
-    if callable(end_streams):
-        end_streams()
+    end_streams()
     server.should_exit = True
 
 

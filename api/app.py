@@ -9,7 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from api import documentation, headers, problems
+from api import documentation, headers, manual, problems
 from api.guards import Recognition, check_routes, guard
 from api.limits import Bucket
 from api.routes import HANDLERS
@@ -34,7 +34,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
             yield
 
     app = Litestar(
-        route_handlers=[*HANDLERS, *documentation.HANDLERS, *more],
+        route_handlers=[*HANDLERS, *documentation.HANDLERS, *manual.HANDLERS, *more],
         state=State({"house": house, "feed": feed, "strangers": Strangers(), "sign_ins": sign_in_bucket()}),
         dependencies={"visit": Provide(provide_visit)},
         guards=[guard],

@@ -1,5 +1,6 @@
 """From records to answers: states become words and glyphs, JSON columns become lists, moments become ISO 8601."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from api.views import (
     ValueView,
 )
 from appliance.errors import Unknown
+from appliance.events import Event, InstancesArrived
 from appliance.moments import iso
 from appliance.qc.finding import Origin, QcReport, Verdict
 from appliance.records import details, events, lists, orders, studies
@@ -124,8 +126,6 @@ def _split(listed: str) -> list[str]:
 async def study_view(records: Records, study: str) -> StudyView:
     """One study with everything about it; raises `Unknown`."""
     line = await lists.study_line(records, study)
-    if line is None:
-        raise Unknown(kind="study")
     rows = await orders.of_study(study)
     filled = [order_view(one) for one in await details.of_orders([row.id for row in rows])]
     inputs = _inputs(rows[0]) if rows else set()
@@ -145,7 +145,7 @@ async def study_view(records: Records, study: str) -> StudyView:
         **_study_fields(line),
         series_list=series,
         orders=filled,
-        timeline=[_timeline(one) for one in await events.after(0, TIMELINE, study=study)],
+        timeline=timeline(await events.after(0, TIMELINE, study=study)),
         metadata=filled[0].metadata if filled else {},
         reports=[report for one in filled for report in one.reports],
     )
@@ -156,8 +156,22 @@ def _inputs(row: OrderRow) -> set[str]:
     return {series for listed in found.values() for series in listed}
 
 
-def _timeline(stored: events.Stored) -> TimelineView:
-    event = stored.event
+def timeline(rows: Sequence[events.Stored]) -> list[TimelineView]:
+    """What happened, oldest first; filings of one sender that follow each other are one line with their sum."""
+    lines: list[TimelineView] = []
+    sums: list[Event] = []
+    for stored in rows:
+        event, before = stored.event, sums[-1] if sums else None
+        if isinstance(event, InstancesArrived) and isinstance(before, InstancesArrived) and event.sender == before.sender:
+            event = msgspec.structs.replace(event, count=before.count + event.count)
+            lines.pop()
+            sums.pop()
+        sums.append(event)
+        lines.append(_timeline(stored, event))
+    return lines
+
+
+def _timeline(stored: events.Stored, event: Event) -> TimelineView:
     return TimelineView(
         seq=stored.seq,
         at=iso(stored.at),
@@ -206,7 +220,8 @@ def order_view(found: OrderDetails) -> OrderView:
         percent=row.percent,
         step=row.step,
         stage=row.stage,
-        attempt=row.attempt,
+        # The row's `attempt` counts claims, which fence leases; people mean tries, of which only failures make more.
+        attempt=row.failures + 1,
         qc_verdict=row.qc_verdict,
         bypass_by=row.bypass_by,
         bypass_reason=row.bypass_reason,

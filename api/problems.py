@@ -17,6 +17,7 @@ from appliance import errors
 from appliance.access.lockout import Locked, WrongPassword
 from appliance.access.passwords import WeakPassword
 from appliance.access.permissions import NotPermitted, NotSignedIn
+from appliance.access.second_factor import CodeNeeded, WrongCode
 from appliance.keys import RootKeyMissing, SealBroken
 from appliance.records.engine import DatabaseAway
 from appliance.records.filter import FilterProblem
@@ -66,6 +67,8 @@ STATUS: dict[type[errors.RanvierError], int] = {
     NotSignedIn: 401,
     NotPermitted: 403,
     WrongPassword: 401,
+    CodeNeeded: 401,
+    WrongCode: 401,
     Locked: 423,
     TooManyRequests: 429,
     ForeignOrigin: 403,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.compute.local import StageDied, StageEnded, StageTimedOut, run_stage
+from appliance.compute.local import StageDied, StageEnded, run_stage
 from appliance.delivery.destinations import send
 from appliance.delivery.parcel import Outcome, Parcel, Result
 from appliance.delivery.schedule import next_attempt
@@ -81,7 +81,7 @@ class Dispatcher:
             return await send(await self._parcel(row, section, folder, settings), section)
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
-        except (StageDied, StageTimedOut) as error:
+        except StageDied as error:
             return Outcome(result=Result.TRY_AGAIN, answer=error.what)
         except RanvierError as error:
             return Outcome(result=Result.REFUSED, answer=error.what)
@@ -132,10 +132,11 @@ class Dispatcher:
         content = msgspec.json.decode(report.content, type=ReportContent)
         page = PageIdentity(patient_name=identity.patient_name, patient_id=identity.patient_id, birth_date=identity.birth_date)
         await asyncio.to_thread(remove_folder, folder)
-        folder.mkdir(parents=True)
+        out_folder = folder / "out"
+        out_folder.mkdir(parents=True)
         request = EncapsulateRequest(
             content=content,
-            out_folder=str(folder),
+            out_folder=str(out_folder),
             identity=msgspec.to_builtins(identity),
             page_identity=page if section.identity_on_pages else None,
             sop_instance_uid=row.sop_instance_uid,
@@ -148,7 +149,7 @@ class Dispatcher:
             return None
 
         raw = await run_stage("encapsulate", request, LIGHT, progress=silent)
-        return folder / msgspec.json.decode(raw, type=RenderAnswer).files["dicom-pdf"]
+        return out_folder / msgspec.json.decode(raw, type=RenderAnswer).files["dicom-pdf"]
 
     async def _settle(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
         """Records the outcome, and closes the order when this was the last of its deliveries."""

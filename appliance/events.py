@@ -143,6 +143,17 @@ class QcBypassed(Event, frozen=True, kw_only=True):
     actor: str
 
 
+class GradientRepairAgreed(Event, frozen=True, kw_only=True):
+    """A person agreed that a wrong gradient table is repaired for the analysis."""
+
+    title = "Gradient repair agreed"
+    severity = "warning"
+    sentence = "{actor} agreed to repair the gradient table of {series}: {change}. The images stay as they are."
+    actor: str
+    series: str
+    change: str
+
+
 class MetadataGiven(Event, frozen=True, kw_only=True):
     """A person gave age or sex for an order."""
 
@@ -178,6 +189,15 @@ class OrderCancelled(Event, frozen=True, kw_only=True):
     title = "Order cancelled"
     severity = "warning"
     sentence = "Order cancelled by {actor}."
+    actor: str
+
+
+class PriorityGiven(Event, frozen=True, kw_only=True):
+    """A person said how urgent an order is."""
+
+    title = "Priority given"
+    sentence = "Made {priority} by {actor}."
+    priority: str
     actor: str
 
 

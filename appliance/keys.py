@@ -9,7 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -68,6 +69,11 @@ class Keys:
         except InvalidTag:
             raise SealBroken(field=purpose) from None
 
+    @classmethod
+    def of_passphrase(cls, passphrase: str, salt: bytes) -> "Keys":
+        """Keys that a passphrase and a salt give again on another machine (scrypt, RFC 7914)."""
+        return cls(_stretch(passphrase, salt))
+
     def wrap(self, passphrase: str) -> bytes:
         """The root key under a passphrase (scrypt, then AES-256-GCM), for a backup."""
         salt = secrets.token_bytes(16)
@@ -78,6 +84,15 @@ class Keys:
         """The keys of a backup; raises `SealBroken` for a wrong passphrase."""
         body = wrapped[len(_WRAP_MAGIC) :]
         return cls(Keys(_stretch(passphrase, body[:16])).open("wrap", body[16:], "root"))
+
+
+def signed_by(public_key: bytes, content: bytes, signature: bytes) -> bool:
+    """Whether the owner of an Ed25519 public key (32 bytes, RFC 8032) signed this content."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _stretch(passphrase: str, salt: bytes) -> bytes:

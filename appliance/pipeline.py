@@ -11,14 +11,24 @@ from typing import Any
 
 import msgspec
 
-from appliance import reporting, steps
+from appliance import reporting, settings, steps
+from appliance.compute.section import ComputeSection
 from appliance.errors import Conflict, Misconfigured
-from appliance.events import Event, MetadataGiven, OrderCancelled, OrderMoved, OrderOpened, QcBypassed
+from appliance.events import (
+    Event,
+    GradientRepairAgreed,
+    MetadataGiven,
+    OrderCancelled,
+    OrderMoved,
+    OrderOpened,
+    PriorityGiven,
+    QcBypassed,
+)
 from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
-from appliance.qc.finding import Origin
-from appliance.records import deliveries, events, orders, studies
+from appliance.qc.finding import Origin, QcReport
+from appliance.records import deliveries, events, identities, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
 from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
@@ -26,6 +36,9 @@ from appliance.steps import Move, Work
 
 AGE = re.compile(r"\d{1,3}[YMWD]?|90\+")
 SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
+
+ROUTINE, URGENT = 0, 5
+"""Priorities by name; callers may use any from 0 to 9."""
 
 Step = Callable[[Work], Awaitable[Move]]
 
@@ -60,6 +73,13 @@ class ReasonMissing(Misconfigured):
     next_step = "Say why this study may go on; the reason stands in the report and in the audit."
 
 
+class NothingToRepair(Conflict):
+    """Quality control proposes no repair of a gradient table for this order."""
+
+    code = "nothing-to-repair"
+    next_step = "Read the finding on the gradient table; only flipped or exchanged axes can be repaired."
+
+
 class MetadataRefused(Misconfigured):
     """This is not a usable {name}."""
 
@@ -72,6 +92,13 @@ class ProductUnknown(Misconfigured):
 
     code = "product-not-installed"
     next_step = "Choose one of those that Settings, Products lists."
+
+
+class ProductNotHere(Misconfigured):
+    """Product {product} does not run in processing mode {mode}."""
+
+    code = "product-not-in-this-mode"
+    next_step = "Choose a product that Settings, Products offers, or change the processing mode."
 
 
 async def advance(house: House, row: OrderRow, move: Move, *, now: int) -> None:
@@ -102,10 +129,14 @@ async def open_order(
 
     Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
     """
-    chosen = list(products) or list((await house.settings()).settings.products.default_products)
+    now_set = (await house.settings()).settings
+    chosen = list(products) or list(now_set.products.default_products)
+    installed = catalogue(house.home)
     for product in chosen:
-        if product not in catalogue():
+        if product not in installed:
             raise ProductUnknown(field="products", product=product[:40])
+        if now_set.compute.mode not in installed[product].runs_on:
+            raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
     order = new_id(now)
     async with house.records.transaction():
         # The study's row is locked first, so that two openers with one key meet here.
@@ -123,7 +154,7 @@ async def open_order(
                 study_version=found.version,
                 state=str(OrderState.QC),
                 products=",".join(chosen),
-                priority=max(priority, found.priority),
+                priority=max(priority, found.priority, await _urgency(house, found, now_set.compute)),
                 group_name=found.group_name,
                 owner=actor,
                 idempotency_key=idempotency_key,
@@ -133,6 +164,18 @@ async def open_order(
         )
         await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen)), now)
     return order
+
+
+async def _urgency(house: House, study: studies.StudyRow, section: ComputeSection) -> int:
+    """What the study's sender and its description make of it (PRO-05)."""
+    if study.sender in section.urgent_callers:
+        return URGENT
+    if section.urgent_descriptions:
+        identity = await identities.get(house.keys, study.id)
+        described = identity.study_description.casefold() if identity else ""
+        if any(one.casefold() in described for one in section.urgent_descriptions):
+            return URGENT
+    return ROUTINE
 
 
 async def open_due_orders(house: House, *, now: int) -> list[str]:
@@ -178,6 +221,28 @@ async def bypass(house: House, order: str, *, actor: str, reason: str, now: int)
     await advance(house, row, Move(OrderState.QUEUED, [event], changes), now=now)
 
 
+async def repair_gradients(house: House, order: str, *, actor: str, now: int) -> None:
+    """A person's consent to the proposed repair of gradient tables; QC runs again and says what was done.
+
+    The images as received are never touched: the repaired table is used for the analysis alone. Raises `NotNow`,
+    `NothingToRepair`.
+    """
+    row = await orders.get(order)
+    if row.state not in (OrderState.QC_FAILED, OrderState.HELD, OrderState.FAILED):
+        raise NotNow(state=row.state, action="repaired")
+    report = msgspec.json.decode(row.qc_report, type=QcReport) if row.qc_report else None
+    if report is None or not any(not one.consent for one in report.repairs):
+        raise NothingToRepair()
+    agreed = [msgspec.structs.replace(one, consent=one.consent or actor) for one in report.repairs]
+    series = ", ".join(f"series {one.number}" for one in agreed)
+    event: Event = GradientRepairAgreed(
+        study=row.study, order=row.id, actor=actor, series=series, change="; ".join(one.words for one in agreed)
+    )
+    kept = msgspec.json.encode(msgspec.structs.replace(report, repairs=agreed)).decode()
+    changes: dict[str, Any] = {"qc_report": kept, "qc_verdict": "", "bypass_by": ""}
+    await advance(house, row, Move(OrderState.QC, [event], changes), now=now)
+
+
 async def give_metadata(house: House, order: str, *, actor: str, now: int, age: str = "", sex: str = "") -> None:
     """Takes age or sex from a person and runs QC again. Raises `NotNow`, `MetadataRefused`."""
     row = await orders.get(order)
@@ -221,6 +286,25 @@ async def retry(house: House, order: str, *, actor: str, now: int) -> None:
 
     changes = {"cancel_asked": False, "delivery_failed": False, "owner": actor}
     await advance(house, row, Move(target, [], changes, writes), now=now)
+
+
+async def set_priority(house: House, order: str, *, priority: int, actor: str, now: int) -> None:
+    """Makes an order routine or urgent; one that is in hand is finished first. Raises `NotNow` for one that has ended."""
+    row = await orders.get(order)
+    if ORDER_FACTS[row.state].terminal:
+        raise NotNow(state=row.state, action="given another priority")
+    async with house.records.transaction():
+        await orders.set_priority(house.records, order, priority, now=now)
+        word = "urgent" if priority >= URGENT else "routine"
+        await events.append(PriorityGiven(study=row.study, order=order, priority=word, actor=actor), now)
+
+
+async def set_paused(house: House, paused: bool, *, actor: str, now: int) -> None:
+    """Starts no further stage, or goes on; raises `SettingsStale` when somebody saves settings at the same moment."""
+    loaded = await house.settings()
+    if loaded.settings.compute.paused != paused:
+        wanted, changed = settings.patched(loaded.settings, {"compute": {"paused": paused}})
+        await settings.save(house.keys, wanted, based_on=loaded.version, actor=actor, now=now, changed=changed)
 
 
 async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:

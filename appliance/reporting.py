@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -55,15 +56,16 @@ async def _made(
     row, storage = work.row, work.house.storage
     kind: reports.Kind = "failure" if content.kind == "failure" else "report"
     final = storage.reports(row.study, row.study_version, row.id) / f"{content.kind}_v{content.version}"
-    draft = storage.scratch(row.id)
-    await asyncio.to_thread(remove_folder, draft)
+    scratch = storage.scratch(row.id)
+    draft = scratch / "out"
+    await asyncio.to_thread(remove_folder, scratch)
     draft.mkdir(parents=True)
     request = RenderRequest(content=content, out_folder=str(draft), formats=formats, paper=work.settings.reports.paper)
     try:
-        answer = await work.stage("report", request, LIGHT, RenderAnswer)
+        answer = await work.stage("report", request, LIGHT, RenderAnswer, out_folder=draft)
         await asyncio.to_thread(publish_folder, draft, final)
     finally:
-        await asyncio.to_thread(remove_folder, draft)
+        await asyncio.to_thread(remove_folder, scratch)
     number = reports.NextVersion(version=content.version, supersedes=content.supersedes)
 
     async def writes() -> None:
@@ -107,7 +109,7 @@ async def _content(work: Work, kind: reports.Kind) -> ReportContent:
         sex=sex.value,
         sex_origin=sex.origin,
         qc_verdict="bypassed" if row.bypass_by else row.qc_verdict,
-        qc_rows=_qc_rows(qc),
+        qc_rows=_qc_rows(qc, work.house.storage.quality(row.study, row.study_version, row.id)),
         caveats=_caveats(row, qc, metadata, sections),
         sections=sections,
         provenance={"ranvier": installed_version("ranvier"), "study version": str(row.study_version)},
@@ -115,10 +117,11 @@ async def _content(work: Work, kind: reports.Kind) -> ReportContent:
 
 
 def _section(work: Work, run: RunRow) -> ProductSection:
-    manifest = catalogue()[run.product]
     if run.state is not RunState.DONE:
+        manifest = catalogue(work.house.home).get(run.product)
+        title = manifest.title if manifest else run.product
         failure = run.detail or "The run did not finish."
-        return ProductSection(product=run.product, version=run.product_version, title=manifest.title, failure=failure)
+        return ProductSection(product=run.product, version=run.product_version, title=title, failure=failure)
     result = msgspec.json.decode(run.result, type=ProductResult)
     folder = work.house.storage.products(work.row.study, work.row.study_version, work.row.id, run.product)
     return ProductSection(
@@ -133,11 +136,18 @@ def _section(work: Work, run: RunRow) -> ProductSection:
     )
 
 
-def _qc_rows(qc: QcReport | None) -> list[QcRow]:
+def _qc_rows(qc: QcReport | None, pictures: Path) -> list[QcRow]:
     if qc is None:
         return []
     return [
-        QcRow(title=one.title, verdict=str(one.verdict), found=one.found, expected=one.expected, action=one.action)
+        QcRow(
+            title=one.title,
+            verdict=str(one.verdict),
+            found=one.found,
+            expected=one.expected,
+            action=one.action,
+            picture=str(pictures / one.picture) if one.picture else "",
+        )
         for one in qc.findings
     ]
 
@@ -151,6 +161,12 @@ def _caveats(row: OrderRow, qc: QcReport | None, metadata: dict[str, Origin], se
     if qc:
         off = [one.title for one in qc.findings if one.verdict is Verdict.BYPASSED]
         found += [f"Checks switched off: {', '.join(off)}."] if off else []
+        found += [
+            f"The gradient table of series {one.number} was wrong ({one.words}) and was repaired for this analysis, agreed by "
+            f"{one.consent}; fibre coherence {one.before:g} before, {one.after:g} after. The images were not changed."
+            for one in qc.repairs
+            if one.consent
+        ]
     for name, origin in metadata.items():
         if origin.origin in ("form", "sidecar"):
             how = "contradicts the image header" if origin.contradicts else "was given by hand, not by the image header"

@@ -55,15 +55,17 @@ async def run(home: Path, stop: asyncio.Event, kept: Sequence[Program] | None = 
         pass
     mark = home / "serve.pid"
     mark.write_text(f"{os.getpid()}\n")
+    # The tables belong to one open house at a time.
+    telling = asyncio.Lock()
     try:
         async with asyncio.TaskGroup() as group:
             for program in kept or programs():
-                group.create_task(_keep(home, program, stop))
+                group.create_task(_keep(home, program, stop, telling))
     finally:
         mark.unlink(missing_ok=True)
 
 
-async def _keep(home: Path, program: Program, stop: asyncio.Event) -> None:
+async def _keep(home: Path, program: Program, stop: asyncio.Event, telling: asyncio.Lock) -> None:
     pause = FIRST_PAUSE_S
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
@@ -73,7 +75,8 @@ async def _keep(home: Path, program: Program, stop: asyncio.Event) -> None:
         if asyncio.get_running_loop().time() - started > STEADY_S:
             pause = FIRST_PAUSE_S
         log.error("%s ended with %s; started again in %.1f s", program.name, status, pause, extra={"code": "process-died"})
-        await _tell(home, program, status, pause)
+        async with telling:
+            await _tell(home, program, status, pause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE_S)

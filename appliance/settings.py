@@ -34,7 +34,7 @@ from appliance.keys import Keys
 from appliance.products.section import ProductsSection
 from appliance.qc.section import QcSection
 from appliance.receive.section import ReceiveSection
-from appliance.records import events
+from appliance.records import events, orders
 from appliance.records import settings as rows
 from appliance.reports.section import ReportsSection
 from appliance.storage import write_durable
@@ -175,17 +175,23 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     ]
 
 
+def changed_fields(before: Settings, after: Settings) -> list[str]:
+    """The names of the fields that differ."""
+    return _differences(to_plain(before, lambda found: found.reveal()), to_plain(after, lambda found: found.reveal()))
+
+
 async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
     """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values."""
-    problems = cross_check(settings)
-    if problems:
-        raise SettingsRefused(problems)
     document = msgspec.json.encode(to_plain(settings, lambda found: _seal(keys, found))).decode()
     async with rows.transaction():
         newest = await rows.newest()
         version = newest.version if newest else 0
         if version != based_on:
             raise SettingsStale(version=version)
+        before = _decode(keys, newest.document) if newest else Settings()
+        problems = await _mode_problems(before, settings) or cross_check(settings)
+        if problems:
+            raise SettingsRefused(problems)
         await rows.add(version + 1, document, now, actor)
         await events.append(SettingsChanged(version=version + 1, actor=actor, sections=", ".join(changed)), now)
     return Loaded(version=version + 1, settings=settings)
@@ -250,6 +256,17 @@ def restarts(changed: list[str]) -> set[Restart]:
     return found
 
 
+async def _mode_problems(before: Settings, after: Settings) -> list[FieldProblem]:
+    """PRO-07: the processing mode stays as it is while orders are under way, because each was begun for one place."""
+    if before.compute.mode == after.compute.mode:
+        return []
+    found = await orders.under_way()
+    if not found:
+        return []
+    listed = ", ".join(one[-8:] for one in found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
+    return [FieldProblem(field="compute.mode", message=f"cannot change while orders are open: {listed}")]
+
+
 def section_types() -> dict[str, type[Section]]:
     """Section name -> its struct."""
     return dict(get_type_hints(Settings))
@@ -263,6 +280,7 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
         problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
+    problems += _cluster_problems(settings.compute)
     if settings.compute.mode != "local":
         problems.append(FieldProblem(field="compute.mode", message="this version processes on site only"))
     if settings.site.time_zone not in available_timezones():
@@ -281,6 +299,18 @@ def _body_problems(destination: Destination) -> list[FieldProblem]:
         check(destination.body, identity=destination.identity_in_values)
     except errors.Misconfigured as error:
         return [FieldProblem(field="delivery.destinations", message=f"{destination.name}: {error.what}")]
+    return []
+
+
+def _cluster_problems(section: ComputeSection) -> list[FieldProblem]:
+    """Whoever speaks with a scheduler can run programs on the cluster: only TLS keeps that to us, save on one machine."""
+    address = section.scheduler
+    files = ("scheduler_ca", "scheduler_certificate", "scheduler_key")
+    if address.startswith("tls://"):
+        missing = [name for name in files if not getattr(section, name)]
+        return [FieldProblem(field=f"compute.{name}", message="is needed with a tls:// address") for name in missing]
+    if address and not address.startswith(("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:")):
+        return [FieldProblem(field="compute.scheduler", message="use tls:// for a scheduler on another machine")]
     return []
 
 

@@ -1,6 +1,6 @@
 """What runs inside a child process: one JSON request in, progress lines and one JSON answer out.
 
-    ranvier stage NAME --memory-mb N --parent PID   < request.json
+    ranvier stage NAME --memory-mb N --cores 0,1 --file-mb N --parent PID   < request.json
 
 Exit classes: 0 answered, 65 the study's data are at fault, 70 a fault of ours, 75 try again, 78 a setting is at fault.
 """
@@ -12,17 +12,22 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from appliance.compute import landlock
 from appliance.compute.local import StageError
 from appliance.errors import Failed, Misconfigured, NeedsPerson, RanvierError, Retry
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+MIB = 1024 * 1024
 PROGRESS_EVERY_S = 0.2
 
 
@@ -32,14 +37,17 @@ class Room(NamedTuple):
     module: str
     function: str
     request: str
+    writes_beside: bool = False
+    """Its drafts stand beside the out-folder, in a parent that is its own."""
 
 
 STAGES: dict[str, Room] = {
     "qc": Room("appliance.qc.run", "run", "appliance.qc.finding:QcRequest"),
-    "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest"),
-    "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest"),
-    "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest"),
-    "encapsulate": Room("appliance.reports.encapsulate", "run", "appliance.reports.content:EncapsulateRequest"),
+    "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest", True),
+    "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest", True),
+    "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
+    "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
+    "encapsulate": Room("appliance.reports.encapsulate", "run", "appliance.reports.content:EncapsulateRequest", True),
 }
 
 
@@ -49,42 +57,53 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=sorted(STAGES))
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("--parent", type=int, default=0)
+    parser.add_argument("--cores", default="", help="numbers of the cores that it may use")
+    parser.add_argument("--file-mb", type=int, default=0, help="the largest file that it may write")
     options = parser.parse_args(arguments)
     _die_with(options.parent)
-    _limit_memory(options.memory_mb)
+    _limit(options.memory_mb, options.file_mb, [int(one) for one in options.cores.split(",") if one])
     # The answer goes to a descriptor that libraries which print cannot reach.
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    return _run(STAGES[options.name], options.memory_mb, lambda line: channel.write(msgspec.json.encode(line) + b"\n"))
+    return _run(STAGES[options.name], lambda line: channel.write(msgspec.json.encode(line) + b"\n"))
 
 
 def _die_with(parent: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    kernel = ctypes.CDLL(None, use_errno=True)
+    kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # What it starts and leaves behind stays its own, so that the parent finds it when it counts and when it ends it.
+    kernel.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if parent and os.getppid() != parent:
         sys.exit(75)
 
 
-def _limit_memory(megabytes: int) -> None:
-    if megabytes:
-        size = megabytes * 1024 * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+def _limit(memory_mb: int, file_mb: int, cores: list[int]) -> None:
+    if memory_mb:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * MIB, memory_mb * MIB))
+    if file_mb:
+        # Writing on gives an error instead of a signal, so that the stage can say what happened.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_mb * MIB, file_mb * MIB))
+    if cores:
+        os.sched_setaffinity(0, cores)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _run(room: Room, memory_mb: int, say: Callable[[dict[str, Any]], object]) -> int:
+def _peak_mb() -> int:
+    """The most address space that this process has held (proc(5), VmPeak)."""
+    with open("/proc/self/status") as status:
+        found = next((line for line in status if line.startswith("VmPeak:")), "VmPeak: 0")
+    return int(found.split()[1]) // 1024
+
+
+def _run(room: Room, say: Callable[[dict[str, Any]], object]) -> int:
     # The edge of a process: whatever happens below becomes one line that the parent understands.
     try:
         say({"answer": _answer(room, say)})
         return 0
     except MemoryError:
-        what = f"The study needs more than the {memory_mb} MB that this stage may use."
-        say(
-            {
-                "error": StageError(
-                    kind="failed", code="out-of-memory", what=what, advice="Raise the memory per order in Settings."
-                )
-            }
-        )
+        what = "The stage asked for more memory than it may use."
+        say({"error": StageError(kind="out-of-memory", code="out-of-memory", what=what, used_mb=_peak_mb())})
         return 65
     except RanvierError as error:
         say({"error": _described(error)})
@@ -102,6 +121,7 @@ def _answer(room: Room, say: Callable[[dict[str, Any]], object]) -> Any:
     module, _, name = room.request.partition(":")
     request_type = getattr(importlib.import_module(module), name)
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=request_type)
+    _confine(room, request)
     function = getattr(importlib.import_module(room.module), room.function)
     said_at = [0.0]
 
@@ -112,6 +132,25 @@ def _answer(room: Room, say: Callable[[dict[str, Any]], object]) -> Any:
             say({"progress": min(max(fraction, 0.0), 1.0), "step": step})
 
     return function(request, progress)
+
+
+def _confine(room: Room, request: Any) -> None:
+    """Leaves the stage the folder that it writes and its temporary one; the rest of the machine can only be read.
+
+    A site's own product cannot read the appliance's folder either, save its own place in it.
+    """
+    writable = [Path(tempfile.gettempdir())]
+    out_folder = getattr(request, "out_folder", "")
+    if out_folder:
+        folder = Path(out_folder).parent if room.writes_beside else Path(out_folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writable.append(folder)
+    own = getattr(request, "folder", "")
+    if own:
+        readable = [Path(own), Path(request.in_folder)]
+        landlock.confine(writable, unreadable=Path(own).parents[1], readable=readable)
+    else:
+        landlock.confine(writable)
 
 
 def _described(error: RanvierError) -> StageError:

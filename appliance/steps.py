@@ -5,13 +5,17 @@ write nothing themselves: what must be written goes into the `Move`, which `appl
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from appliance.compute.local import Limits, StageEnded, run_stage
+from appliance.compute.dask import ON_CLUSTER, Cluster, run_on_cluster
+from appliance.compute.local import Limits, StageDied, StageEnded, StageError, run_stage
 from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport, Released, SourceFile
 from appliance.errors import Failed, NeedsPerson, RanvierError
 from appliance.events import Event, OrderHeld, QcFailed, QcPassed
@@ -20,8 +24,8 @@ from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.products.manifest import Manifest, ProductRequest, ProductResult
 from appliance.qc import ages
-from appliance.qc.finding import Origin, QcReport, QcRequest, SeriesFile, Verdict
-from appliance.records import identities, orders, studies
+from appliance.qc.finding import Origin, QcImagesRequest, QcReport, QcRequest, SeriesFile, Verdict
+from appliance.records import durations, identities, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import ProductRun
 from appliance.settings import Settings
@@ -66,16 +70,47 @@ class Work:
     stop: asyncio.Event
     say: Callable[[str, float, str], Awaitable[None]]
 
-    async def stage(self, name: str, request: msgspec.Struct, limits: Limits, answer: type[Answer]) -> Answer:
-        """Runs a stage for this order and gives its typed answer."""
+    async def stage(
+        self,
+        name: str,
+        request: msgspec.Struct,
+        limits: Limits,
+        answer: type[Answer],
+        *,
+        out_folder: Path | None = None,
+        measured_as: str = "",
+    ) -> Answer:
+        """Runs a stage for this order, here or on the cluster, and gives its typed answer; how long it took is kept.
+
+        `out_folder` is checked for what may not be in it; `measured_as` names the work where it depends on more than the stage.
+        """
 
         async def progress(fraction: float, step: str) -> None:
             await self.say(name, fraction, step)
 
         await self.say(name, 0.0, "starting")
         kept = limits if self.settings.compute.limits else msgspec.structs.replace(limits, memory_mb=0, cores=0)
-        raw = await run_stage(name, request, kept, progress=progress, stop=self.stop)
-        return msgspec.json.decode(raw, type=answer)
+        began = time.monotonic()
+        raw = await self._runner(name)(name, request, kept, progress=progress, stop=self.stop, out_folder=out_folder)
+        try:
+            found = msgspec.json.decode(raw, type=answer)
+        except msgspec.DecodeError as fault:
+            what = f"The {name} stage answered something that is no {answer.__name__}."
+            raise StageEnded(StageError(kind="failed", code="answer-unreadable", what=what)) from fault
+        await durations.note(self.house.records, measured_as or name, time.monotonic() - began)
+        return found
+
+    def _runner(self, name: str) -> Callable[..., Awaitable[bytes]]:
+        compute = self.settings.compute
+        if not compute.scheduler or name not in ON_CLUSTER:
+            return run_stage
+        cluster = Cluster(
+            address=compute.scheduler,
+            ca=compute.scheduler_ca,
+            certificate=compute.scheduler_certificate,
+            key=compute.scheduler_key,
+        )
+        return partial(run_on_cluster, cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +123,27 @@ class Move:
     writes: Callable[[], Awaitable[None]] | None = None
 
 
-def manifests(row: OrderRow) -> list[Manifest]:
+def manifests(work: Work) -> list[Manifest]:
     """The products of an order; raises `UnknownProduct`."""
-    known = catalogue()
-    if any(one not in known for one in row.product_list):
+    known = catalogue(work.house.home)
+    if any(one not in known for one in work.row.product_list):
         raise UnknownProduct()
-    return [known[one] for one in row.product_list]
+    return [known[one] for one in work.row.product_list]
 
 
 async def check(work: Work) -> Move:
     """QC: are these studies fit for the products? To QUEUED or QC_FAILED."""
     row = work.row
     given = _given(row)
+    files = await _files(work)
     request = QcRequest(
         order=row.id,
-        files=await _files(work),
-        protocols={one.id: msgspec.to_builtins(one.protocol) for one in manifests(row)},
+        files=files,
+        protocols={one.id: _protocol(work, one) for one in manifests(work)},
         given=given,
         switched_off=list(work.settings.qc.switched_off),
     )
-    report = await work.stage("qc", request, LIGHT, QcReport)
+    report = await _images(work, await work.stage("qc", request, LIGHT, QcReport), files)
     failed = [one.title for one in report.findings if one.verdict is Verdict.FAILED]
     changes = {
         "qc_verdict": str(report.verdict),
@@ -129,6 +165,42 @@ def _age_years(report: QcReport) -> int | None:
     """The settled age in whole years, kept in a column of its own so that lists can be filtered by it."""
     age = ages.normalised(report.metadata.get("age", Origin()).value)
     return int(ages.in_years(age)) if age else None
+
+
+def _protocol(work: Work, manifest: Manifest) -> dict[str, Any]:
+    """What a product asks of its input, or the edition that the settings name for all products."""
+    rules: dict[str, Any] = msgspec.to_builtins(manifest.protocol)
+    return rules | ({"edition": work.settings.qc.protocol_edition} if work.settings.qc.protocol_edition else {})
+
+
+async def _images(work: Work, report: QcReport, files: list[SeriesFile]) -> QcReport:
+    """The headers' report with the findings on the images of the input series behind; pictures go below the study."""
+    row, storage = work.row, work.house.storage
+    wanted = {series for product in report.inputs.values() for series in product}
+    scratch = storage.scratch(row.id)
+    draft = scratch / "out"
+    await asyncio.to_thread(remove_folder, scratch)
+    draft.mkdir(parents=True)
+    request = QcImagesRequest(
+        report=report,
+        files=[one for one in files if one.series in wanted],
+        out_folder=str(draft),
+        switched_off=list(work.settings.qc.switched_off),
+        consent=_consent(work),
+    )
+    try:
+        answer = await work.stage("qc-images", request, LIGHT, QcReport)
+        await asyncio.to_thread(publish_folder, draft, storage.quality(row.study, row.study_version, row.id))
+    finally:
+        await asyncio.to_thread(remove_folder, scratch)
+    return answer
+
+
+def _consent(work: Work) -> dict[str, str]:
+    """Who agreed to the repair of which series' gradient table: a person for this order, or the settings for all."""
+    found = {"*": "the settings"} if work.settings.qc.repair_gradients else {}
+    earlier = msgspec.json.decode(work.row.qc_report, type=QcReport) if work.row.qc_report else None
+    return found | {one.series: one.consent for one in (earlier.repairs if earlier else []) if one.consent}
 
 
 async def deidentify(work: Work) -> Move:
@@ -172,7 +244,7 @@ async def begin(work: Work) -> Move:
     existing = {run.product for run in await orders.runs(row.id)}
     rows = [
         ProductRun(id=new_id(), order=row.id, product=one.id, product_version=one.version, state=str(RunState.PENDING))
-        for one in manifests(row)
+        for one in manifests(work)
         if one.id not in existing
     ]
 
@@ -189,7 +261,7 @@ async def process(work: Work) -> Move:
 
     passport = msgspec.json.decode(row.passport, type=Passport)
     released = await asyncio.to_thread(release, work.house.storage.deidentified(row.study, row.study_version, row.id), passport)
-    last: StageEnded | None = None
+    last: StageEnded | StageDied | None = None
     for run in await orders.runs(row.id):
         if run.state in (RunState.DONE, RunState.FAILED):
             continue
@@ -200,6 +272,12 @@ async def process(work: Work) -> Move:
                 raise
             last = ended
             await _settle_run(work, run, RunState.FAILED, {"code": ended.error.code, "detail": ended.error.what})
+        except StageDied as died:
+            if row.failures + 1 < work.settings.compute.attempts:
+                raise
+            # The last attempt: a product that keeps crashing must not take the others' results with it.
+            last = died
+            await _settle_run(work, run, RunState.FAILED, {"code": died.code, "detail": died.what})
     done = [run for run in await orders.runs(row.id) if run.state is RunState.DONE]
     if not done and last is not None:
         raise last
@@ -210,25 +288,46 @@ async def process(work: Work) -> Move:
 
 async def _run_product(work: Work, run: orders.RunRow, released: Released) -> None:
     row, storage = work.row, work.house.storage
-    manifest = catalogue()[run.product]
+    manifest = catalogue(work.house.home).get(run.product)
+    if manifest is None:
+        raise UnknownProduct()
     compute = work.settings.compute
     cores = compute.cores or manifest.cores
     memory = compute.memory_mb or manifest.memory_mb
     final = storage.products(row.study, row.study_version, row.id, run.product)
-    draft = storage.scratch(run.id)
-    remove_folder(draft)
+    # A folder of this attempt's own: a run that is still being ended somewhere else cannot write into it.
+    scratch = storage.scratch(run.id)
+    draft = scratch / str(row.attempt) / "out"
+    await asyncio.to_thread(remove_folder, scratch)
     draft.mkdir(parents=True)
     await _settle_run(work, run, RunState.RUNNING, {"started_at": work.now, "attempt": run.attempt + 1})
     request = ProductRequest(
-        product=run.product, in_folder=str(released.folder), out_folder=str(draft), cores=cores, memory_mb=memory
+        product=run.product,
+        in_folder=str(released.folder),
+        out_folder=str(draft),
+        cores=cores,
+        memory_mb=memory,
+        folder=manifest.folder,
+        gradient_changes=_gradient_changes(row),
     )
-    limits = Limits(memory_mb=memory, cores=cores, timeout_s=manifest.timeout_s)
+    limits = Limits(
+        memory_mb=memory, cores=cores, timeout_s=manifest.timeout_s, quiet_s=manifest.quiet_s, out_mb=manifest.out_mb
+    )
     try:
-        result = await work.stage("product", request, limits, ProductResult)
+        result = await work.stage(
+            "product", request, limits, ProductResult, out_folder=draft, measured_as=f"product/{run.product}"
+        )
         await asyncio.to_thread(publish_folder, draft, final)
     finally:
-        await asyncio.to_thread(remove_folder, draft)
+        await asyncio.to_thread(remove_folder, scratch)
     await _settle_run(work, run, RunState.DONE, {"result": msgspec.json.encode(result).decode()})
+
+
+def _gradient_changes(row: OrderRow) -> dict[str, tuple[tuple[int, int, int], ...]]:
+    """Series number -> change of its gradient axes, for the tables whose repair somebody agreed to."""
+    report = msgspec.json.decode(row.qc_report, type=QcReport) if row.qc_report else None
+    repairs = report.repairs if report else []
+    return {str(one.number): one.change for one in repairs if one.consent and one.number is not None}
 
 
 async def _settle_run(work: Work, run: orders.RunRow, state: RunState, changes: dict[str, Any]) -> None:

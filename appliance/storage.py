@@ -6,6 +6,7 @@
       keys/root.key
       storage/studies/<id>/v<n>/original/<instance id>.dcm
       storage/studies/<id>/v<n>/deidentified/...
+      storage/studies/<id>/v<n>/qc/<order id>/...
       storage/studies/<id>/v<n>/products/<order id>/<product>/...
       storage/studies/<id>/v<n>/reports/<order id>/<order id>_report.pdf ...
       storage/{journals,quarantine,scratch}/
@@ -78,6 +79,10 @@ class Storage:
     def reports(self, study: str, version: int, order: str) -> Path:
         """Every format of an order's reports."""
         return self.study(study, version) / "reports" / _checked(order)
+
+    def quality(self, study: str, version: int, order: str) -> Path:
+        """The pictures that quality control made for an order."""
+        return self.study(study, version) / "qc" / _checked(order)
 
     def products(self, study: str, version: int, order: str, product: str) -> Path:
         """What one product made for one order: maps, pictures, tables."""

@@ -5,6 +5,7 @@ import contextlib
 import logging
 
 from appliance import clock
+from appliance.compute import dask
 from appliance.dispatch import Dispatcher
 from appliance.house import House
 from appliance.moments import now_ms
@@ -31,6 +32,7 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
         for number in range(DISPATCHERS):
             group.create_task(Dispatcher(house, f"{name}{number}", busy).run(stop))
         log.info("working on %d orders at a time", workers)
+    await dask.close()
 
 
 async def _beat(process: processes.Process, stop: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from appliance.compute.local import StageCancelled, StageEnded
+from appliance.compute.local import StageCancelled, StageDied, StageEnded
 from appliance.dispatch import close_delivered
 from appliance.errors import Misconfigured, NeedsPerson, RanvierError, Retry
 from appliance.events import Event, OrderFailed, OrderHeld, Progress, StageRetried
@@ -20,12 +20,29 @@ from appliance.records import events, orders
 from appliance.records.orders import FAILURE_REPORT_DUE, LeaseLost, OrderRow
 from appliance.states import OrderState
 from appliance.steps import Move, Work
+from appliance.support import write_bundle
 
 log = logging.getLogger(__name__)
 
 LEASE_MS = 30_000
 IDLE_S = 0.25
 """How long a worker waits before it asks again for work when there was none."""
+MOST_DEATHS = 10
+"""Failures of one state, deaths of whole workers among them, after which a study is put aside whatever the attempts are."""
+
+
+class PoisonStudy(NeedsPerson):
+    """{count} attempts in a row crashed; the last: {crash}"""
+
+    code = "poison-study"
+    next_step = "Get the support bundle of this order; raise the limit it names or leave the study out, then retry."
+
+
+class TookWorkersAlong(NeedsPerson):
+    """{count} workers ended while they worked on this study."""
+
+    code = "poison-study"
+    next_step = "Get the support bundle of this order; look at memory and log of the machine, then retry."
 
 
 def worker_name() -> str:
@@ -64,7 +81,9 @@ class Worker:
                     await asyncio.wait_for(stop.wait(), IDLE_S)
 
     async def work_once(self, stop: asyncio.Event) -> bool:
-        """Claims one order and runs its step; false when nothing was due."""
+        """Claims one order and runs its step; false when nothing was due or processing is paused."""
+        if (await self.house.settings()).settings.compute.paused:
+            return False
         states = [state for state in STEPS if state is not OrderState.FAILED]
         row = await orders.claim(
             self.house.records, worker=self.name, states=states, now=self._clock(), lease_ms=self._lease_ms
@@ -126,6 +145,8 @@ class Worker:
         try:
             if row.cancel_asked:
                 raise StageCancelled()
+            if row.failures >= max(MOST_DEATHS, work.settings.compute.attempts):
+                return await self._quarantined(work, TookWorkersAlong(count=row.failures))
             return await STEPS[row.state](work)
         except LeaseLost:
             raise
@@ -138,6 +159,10 @@ class Worker:
             return cancelled(row, row.owner or "an operator")
         except StageEnded as ended:
             return await self._ended(work, ended)
+        except StageDied as died:
+            if row.failures + 1 < work.settings.compute.attempts:
+                return await self._again(work, died.code, died.what, min(died.after, 5.0))
+            return await self._quarantined(work, PoisonStudy(count=row.failures + 1, crash=died.what))
         except (NeedsPerson, Misconfigured) as error:
             return _held(row, error.code, error.what)
         except Retry as error:
@@ -155,6 +180,14 @@ class Worker:
         if error.kind in ("needs-person", "misconfigured"):
             return _held(work.row, error.code, error.what)
         return _failed(work.row, error.code, error.what)
+
+    async def _quarantined(self, work: Work, error: NeedsPerson) -> Move:
+        """Puts a study aside whose stages keep crashing, with what a developer needs to find out why."""
+        row = work.row
+        if row.state is OrderState.FAILED:
+            return _failed(row, error.code, error.what)
+        await write_bundle(self.house, work.settings, row, error.what, now=self._clock())
+        return _held(row, error.code, error.what)
 
     async def _again(self, work: Work, code: str, what: str, after: float) -> Move | None:
         """Another attempt later, or the end when there were enough."""

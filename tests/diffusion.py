@@ -1,5 +1,8 @@
 """Signals of the diffusion models with a known truth, and the semi-synthetic brain with its truth maps."""
 
+import hashlib
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,3 +211,27 @@ def turning_fibres(fraction: Array, fa: Array, bvalues: Array, bvectors: Array, 
     tissue = np.exp(-bvalues * (radial + more * (fibres @ bvectors.T) ** 2))
     share = fraction[..., None]
     return np.asarray(1000.0 * (share * np.exp(-bvalues * WATER) + (1 - share) * tissue))
+
+
+def install_atlas(data: Path, target: Path, *, labels: str = "JHU-WhiteMatter-labels-1mm_affine-corrected.nii.gz") -> Path:
+    """Puts the shared white-matter template and the JHU labels where the product looks for an atlas; gives the data folder."""
+    folder = target / "atlas"
+    folder.mkdir(parents=True)
+    template = "mni_icbm152_wm_tal_nlin_sym_09a_converted.nii.gz"
+    source = data / "atlas_mni"
+    shutil.copyfile(source / "icbm152_sym09a" / template, folder / template)
+    shutil.copyfile(source / "jhu_and_labels" / labels, folder / labels)
+    lines = (source / "jhu_and_labels" / "JHU-WhiteMatter-labels-1mm.nii.txt").read_text().splitlines()
+    names = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    describe_atlas(folder, template, labels, {number: name.strip() for number, name in names.items() if number != "0"})
+    return target
+
+
+def describe_atlas(folder: Path, template: str, labels: str, names: dict[str, str]) -> None:
+    """Writes `atlas.json` for two files of a folder."""
+    files = {
+        kind: {"file": file, "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()}
+        for kind, file in (("template", template), ("labels", labels))
+    }
+    about = {"name": "test atlas", "version": "1", "licence": "for tests", "names": names}
+    (folder / "atlas.json").write_text(json.dumps({**about, **files}))

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -70,6 +71,12 @@ def _results() -> Screen[Any]:
     return ResultsPage()
 
 
+def _settings() -> Screen[Any]:
+    from tui.screens.settings import SettingsPage
+
+    return SettingsPage()
+
+
 def _system() -> Screen[Any]:
     from tui.screens.system import SystemPage
 
@@ -79,6 +86,7 @@ def _system() -> Screen[Any]:
 PAGES = (
     PageEntry("1", "studies", "Studies", _studies),
     PageEntry("2", "results", "Results", _results),
+    PageEntry("6", "settings", "Settings", _settings),
     PageEntry("7", "system", "System", _system),
 )
 """The numbers are fixed for all seven pages; a page that does not exist yet has no tab."""
@@ -296,9 +304,36 @@ class Console(App[int]):
         self.refresh(layout=True)
 
     async def action_quit(self) -> None:
-        """Ends the console; the session on the server stays until it expires or `ranvier login --forget`."""
-        self.hide_patients()
-        self.exit(0)
+        """Ends the console, after a question when settings are not saved; the session on the server stays until it expires."""
+        unsaved = sum(len(getattr(screen, "drafts", ())) for stack in self._screen_stacks.values() for screen in stack)
+        if not unsaved:
+            self._leave(True)
+            return
+        from tui.screens.dialogs import Confirm
+
+        effect = f"{unsaved} changed setting{'s are' if unsaved > 1 else ' is'} not saved and will be lost."
+        self.push_screen(Confirm("Quit?", effect, "Quit without saving", "Stay"), self._leave)
+
+    def _leave(self, yes: bool | None) -> None:
+        if yes:
+            self.hide_patients()
+            self.exit(0)
+
+    def _fatal_error(self) -> None:
+        """Ends with the places of the fault and nothing else: messages and local variables may hold a patient's values."""
+        import sys
+        import traceback
+
+        kind, _, trace = sys.exc_info()
+        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+        name = kind.__name__ if kind else "fault"
+        self.panic(
+            Text(
+                "\n".join(
+                    [f"The console ended unexpectedly ({name}). Start it again; nothing is lost on the appliance.", *places]
+                )
+            )
+        )
 
     @work(group="session")
     async def action_sign_out(self) -> None:

@@ -263,6 +263,23 @@ class Queue(Answer, frozen=True, kw_only=True):
 
     waiting: int = 0
     running: int = 0
+    urgent: int = 0
+    expected_s: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The queue in one line."""
+        urgent = f" ({self.urgent} urgent)" if self.urgent else ""
+        if self.expected_s is None or not self.waiting + self.running:
+            return f"{self.waiting} waiting{urgent}, {self.running} running"
+        return f"{self.waiting} waiting{urgent}, {self.running} running, done in about {_lasting(self.expected_s)}"
+
+
+def _lasting(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "a minute"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class Status(Answer, frozen=True, kw_only=True):
@@ -278,6 +295,9 @@ class Status(Answer, frozen=True, kw_only=True):
     receive: Receive = Receive()
     queue: Queue = Queue()
     paused: bool = False
+    mode: str = ""
+    limits: bool = True
+    workers: int = 0
 
 
 class HealthPart(Answer, frozen=True, kw_only=True):

@@ -27,8 +27,7 @@ class Problem(Trouble):
         self.status = status
         self.body = body
         self.code = str(body.get("code") or "")
-        self.what = str(body.get("title") or f"The API answered {status}.")
-        self.why = str(body.get("detail") or "")
+        self.what = str(body.get("detail") or body.get("title") or f"The API answered {status}.")
         self.next_step = str(body.get("next_step") or "")
         self.request_id = str(body.get("request_id") or "")
         self.locked_until = body.get("locked_until")

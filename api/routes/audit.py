@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.guards import declared
+from api.house_views import AuditList, AuditRowView, ChainView
 from api.routes.asked import Limit
-from api.views import AuditList, AuditRowView, ChainView
 from api.visit import Visit
 from appliance import audit
 from appliance.moments import iso

@@ -6,7 +6,7 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from api.guards import declared
-from api.views import AliveView, HealthView, PartView
+from api.house_views import AliveView, HealthView, PartView
 from api.visit import Visit
 from appliance.access.permissions import OPEN
 from appliance.records import processes

@@ -9,7 +9,8 @@ from litestar.params import JSONBody
 from api.fill import at
 from api.guards import declared
 from api.headers import session_cookie
-from api.views import View, WhoAmI
+from api.house_views import WhoAmI
+from api.views import View
 from api.visit import Visit
 from appliance import audit
 from appliance.access import accounts, passwords, sessions
@@ -19,10 +20,11 @@ from appliance.errors import Denied
 
 
 class Credentials(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Name and password."""
+    """Name and password; `code` when the account has a second factor."""
 
     user: str
     password: str
+    code: str = ""
 
 
 class NewOwnPassword(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +59,14 @@ async def sign_in(visit: NamedDependency[Visit], state: State, data: JSONBody[Cr
     section = (await visit.house.settings()).settings.access
     try:
         signed = await sessions.sign_in(
-            visit.house.keys, section, visit.strangers, data.user, data.password, address=visit.origin, now=visit.now
+            visit.house.keys,
+            section,
+            visit.strangers,
+            data.user,
+            data.password,
+            code=data.code,
+            address=visit.origin,
+            now=visit.now,
         )
     except Denied as refused:
         actor = await accounts.known_name(data.user)

@@ -9,8 +9,8 @@ from litestar.params import HeaderParameter, JSONBody
 
 from api.fill import at
 from api.guards import declared
+from api.house_views import RevisionView, SettingsSaved, SettingsView
 from api.problems import VersionMissing
-from api.views import RevisionView, SettingsSaved, SettingsView
 from api.visit import Visit
 from appliance import settings
 from appliance.moments import iso
@@ -47,7 +47,7 @@ async def change_settings(
     ] = "",
 ) -> Response[SettingsSaved]:
     """Changes some fields; refused as a whole when one is wrong, or when somebody saved meanwhile."""
-    based_on = _version(if_match)
+    based_on = version_of(if_match)
     loaded = await visit.house.settings()
     if loaded.version != based_on:
         raise settings.SettingsStale(version=loaded.version)
@@ -60,7 +60,8 @@ async def change_settings(
     return Response(view, headers={"ETag": f'"{saved.version}"'})
 
 
-def _version(if_match: str) -> int:
+def version_of(if_match: str) -> int:
+    """The version that a change is based on; raises `VersionMissing`."""
     digits = if_match.strip().removeprefix("W/").strip('"')
     if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
         raise VersionMissing()

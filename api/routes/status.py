@@ -7,15 +7,13 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from api.guards import declared
-from api.views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
+from api.house_views import CountsView, ProcessView, QueueView, ReceiveView, StatusView
 from api.visit import Visit
 from appliance.moments import iso
 from appliance.receive.section import ReceiveSection
-from appliance.records import details, orders, processes, studies
-from appliance.states import ORDER_FACTS, OrderState
+from appliance.records import durations, orders, processes, studies
 
 DAY_MS = 86_400_000
-_WORKED_ON = frozenset({OrderState.UPLOADING, OrderState.PROCESSING})
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")
 
 
@@ -24,8 +22,8 @@ async def get_status(visit: NamedDependency[Visit]) -> StatusView:
     """Site, processes, counts, queue, and where senders send to."""
     records, settings = visit.house.records, (await visit.house.settings()).settings
     by_state = await orders.counts(records)
-    active = {state: n for state, n in by_state.items() if ORDER_FACTS[OrderState(state)].active}
-    running = await details.in_hand(records, visit.now)
+    compute = settings.compute
+    queue = await durations.queue(records, workers=compute.workers, now=visit.now)
     held = await studies.counts(records)
     return StatusView(
         site=settings.site.name,
@@ -36,8 +34,11 @@ async def get_status(visit: NamedDependency[Visit]) -> StatusView:
         processes=[_process(one, visit.now) for one in await processes.everyone(visit.now - DAY_MS)],
         counts=CountsView(studies=held.receiving + held.stable + held.quarantined, orders=by_state),
         receive=_receive(settings.receive),
-        queue=QueueView(waiting=max(0, sum(active.values()) - running), running=running),
-        paused=False,
+        queue=QueueView(waiting=queue.waiting, running=queue.running, urgent=queue.urgent, expected_s=queue.expected_s),
+        paused=compute.paused,
+        mode=compute.mode,
+        limits=compute.limits,
+        workers=compute.workers,
     )
 
 

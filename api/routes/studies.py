@@ -51,9 +51,7 @@ async def _force(visit: Visit, digits: str) -> Response[StudyRow]:
     study = await visit.id_of("study", digits)
     async with visit.audited("study.force-stable", study):
         await force_stable(visit.house.records, study, now=visit.now)
-    line = await lists.study_line(visit.house.records, study)
-    assert line is not None
-    return Response(study_row(line), status_code=202)
+    return Response(study_row(await lists.study_line(visit.house.records, study)), status_code=202)
 
 
 @post(

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.fill import at
 from api.guards import declared
-from api.views import TokenView
+from api.house_views import TokenView
 from api.visit import Visit
 from appliance.access.permissions import Role
 from appliance.access.tokens import create_token

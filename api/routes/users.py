@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.fill import at
 from api.guards import declared
-from api.views import UserView
+from api.house_views import UserView
 from api.visit import Visit
 from appliance.access import accounts
 from appliance.access.permissions import Role
@@ -52,9 +52,7 @@ async def create_user(visit: NamedDependency[Visit], data: JSONBody[NewUser]) ->
     """Makes an account."""
     async with visit.audited("user.create", data.name, data.role):
         user = await accounts.create_user(data.name, data.role, data.password, visit.now)
-    found = await users.by_id(user)
-    assert found is not None
-    return _view(found, visit.now)
+    return _view(await accounts.get_user(user), visit.now)
 
 
 @post(

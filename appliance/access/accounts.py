@@ -52,10 +52,16 @@ async def set_password(user: str, password: str) -> Account:
 
     `user` is a name or an identifier.
     """
+    account = await get_user(user)
+    await users.set_password_hash(account.id, await digest_of(password))
+    return account
+
+
+async def get_user(user: str) -> Account:
+    """The account of that name or identifier; raises `Unknown`."""
     account = await users.by_name(user) or await users.by_id(user)
     if account is None:
         raise Unknown(kind="user")
-    await users.set_password_hash(account.id, await digest_of(password))
     return account
 
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.access.accounts import create_user, list_users, set_password
+from appliance.access import second_factor
+from appliance.access.accounts import create_user, get_user, list_users, set_password
 from appliance.access.passwords import MAXIMUM_LENGTH
 from appliance.access.permissions import ROLES
 from appliance.errors import Misconfigured
@@ -39,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     reset.add_argument("name")
     for word in (create, reset):
         word.add_argument("--password-file", type=Path, help="a file with the password; else it is asked, or read from a pipe")
+    remove = words.add_parser("remove-second-factor", help="let an account in by its password alone again", allow_abbrev=False)
+    remove.add_argument("name")
     words.add_parser("list", help="show all accounts", allow_abbrev=False)
     return program
 
@@ -55,6 +58,10 @@ async def run(arguments: Sequence[str], *, now: int) -> int:
     elif asked.word == "reset-password":
         account = await set_password(asked.name, read_password(asked.password_file))
         print(f"New password set for {account.name}; its sessions have ended.", file=sys.stderr)
+    elif asked.word == "remove-second-factor":
+        account = await get_user(asked.name)
+        await second_factor.remove(account.id)
+        print(f"{account.name} signs in by password alone.", file=sys.stderr)
     else:
         for one in await list_users():
             locked = f"locked until {iso(one.locked_until)}" if one.locked_until > now else ""

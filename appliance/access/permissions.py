@@ -33,6 +33,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "orders.metadata": _ADMIN,
     "orders.bypass": _ADMIN,
     "orders.retry": _ADMIN,
+    "orders.priority": _ADMIN,
+    "orders.support": _ADMIN,
     "deliveries.resend": _ADMIN,
     "deliveries.test": _ADMIN,
     "settings.read": _ADMIN,

@@ -5,7 +5,7 @@ Sessions stand in the records: they can be ended from there, slide while they ar
 
 import msgspec
 
-from appliance.access import cookies
+from appliance.access import cookies, second_factor
 from appliance.access.lockout import Locked, Strangers, Tries, counted, refusal
 from appliance.access.passwords import matches
 from appliance.access.permissions import NotPermitted
@@ -43,11 +43,20 @@ class SignedIn(msgspec.Struct, kw_only=True, frozen=True):
 
 
 async def sign_in(
-    keys: Keys, section: AccessSection, strangers: Strangers, name: str, password: str, *, address: str, now: int
+    keys: Keys,
+    section: AccessSection,
+    strangers: Strangers,
+    name: str,
+    password: str,
+    *,
+    address: str,
+    now: int,
+    code: str = "",
 ) -> SignedIn:
     """Opens a session; raises `WrongPassword` or `Locked`, alike for names that exist and names that do not.
 
-    The try is counted before the password is compared: tries that run at the same time cannot exceed the limit.
+    The try is counted before the password is compared: tries that run at the same time cannot exceed the limit. With a
+    second factor raises `CodeNeeded` or `WrongCode` after a right password; wrong codes count as wrong passwords do.
     """
     account = await users.by_name(name)
     if account is None or account.disabled or not account.password_hash:
@@ -57,6 +66,13 @@ async def sign_in(
     tries = await _count(account, section, now)
     if not await matches(account.password_hash, password):
         raise refusal(tries, section, now)
+    try:
+        await second_factor.use(keys, account.id, code, now)
+    except second_factor.CodeNeeded:
+        # The password was right and no code was guessed: asking for the code is no try.
+        counted_row = msgspec.structs.replace(account, failures=tries.failures, locked_until=tries.locked_until)
+        await users.swap_tries(counted_row, tries.failures - 1, 0)
+        raise
     await users.clear_tries(account.id)
     return await _open(keys, section, account, address, now)
 
@@ -69,6 +85,18 @@ async def require_password(section: AccessSection, caller: Caller, password: str
     tries = await _count(account, section, now)
     if not await matches(account.password_hash, password):
         raise refusal(tries, section, now)
+    await users.clear_tries(account.id)
+
+
+async def require_both(keys: Keys, section: AccessSection, caller: Caller, password: str, code: str, *, now: int) -> None:
+    """As `require_password`, and a code where the account has a second factor; a wrong code counts like a wrong password."""
+    account = await users.by_id(caller.id)
+    if account is None:
+        raise NotPermitted(permission="session")
+    tries = await _count(account, section, now)
+    if not await matches(account.password_hash, password):
+        raise refusal(tries, section, now)
+    await second_factor.use(keys, account.id, code, now)
     await users.clear_tries(account.id)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from appliance.fields import Section, field
+from appliance.fields import AeTitle, Section, field
 
 
 class ComputeSection(Section, frozen=True, kw_only=True):
@@ -22,4 +22,32 @@ class ComputeSection(Section, frozen=True, kw_only=True):
     limits: Annotated[bool, field("Enforce core and memory limits", "Off: only the number of orders at once is limited.")] = (
         True
     )
-    attempts: Annotated[int, field("Attempts", "How often a stage that died is tried.", ge=1, le=10)] = 3
+    attempts: Annotated[
+        int, field("Attempts", "How often a stage that crashed is tried before its study is put aside.", ge=1, le=10)
+    ] = 3
+    paused: Annotated[
+        bool, field("Paused", "No further stage is started; what runs is finished, and studies are still received.")
+    ] = False
+    urgent_callers: Annotated[
+        tuple[AeTitle, ...], field("Urgent senders", "Studies from these calling AE titles go before all others.")
+    ] = ()
+    urgent_descriptions: Annotated[
+        tuple[Annotated[str, field("", min_length=2, max_length=64)], ...],
+        field("Urgent descriptions", "Studies whose Study Description (0008,1030) contains one of these go before all others."),
+    ] = ()
+    scheduler: Annotated[
+        str,
+        field(
+            "Cluster",
+            "Address of a Dask scheduler on which products run; empty runs them here. Home folder and database must be shared.",
+            recommended="tls://cluster.example.org:8786",
+            pattern=r"^(?!\n)$|^(tls|tcp)://[A-Za-z0-9._\-\[\]:]{1,253}:[0-9]{1,5}(?!\n)$",
+        ),
+    ] = ""
+    scheduler_ca: Annotated[
+        str, field("Cluster's CA", "File with the certificate that signed the cluster's.", max_length=4096)
+    ] = ""
+    scheduler_certificate: Annotated[
+        str, field("Certificate for the cluster", "File with this appliance's certificate.", max_length=4096)
+    ] = ""
+    scheduler_key: Annotated[str, field("Key for the cluster", "File with the key of that certificate.", max_length=4096)] = ""

@@ -1,5 +1,6 @@
 """De-identifies all files of a study into a draft folder, or none: survey first, then rewrite."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from pathlib import Path
 
 from appliance.deidentify.errors import BadRequest, UnreadableInstance
 from appliance.deidentify.passport import DeidRequest, SourceFile
+from appliance.deidentify.pieces import PartTen, Reader, inflated
 from appliance.deidentify.profile import Profile
 from appliance.deidentify.replacements import date_offset
 from appliance.deidentify.rewrite import Rewriter
 from appliance.deidentify.scrub import Scrubber
-from appliance.deidentify.splice import PartTen, Unparsable, read
+from appliance.deidentify.splice import DEFLATED, Unparsable
 from appliance.deidentify.survey import Survey
 
 Progress = Callable[[float, str], None]
@@ -57,37 +59,51 @@ def check_request(request: DeidRequest, profile: Profile) -> bytes:
 def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Progress) -> Written:
     """Writes every instance of the request below `draft`; raises errors of the room, and then nothing there is of use."""
     secret = check_request(request, profile)
-    survey = Survey(profile, request.given)
+    reader, survey = Reader(), Survey(profile, request.given)
     study_uid = b""
+    parts: list[PartTen] = []
     for number, file in enumerate(request.files):
-        part = _read(file)
+        part = _read(reader, file)
         survey.add(part, file.instance)
-        study_uid = study_uid or next((part.body[one.value : one.stop] for one in part.elements if one.tag == _STUDY_UID), b"")
+        study_uid = study_uid or part.value(_STUDY_UID)
+        part.fresh = []
+        parts.append(part)
         progress(number / len(request.files) * 0.3, "survey")
     # Patients without any identifier share no pseudonym: their studies move on their own.
     person = request.pseudonym or "study/" + study_uid.decode("ascii", "replace")
     offset = date_offset(secret, person, profile.date_shift_range_days) if profile.shift_dates else timedelta()
     rewriter = Rewriter(profile, secret, offset, survey.over_89, Scrubber(survey.identity))
-    for number, file in enumerate(request.files):
-        _write(rewriter, file, draft / output_path(file))
+    for folder in {file.series for file in request.files}:
+        (draft / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number, (file, part) in enumerate(zip(request.files, parts, strict=True)):
+        _write(rewriter, part, file, draft / output_path(file))
         progress(0.3 + number / len(request.files) * 0.4, "de-identify")
-    return Written(rewriter.linking, {str(name): count for name, count in rewriter.actions.items()}, survey.over_89)
+    return Written(rewriter.linking, rewriter.counted(), survey.over_89)
 
 
-def _read(file: SourceFile) -> PartTen:
+def _read(reader: Reader, file: SourceFile) -> PartTen:
     try:
-        return read(Path(file.path).read_bytes())
+        return reader.read(_content(file.path))
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
     except OSError as fault:
         raise UnreadableInstance(instance=file.instance, reason=f"the file cannot be opened ({fault.errno})") from None
 
 
-def _write(rewriter: Rewriter, file: SourceFile, target: Path) -> None:
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as stream:
+        return stream.read()
+
+
+def _write(rewriter: Rewriter, part: PartTen, file: SourceFile, target: Path) -> None:
     try:
-        content = rewriter.file(_read(file))
+        body = _content(file.path)
+        if part.syntax == DEFLATED:
+            body = inflated(body, len(part.meta_bytes))
+        content = rewriter.file(part, body)
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.write_bytes(content)
-    target.chmod(0o600)
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as stream:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[stream.write(rest) :]

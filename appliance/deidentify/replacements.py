@@ -22,7 +22,7 @@ _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
 
 def new_uid(secret: bytes, uid: bytes) -> bytes:
     """The UID in place of `uid`: a UUID under 2.25 (PS3.5, B.2; RFC 9562, version 8)."""
-    value = int.from_bytes(hmac.new(secret, b"uid\0" + uid, sha256).digest()[:16], "big")
+    value = int.from_bytes(hmac.digest(secret, b"uid\0" + uid, "sha256")[:16], "big")
     value = value & ~(0xF << 76) | 0x8 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return b"2.25.%d" % value

@@ -2,18 +2,21 @@
 
 import re
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 
 from appliance.deidentify.csa import rebuilt
 from appliance.deidentify.decoding import encoded, readings
+from appliance.deidentify.pieces import PartTen, Piece
 from appliance.deidentify.private_tags import CSA_IMAGE, CSA_SERIES, FIXED_SIZE, NUMERIC, allowed
 from appliance.deidentify.profile import BIRTH_DATE, PATIENT_ADDRESS, PIXEL_TAGS, VERSION, Profile
 from appliance.deidentify.replacements import capped_age, masked_zip, new_uid, shifted_date, shifted_datetime, stays
 from appliance.deidentify.rules import Action
 from appliance.deidentify.scrub import Scrubber
-from appliance.deidentify.splice import DEFLATED, EXPLICIT, Coding, Element, Item, PartTen, Unparsable, header, hidden_items
+from appliance.deidentify.splice import DEFLATED, EXPLICIT, Coding, Element, Item, Unparsable, header, hidden_items
 
 IMPLEMENTATION_UID = b"2.25.290619771964219519802688460155320110418"
 IMPLEMENTATION_NAME = b"RANVIER"
@@ -22,6 +25,8 @@ _NUMBERS = re.compile(rb"^[-+.\deE\\ \0]*$")
 _TIMES = re.compile(rb"^[\d:.\\ \0-]*$")
 _UIDS = re.compile(rb"^[\d.\\ \0]*$")
 _UNDEFINED = 0xFFFFFFFF
+_PREFIX = bytes(128) + b"DICM"
+_tag = attrgetter("tag")
 
 
 @dataclass(slots=True)
@@ -37,32 +42,76 @@ class Rewriter:
     actions: Counter[str] = field(default_factory=Counter)
     _uids: dict[bytes, bytes] = field(default_factory=dict)
     _values: dict[tuple[int, str, str, bytes, bytes], bytes | None] = field(default_factory=dict)
+    _uses: Counter[Piece] = field(default_factory=Counter)
+    _own: dict[Coding, list[tuple[int, bytes]]] = field(default_factory=dict)
+    _meta_parts: dict[tuple[bytes, str], tuple[bytes, bytes]] = field(default_factory=dict)
 
-    def file(self, part: PartTen) -> bytes:
-        """The whole output file; raises `Unparsable` when it cannot be encoded."""
-        chunks, _ = _Pass(self, part.body, part.coding).data_set(part.elements, b"", self._own_elements(part.coding))
-        body = b"".join(chunks)
+    def file(self, part: PartTen, body: bytes) -> bytes:
+        """The whole output file; `body` holds its pixel data. Raises `Unparsable` when it cannot be encoded."""
+        pieces = part.pieces
+        new: list[bytes | memoryview] = [one.new if one.new is not None else self._new(one, part.coding) for one in pieces]
+        self._uses.update(pieces)
+        if any(one.tag >> 16 & 1 for one in pieces):
+            used = {one.tag >> 8 for one in pieces if one.tag >> 16 & 1 and one.new and not _is_creator(one.tag)}
+            for index, one in enumerate(pieces):
+                if _is_creator(one.tag):
+                    new[index] = one.data if one.tag >> 16 << 8 | one.tag & 0xFF in used else b""
+        whole = memoryview(body)
+        for index, pixels in part.pixels:
+            new[index] = whole[pixels.start : pixels.end]
+        for tag, element in reversed(self._own_elements(part.coding)):
+            new.insert(bisect_left(pieces, tag, key=_tag), element)
         if part.syntax == DEFLATED:
             packer = zlib.compressobj(wbits=-15)
-            body = packer.compress(body) + packer.flush()
-            body += bytes(len(body) % 2)
-        return bytes(128) + b"DICM" + self._meta(part) + body
+            packed = packer.compress(b"".join(new)) + packer.flush()
+            new = [packed, bytes(len(packed) % 2)]
+        return b"".join((_PREFIX, self._meta(part), *new))
+
+    def _new(self, piece: Piece, coding: Coding) -> bytes:
+        """What a top-level element becomes; creators of private blocks are settled file by file."""
+        if piece.tag in PIXEL_TAGS:
+            piece.actions = {Action.KEEP: 1}
+            return b""
+        before, self.actions = self.actions, Counter()
+        worker = _Pass(self, piece.data, coding)
+        if piece.tag >> 16 & 1:
+            creators = {(piece.tag >> 16, piece.tag >> 8 & 0xFF): piece.creator} if piece.creator else {}
+            found = None if _is_creator(piece.tag) else worker._private(piece.element, creators, piece.charset)
+        else:
+            found = worker._standard(piece.element, piece.charset)
+        piece.new = piece.data if found is None else found
+        piece.actions, self.actions = dict(self.actions), before
+        return piece.new
+
+    def counted(self) -> dict[str, int]:
+        """How often each action was taken in all files."""
+        total: Counter[str] = Counter()
+        for piece, times in self._uses.items():
+            for action, count in piece.actions.items():
+                total[action] += count * times
+        return {str(action): count for action, count in total.items()}
 
     def _meta(self, part: PartTen) -> bytes:
-        sop = next(part.body[one.value : one.stop] for one in part.elements if one.tag == 0x00080018)
-        sop_class = next(part.body[one.value : one.stop] for one in part.elements if one.tag == 0x00080016)
-        values = (
-            (0x00020001, "OB", b"\x00\x01"),
-            (0x00020002, "UI", sop_class),
-            (0x00020003, "UI", self.uid(0x00020003, sop.rstrip(b"\0 "))),
-            (0x00020010, "UI", part.syntax.encode()),
-            (0x00020012, "UI", IMPLEMENTATION_UID),
-            (0x00020013, "SH", IMPLEMENTATION_NAME),
-        )
-        rest = b"".join(_element(tag, vr, value, EXPLICIT) for tag, vr, value in values)
-        return _element(0x00020000, "UL", len(rest).to_bytes(4, "little"), EXPLICIT) + rest
+        key = part.value(0x00080016), part.syntax
+        if key not in self._meta_parts:
+            version = _element(0x00020001, "OB", b"\x00\x01", EXPLICIT)
+            rest = ((0x00020010, "UI", part.syntax.encode()), (0x00020012, "UI", IMPLEMENTATION_UID))
+            tail = b"".join(_element(tag, vr, value, EXPLICIT) for tag, vr, value in rest)
+            self._meta_parts[key] = (
+                version + _element(0x00020002, "UI", key[0], EXPLICIT),
+                tail + _element(0x00020013, "SH", IMPLEMENTATION_NAME, EXPLICIT),
+            )
+        first, last = self._meta_parts[key]
+        middle = _element(0x00020003, "UI", self.uid(0x00020003, part.value(0x00080018)), EXPLICIT)
+        rest_length = len(first) + len(middle) + len(last)
+        return b"".join((_element(0x00020000, "UL", rest_length.to_bytes(4, "little"), EXPLICIT), first, middle, last))
 
     def _own_elements(self, coding: Coding) -> list[tuple[int, bytes]]:
+        if coding not in self._own:
+            self._own[coding] = self._described(coding)
+        return self._own[coding]
+
+    def _described(self, coding: Coding) -> list[tuple[int, bytes]]:
         shifted = self.profile.shift_dates
         codes = [(b"113105", b"Clean Descriptors Option"), (b"113108", b"Retain Patient Characteristics Option")]
         if shifted:
@@ -128,36 +177,29 @@ class _Pass:
         self._body = body
         self._coding = coding
 
-    def data_set(
-        self, elements: list[Element], charset: bytes, own: list[tuple[int, bytes]] | None = None
-    ) -> tuple[list[bytes], bool]:
-        """The new bytes of a data set or item, and whether they differ; `own` are elements of ours to put in."""
-        body, chunks, changed = self._body, list[bytes](), bool(own)
-        pending = list(own or [])
+    def item(self, elements: list[Element], charset: bytes) -> tuple[list[bytes], bool]:
+        """The new bytes of an item, and whether they differ."""
+        body, chunks, changed = self._body, list[bytes](), False
         start = stop = -1
         creators = self._creators(elements)
         for one in elements:
             if one.tag == 0x00080005:
                 charset = body[one.value : one.stop].strip(b"\0 ")
-            if own is None and one.tag >> 16 == 0x7FE0:
+            if one.tag >> 16 == 0x7FE0:
                 new: bytes | None = b""  # an icon inside a sequence: pixels that nobody looks at
             else:
                 new = self._private(one, creators, charset) if one.tag >> 16 & 1 else self._standard(one, charset)
-            fits = new is None and start >= 0 and stop == one.start and not (pending and pending[0][0] < one.tag)
-            if fits:
+            if new is None and start >= 0 and stop == one.start:
                 stop = one.end
                 continue
             if start >= 0:
                 chunks.append(body[start:stop])
-            while pending and pending[0][0] < one.tag:
-                chunks.append(pending.pop(0)[1])
             start, stop = (one.start, one.end) if new is None else (-1, -1)
             if new is not None:
                 changed = True
                 chunks.append(new)
         if start >= 0:
             chunks.append(body[start:stop])
-        chunks += [content for _, content in pending]
         return chunks, changed
 
     def _creators(self, elements: list[Element]) -> dict[tuple[int, int], str]:
@@ -234,7 +276,7 @@ class _Pass:
         parts: list[bytes] = []
         changed = False
         for item in items:
-            chunks, differs = inner.data_set(item.elements, charset)
+            chunks, differs = inner.item(item.elements, charset)
             changed = changed or differs
             content = b"".join(chunks)
             parts.append(header(0xFFFEE000, "", _UNDEFINED if item.undefined else len(content), inner._coding) + content)
@@ -247,6 +289,10 @@ class _Pass:
             end = header(0xFFFEE0DD, "", 0, inner._coding)
             return header(one.tag, one.vr, _UNDEFINED, self._coding) + content + end
         return header(one.tag, one.vr, len(content), self._coding) + content
+
+
+def _is_creator(tag: int) -> bool:
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
 def _element(tag: int, vr: str, value: bytes, coding: Coding) -> bytes:

@@ -4,7 +4,6 @@ Explicit and implicit VR little endian, explicit VR big endian, deflated and all
 Annex A). Pixel values are never decoded.
 """
 
-import zlib
 from dataclasses import dataclass
 from struct import Struct, error
 from typing import NamedTuple
@@ -64,48 +63,6 @@ class Coding(NamedTuple):
 EXPLICIT = Coding(True, True)
 
 
-@dataclass(slots=True)
-class PartTen:
-    """One file: the meta elements (ranges of `meta_bytes`) and the data set's (ranges of `body`, inflated if need be)."""
-
-    syntax: str
-    coding: Coding
-    meta_bytes: bytes
-    meta: list[Element]
-    body: bytes
-    elements: list[Element]
-
-
-def read(content: bytes) -> PartTen:
-    """Takes a whole file apart; raises `Unparsable`."""
-    if content[128:132] != b"DICM":
-        raise Unparsable("no DICOM file")
-    meta_bytes, meta = _read_meta(content)
-    syntax = next((content[one.value : one.stop] for one in meta if one.tag == 0x00020010), b"")
-    name = syntax.rstrip(b"\0 ").decode("ascii", "replace")
-    if not name:
-        raise Unparsable("no transfer syntax")
-    coding = Coding(name != IMPLICIT_LITTLE, name != EXPLICIT_BIG)
-    body = content[len(meta_bytes) :]
-    if name == DEFLATED:
-        try:
-            body = zlib.decompressobj(wbits=-15).decompress(body)
-        except zlib.error:
-            raise Unparsable("the deflated data set is damaged") from None
-    return PartTen(name, coding, meta_bytes, meta, body, _Parser(body, coding).top())
-
-
-def _read_meta(content: bytes) -> tuple[bytes, list[Element]]:
-    parser = _Parser(content, EXPLICIT)
-    meta: list[Element] = []
-    position = 132
-    while content[position : position + 2] == b"\x02\x00":
-        element = parser.element(position, 0)
-        meta.append(element)
-        position = element.end
-    return content[:position], meta
-
-
 def header(tag: int, vr: str, length: int, coding: Coding) -> bytes:
     """The bytes before a value of `length` bytes."""
     group, element = tag >> 16, tag & 0xFFFF
@@ -128,7 +85,7 @@ def _struct(form: str) -> Struct:
     return _structs[form]
 
 
-class _Parser:
+class Parser:
     """Walks one buffer of elements."""
 
     def __init__(self, buffer: bytes, coding: Coding) -> None:
@@ -139,24 +96,27 @@ class _Parser:
         self._implicit = _struct(coding.order + "HHL")
         self._length = _struct(coding.order + "L")
 
-    def top(self) -> list[Element]:
-        """The data set's elements, to the last byte; zeros after the last element are padding and left out."""
-        size = len(self._buffer)
-        found: list[Element] = []
-        position = 0
-        last = -1
-        while position < size:
-            if size - position < 8 or not any(self._buffer[position : position + 8]):
-                if any(self._buffer[position:]):
-                    raise Unparsable("bytes after the last element")
-                break
-            element = self.element(position, 0)
-            if element.tag <= last:
-                raise Unparsable("the elements are not in ascending order")
-            last = element.tag
-            found.append(element)
-            position = element.end
-        return found
+    def tag(self, position: int) -> int:
+        """The tag of the element that starts at `position`."""
+        group, number = self._tag.unpack_from(self._buffer, position)
+        return int(group << 16 | number)
+
+    def extent(self, position: int) -> tuple[int, int]:
+        """Tag and length with header of an element, as far as its first eight bytes tell them; length 0 when they do not."""
+        if not self._coding.explicit:
+            group, number, length = self._implicit.unpack_from(self._buffer, position)
+            return group << 16 | number, 0 if length == _UNDEFINED else 8 + length
+        group, number, code, length = self._short.unpack_from(self._buffer, position)
+        if code not in _LONG_VRS | _SHORT_VRS:
+            raise Unparsable("an element has no known VR")
+        return group << 16 | number, 0 if code in _LONG_VRS else 8 + length
+
+    def length(self, position: int) -> tuple[int, int]:
+        """The length of a value that `extent` did not tell, and where the value begins."""
+        at = position + (8 if self._coding.explicit else 4)
+        if at + 4 > len(self._buffer):
+            raise Unparsable("the file ends inside an element")
+        return int(self._length.unpack_from(self._buffer, at)[0]), at + 4
 
     def element(self, position: int, depth: int) -> Element:
         """The element that starts at `position`."""
@@ -185,7 +145,7 @@ class _Parser:
             raise Unparsable("an item stands outside a sequence")
         if vr == "SQ" or (vr == "UN" and undefined):
             # A sequence of unknown VR is encoded as implicit VR little endian, whatever surrounds it (PS3.5, 6.2.2 note 2).
-            parser = self if vr == "SQ" else _Parser(self._buffer, Coding(False, True))
+            parser = self if vr == "SQ" else Parser(self._buffer, Coding(False, True))
             items, stop, end = parser.sequence(value, None if undefined else value + length, depth + 1)
             return Element(tag, vr, start, value, stop, end, items, undefined)
         if undefined:
@@ -243,7 +203,7 @@ class _Parser:
 
 def hidden_items(buffer: bytes, element: Element) -> list[Item]:
     """The items of a sequence that is encoded as UN with a length (PS3.5, 6.2.2); raises `Unparsable`."""
-    parser = _Parser(buffer, Coding(False, True))
+    parser = Parser(buffer, Coding(False, True))
     try:
         return parser.sequence(element.value, element.stop, 1)[0]
     except error:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from appliance.deidentify.decoding import readings
 from appliance.deidentify.errors import BurnedInText, NotAnImageInput, UnreadableInstance
+from appliance.deidentify.pieces import PartTen
 from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, PIXEL_TAGS, TEXT_VRS, Profile
 from appliance.deidentify.replacements import OLDEST, age_at, age_in_years, parsed_date
 from appliance.deidentify.rules import Action, Kind
 from appliance.deidentify.scrub import Identity
-from appliance.deidentify.splice import Element, Item, PartTen, Unparsable, hidden_items
+from appliance.deidentify.splice import Element, Item, Unparsable, hidden_items
 
 IMAGE_CLASSES: Mapping[bytes, str] = {
     b"1.2.840.10008.5.1.4.1.1.4": "MR Image",
@@ -39,27 +40,26 @@ class Survey:
 
     def add(self, part: PartTen, instance: str) -> None:
         """Takes one file in; raises `NotAnImageInput`, `BurnedInText` or `UnreadableInstance` for what may not go on."""
-        top = {one.tag: part.body[one.value : one.stop].rstrip(b"\0 ") for one in part.elements if one.tag not in PIXEL_TAGS}
-        sop_class = top.get(_SOP_CLASS, b"")
-        if sop_class not in IMAGE_CLASSES or b"SCREEN SAVE" in top.get(_IMAGE_TYPE, b""):
+        sop_class = part.value(_SOP_CLASS)
+        if sop_class not in IMAGE_CLASSES or b"SCREEN SAVE" in part.value(_IMAGE_TYPE):
             known = sop_class.decode("ascii", "replace") if sop_class.startswith(b"1.2.840.10008.") else "private or absent"
             raise NotAnImageInput(instance=instance, sop_class=known)
-        if top.get(_BURNED_IN) == b"YES":
+        if part.value(_BURNED_IN) == b"YES":
             raise BurnedInText(instance=instance)
-        if not top.get(_SOP_INSTANCE):
+        if not part.value(_SOP_INSTANCE):
             raise UnreadableInstance(instance=instance, reason="it has no SOP Instance UID")
-        if not any(one.tag in PIXEL_TAGS for one in part.elements):
+        if not part.pixels:
             raise UnreadableInstance(instance=instance, reason="it has no pixel data")
-        self._ages(top)
-        self._gather(part.body, part.elements, b"")
+        if any(one.tag in (_AGE, BIRTH_DATE, _STUDY_DATE) for one in part.fresh):
+            self._ages(part)
+        for piece in part.fresh:
+            self._gather(piece.data, [piece.element], piece.charset)
         for one in part.meta:
-            if one.tag in (0x00020016, 0x00020017, 0x00020018) and (
-                title := part.meta_bytes[one.value : one.stop].strip(b"\0 ")
-            ):
+            if one.tag in (0x00020016, 0x00020017, 0x00020018) and (title := one.value.strip(b"\0 ")):
                 self.identity.add_value(title.decode("ascii", "replace"), Kind.IDENTIFIER)
 
-    def _ages(self, top: Mapping[int, bytes]) -> None:
-        texts = {tag: top.get(tag, b"").decode("ascii", "replace") for tag in (_AGE, BIRTH_DATE, _STUDY_DATE)}
+    def _ages(self, part: PartTen) -> None:
+        texts = {tag: part.value(tag).decode("ascii", "replace") for tag in (_AGE, BIRTH_DATE, _STUDY_DATE)}
         birth, day = parsed_date(texts[BIRTH_DATE]), parsed_date(texts[_STUDY_DATE])
         reached = age_at(birth, day) if birth and day else 0
         self.over_89 = self.over_89 or _years(texts[_AGE]) > OLDEST or reached > OLDEST

@@ -1,5 +1,7 @@
 """What a product says about itself, what a run is asked, and what it answers."""
 
+from typing import Any
+
 import msgspec
 
 
@@ -16,9 +18,14 @@ class Protocol(msgspec.Struct, kw_only=True, frozen=True):
     """What a product asks of its input (QC-01, QC-03); empty fields ask nothing."""
 
     version: str = "1"
+    edition: str = ""
+    """A published acquisition protocol (`appliance/qc/editions`) whose limits apply besides; empty for none."""
     series: str = "diffusion"
     minimum_b0: int = 1
+    recommended_b0: int = 0
+    """Fewer than recommended is a warning, fewer than the minimum a failure."""
     minimum_directions: int = 6
+    recommended_directions: int = 0
     study_description: str = ""
     series_description: str = ""
     allowed_sex: tuple[str, ...] = ("M", "F")
@@ -49,6 +56,16 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     memory_mb: int = 4096
     cores: int = 2
     timeout_s: int = 7200
+    quiet_s: int = 0
+    """A run that says nothing for so long hangs; 0 leaves it to `timeout_s`."""
+    out_mb: int = 16384
+    """Room for what a run writes."""
+    command: tuple[str, ...] = ()
+    """A site's own product: what is run, program first; never through a shell."""
+    settings: dict[str, Any] = {}
+    """What a site's own product is told in `task.json`."""
+    folder: str = ""
+    """Where a site's own product lies; empty for those of the appliance."""
 
 
 class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -59,6 +76,17 @@ class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
     out_folder: str
     cores: int = 2
     memory_mb: int = 4096
+    folder: str = ""
+    """Where a site's own product lies; empty for those of the appliance."""
+    gradient_changes: dict[str, tuple[tuple[int, int, int], ...]] = {}
+    """Series number -> 3 x 3 change of the converted gradient directions, where a wrong table is repaired with consent."""
+    data_folder: str = ""
+    """What the site installed for products: `atlas/`, `models/`, `keys/`, `norms/`; empty where it installed nothing."""
+    single_shell_index: bool = False
+    """Whether a series with one shell gets the free-water index at fixed tissue MD."""
+    age_years: float | None = None
+    sex: str = ""
+    """`F`, `M` or empty."""
 
 
 class Value(msgspec.Struct, kw_only=True, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from appliance.errors import Failed
-from appliance.products import PRODUCTS
+from appliance.products import PRODUCTS, package, site_run
 from appliance.products.manifest import ProductRequest, ProductResult
 
 Progress = Callable[[float, str], None]
@@ -23,9 +23,9 @@ def run(request: ProductRequest, progress: Progress) -> ProductResult:
 
     Raises `NoSuchProduct`, or the product's own errors.
     """
+    if request.folder:
+        return site_run.run(request, progress)
     if request.product not in PRODUCTS:
         raise NoSuchProduct(product=request.product, installed=", ".join(PRODUCTS))
-    compute: Callable[[ProductRequest, Progress], ProductResult] = import_module(
-        f"appliance.products.{request.product}.run"
-    ).run
+    compute: Callable[[ProductRequest, Progress], ProductResult] = import_module(f"{package(request.product)}.run").run
     return compute(request, progress)

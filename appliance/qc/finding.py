@@ -27,6 +27,8 @@ class Finding(msgspec.Struct, kw_only=True, frozen=True):
     action: str = ""
     figure: float | None = None
     unit: str = ""
+    picture: str = ""
+    """A PNG below the folder of the order's QC pictures; empty where there is none."""
 
 
 class SeriesFile(msgspec.Struct, kw_only=True, frozen=True):
@@ -59,6 +61,23 @@ class QcRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Names of checks that an administrator switched off."""
 
 
+class GradientRepair(msgspec.Struct, kw_only=True, frozen=True):
+    """A gradient table whose axes are flipped or exchanged, and what puts it right. The images stay as they were received."""
+
+    series: str
+    number: int | None
+    """Series Number (0020,0011)."""
+    change: tuple[tuple[int, int, int], ...]
+    """3 x 3: takes each direction of the converted table, as a column, to the right one."""
+    words: str
+    before: float
+    """Coherence of the fibres under the table as it is."""
+    after: float
+    """And under the repaired one."""
+    consent: str = ""
+    """Who agreed; empty while it is only proposed."""
+
+
 class QcReport(msgspec.Struct, kw_only=True, frozen=True):
     """The verdict, one finding a check, the series each product will get, and the settled metadata."""
 
@@ -67,7 +86,24 @@ class QcReport(msgspec.Struct, kw_only=True, frozen=True):
     inputs: dict[str, list[str]]
     """Product id -> our series identifiers."""
     metadata: dict[str, Origin]
+    repairs: list[GradientRepair] = []
+    """Gradient tables that are repaired for the analysis, or could be."""
+    thresholds: str = ""
+    """Version of the image checks' limits; empty where no image was looked at."""
 
     def counted(self, verdict: Verdict) -> int:
         """How many checks ended so."""
         return sum(1 for finding in self.findings if finding.verdict is verdict)
+
+
+class QcImagesRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """The images of the series that passed the header checks, or of all candidates where none did."""
+
+    report: QcReport
+    """What the header checks found; the answer is this report with the images' findings behind."""
+    files: list[SeriesFile]
+    out_folder: str
+    """Pictures go here; work is done in a folder `work` beside it that is gone at the end."""
+    switched_off: list[str] = []
+    consent: dict[str, str] = {}
+    """Our series identifier -> who agreed to the repair of its gradient table; `*` for every series."""

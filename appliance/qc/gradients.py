@@ -21,11 +21,14 @@ def judge(series: Series, protocol: Protocol) -> Judgement:
     shown = ", ".join(f"{shell:.0f}" for shell in shells[:6])
     found = f"{counted(volumes.unweighted, 'b=0 volume')}, {counted(axes, 'direction')}" + (f" at b={shown}" if shown else "")
     enough = volumes.unweighted >= protocol.minimum_b0 and axes >= protocol.minimum_directions
+    ample = volumes.unweighted >= protocol.recommended_b0 and axes >= protocol.recommended_directions
+    wanted_b0 = max(protocol.minimum_b0, protocol.recommended_b0) if enough else protocol.minimum_b0
+    wanted = max(protocol.minimum_directions, protocol.recommended_directions) if enough else protocol.minimum_directions
     return Judgement(
-        Verdict.PASSED if enough else Verdict.FAILED,
+        Verdict.FAILED if not enough else Verdict.PASSED if ample else Verdict.WARNING,
         found,
-        f"at least {protocol.minimum_b0} b=0 and {protocol.minimum_directions} directions",
-        "" if enough else _action(volumes.unweighted < protocol.minimum_b0, axes, protocol.minimum_directions),
+        f"at least {wanted_b0} b=0 and {wanted} directions",
+        "" if enough and ample else _action(volumes.unweighted < wanted_b0, axes, wanted),
         float(axes),
         "directions",
     )

@@ -24,9 +24,14 @@ class Protocol(msgspec.Struct, kw_only=True, frozen=True):
     """One product's rules; empty fields ask nothing."""
 
     version: str = "1"
+    edition: str = ""
+    """A published acquisition protocol (`appliance/qc/editions`) whose limits apply besides; empty for none."""
     series: str = "diffusion"
     minimum_b0: int = 1
+    recommended_b0: int = 0
+    """Fewer than recommended is a warning, fewer than the minimum a failure."""
     minimum_directions: int = 6
+    recommended_directions: int = 0
     study_description: str = ""
     series_description: str = ""
     allowed_sex: tuple[str, ...] = ("M", "F")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from appliance.qc import age, sex
 from appliance.qc.check import SEVERITY, Check, Given, Judged, Judgement, finding_of, graver
 from appliance.qc.checks import CHECKS
+from appliance.qc.edition import editions, with_edition
 from appliance.qc.finding import Finding, QcReport, QcRequest, Verdict
 from appliance.qc.headers import read_study
-from appliance.qc.protocol import Protocols, read_protocols
+from appliance.qc.protocol import Protocol, Protocols, ProtocolUnknown, read_protocols
 from appliance.qc.study import HeaderStudy, Series
 
 _READING_SHARE = 0.9
@@ -18,13 +19,19 @@ def run(request: QcRequest, progress: Callable[[float, str], None]) -> QcReport:
 
     What is wrong with a study is a finding, never an error. A switched-off check is bypassed and counts as passed.
     """
-    protocols = read_protocols(request.protocols)
+    protocols = {name: _whole(name, one) for name, one in read_protocols(request.protocols).items()}
     progress(0.0, "reading headers")
     study = read_study(request.files, lambda share: progress(share * _READING_SHARE, "reading headers"))
     progress(_READING_SHARE, "checking")
     report = report_on(study, protocols, request.given, frozenset(request.switched_off))
     progress(1.0, "checked")
     return report
+
+
+def _whole(product: str, protocol: Protocol) -> Protocol:
+    if protocol.edition and protocol.edition not in editions():
+        raise ProtocolUnknown(product=product, reason=f"there is no edition {protocol.edition!r}")
+    return with_edition(protocol)
 
 
 def report_on(study: HeaderStudy, protocols: Protocols, given: Given, switched_off: frozenset[str]) -> QcReport:

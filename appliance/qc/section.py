@@ -1,6 +1,6 @@
 """Settings of quality control."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from appliance.fields import Section, field
 
@@ -12,3 +12,19 @@ class QcSection(Section, frozen=True, kw_only=True):
         tuple[str, ...],
         field("Checks switched off", "A check that is off shows as bypassed and counts as passed.", widget="qc-checks"),
     ] = ()
+    repair_gradients: Annotated[
+        bool,
+        field(
+            "Repair flipped gradient tables",
+            "On: a table whose axes are flipped or exchanged is repaired for the analysis, and the report says so. Off: the "
+            "study stops until a person agrees. The images are never changed.",
+            recommended="off",
+        ),
+    ] = False
+    protocol_edition: Annotated[
+        Literal["", "2024-11", "2025-09", "2026-05"],
+        field(
+            "Acquisition protocol",
+            "Empty: what each product asks for itself. Otherwise the published limits of that edition for every product.",
+        ),
+    ] = ""

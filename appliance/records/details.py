@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.records.deliveries import DeliveryRow
-from appliance.records.engine import Records
 from appliance.records.orders import OrderRow, RunRow
 from appliance.records.tables import Delivery, Order, ProductRun, Report
 
@@ -79,9 +78,3 @@ async def of_reports(reports: Sequence[str]) -> dict[str, list[DeliveryRow]]:
 
 def _named(row: dict[str, object]) -> dict[str, object]:
     return {**row, "order": row["order_id"]} if "order_id" in row else row
-
-
-async def in_hand(records: Records, now: int) -> int:
-    """How many orders a worker holds right now."""
-    rows = await records.run("SELECT COUNT(*) AS n FROM orders WHERE worker <> '' AND lease_until > {}", now)
-    return int(rows[0]["n"])

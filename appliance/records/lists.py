@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from appliance.errors import Rejected
+from appliance.errors import Rejected, Unknown
 from appliance.records.engine import Records
 from appliance.records.filter import Clause, Vocabulary, compile_filter
 from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
@@ -159,10 +159,12 @@ async def studies_page(records: Records, asked: Asked, now: int) -> Page[StudyLi
     return await _page(records, _STUDIES, asked, now, StudyLine)
 
 
-async def study_line(records: Records, study: str) -> StudyLine | None:
-    """One study as the list shows it."""
+async def study_line(records: Records, study: str) -> StudyLine:
+    """One study as the list shows it; raises `Unknown`."""
     rows = await records.run(f"SELECT {_STUDIES.columns} FROM {_STUDIES.rows} {_STUDIES.join} WHERE s.id = {{}}", study)
-    return _converted(rows[0], StudyLine) if rows else None
+    if not rows:
+        raise Unknown(kind="study")
+    return _converted(rows[0], StudyLine)
 
 
 async def order_ids_page(records: Records, asked: Asked, now: int) -> Page[str]:

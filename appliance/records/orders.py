@@ -12,7 +12,7 @@ import msgspec
 from appliance.errors import Conflict, Unknown
 from appliance.records.engine import Records
 from appliance.records.tables import Order, ProductRun
-from appliance.states import OrderState, RunState
+from appliance.states import ORDER_FACTS, OrderState, RunState
 
 FAILURE_REPORT_DUE = "failure-report"
 """`stage` of a failed order whose failure report is still to be made."""
@@ -111,13 +111,19 @@ async def add(row: Order) -> None:
 
 
 async def claim(records: Records, *, worker: str, states: Sequence[OrderState], now: int, lease_ms: int) -> OrderRow | None:
-    """Takes the most urgent order that is due and in no other worker's hands; None when there is none."""
+    """Takes the most urgent order that is due and in no other worker's hands; None when there is none.
+
+    Single studies go before those of groups. An order that another worker still holds though its lease has ended was in the
+    hands of one that died: that counts as a failure of its state.
+    """
     marks = ", ".join("{}" for _ in states)
     skip = "" if records.on_sqlite else "FOR UPDATE SKIP LOCKED"
     rows = await records.run(
-        "UPDATE orders SET worker = {}, attempt = attempt + 1, lease_until = {} WHERE id = ("
+        "UPDATE orders SET failures = failures + CASE WHEN worker <> '' THEN 1 ELSE 0 END, "
+        "worker = {}, attempt = attempt + 1, lease_until = {} WHERE id = ("
         f"SELECT id FROM orders WHERE (state IN ({marks}) OR (state = {{}} AND stage = {{}})) "
-        "AND lease_until <= {} AND not_before <= {} ORDER BY priority DESC, created_at, id LIMIT 1 "
+        "AND lease_until <= {} AND not_before <= {} "
+        "ORDER BY priority DESC, CASE WHEN group_name = '' THEN 0 ELSE 1 END, created_at, id LIMIT 1 "
         f"{skip}) AND lease_until <= {{}} RETURNING *",
         worker,
         now + lease_ms,
@@ -185,6 +191,20 @@ async def move(records: Records, row: OrderRow, new: OrderState, *, now: int, ch
     )
     if not rows:
         raise LeaseLost(order=row.id)
+
+
+async def set_priority(records: Records, order: str, priority: int, *, now: int) -> None:
+    """Changes how urgent an order is."""
+    await records.run(
+        "UPDATE orders SET priority = {}, updated_at = {}, row_version = row_version + 1 WHERE id = {}", priority, now, order
+    )
+
+
+async def under_way() -> list[str]:
+    """The orders that have neither ended nor been reported, oldest first."""
+    done = [str(state) for state, facts in ORDER_FACTS.items() if facts.terminal or state is OrderState.REPORTED]
+    rows = await Order.select(Order.id).where(Order.state.not_in(done)).order_by(Order.id).run()
+    return [str(row["id"]) for row in rows]
 
 
 async def ask_cancel(records: Records, order: str) -> None:

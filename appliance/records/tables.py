@@ -253,6 +253,14 @@ class ApiToken(Table, tablename="api_tokens"):
     revoked = Boolean(default=False)
 
 
+class StageTime(Table, tablename="stage_times"):
+    """How long a stage takes here, from those that ended well; what it depends on is part of its name (`product/dti`)."""
+
+    stage = Varchar(96, primary_key=True)
+    runs = Integer(default=0)
+    mean_ms = BigInt(default=0)
+
+
 class TaskRun(Table, tablename="task_runs"):
     """When a scheduled task last ran, and when it runs next."""
 
@@ -292,6 +300,7 @@ TABLES: tuple[type[Table], ...] = (
     User,
     Session,
     ApiToken,
+    StageTime,
     TaskRun,
     ProcessRow,
 )

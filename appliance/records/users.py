@@ -95,6 +95,23 @@ async def clear_tries(user: str) -> None:
     await User.update({User.failures: 0, User.locked_until: 0}).where(User.id == user).run()
 
 
+async def second_factor(user: str) -> bytes:
+    """The sealed second factor of an account; empty when it has none."""
+    row = await User.select(User.totp).where(User.id == user).first().run()
+    return bytes(row["totp"]) if row else b""
+
+
+async def swap_second_factor(user: str, before: bytes, after: bytes) -> bool:
+    """Replaces the sealed second factor where the old one still stands; false when somebody was faster."""
+    same = (User.id == user) & (User.totp == before)
+    return bool(await User.update({User.totp: after}).where(same).returning(User.id).run())
+
+
+async def clear_second_factor(user: str) -> None:
+    """Takes the second factor away."""
+    await User.update({User.totp: b""}).where(User.id == user).run()
+
+
 async def add_session(session: str, user: str, address: str, now: int, expires_at: int) -> None:
     """Stores a session."""
     row = Session(id=session, user=user, created_at=now, seen_at=now, expires_at=expires_at, address=address[:64])
@@ -120,6 +137,11 @@ async def extend_session(session: str, now: int, expires_at: int) -> None:
 async def revoke_session(session: str) -> None:
     """Ends a session."""
     await Session.update({Session.revoked: True}).where(Session.id == session).run()
+
+
+async def revoke_other_sessions(user: str, kept: str) -> None:
+    """Ends every session of an account but one."""
+    await Session.update({Session.revoked: True}).where((Session.user == user) & (Session.id != kept)).run()
 
 
 async def forget_old_sessions(before: int) -> None:

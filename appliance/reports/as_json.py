@@ -22,8 +22,9 @@ def make(request: RenderRequest) -> bytes:
     """The report as indented UTF-8 JSON; pictures by file name only, the patient's identity never."""
     content = request.content
     document = JsonReport(
-        **{name: getattr(content, name) for name in ReportContent.__struct_fields__ if name != "sections"},
+        **{name: getattr(content, name) for name in ReportContent.__struct_fields__ if name not in ("sections", "qc_rows")},
         sections=[_without_paths(section) for section in content.sections],
+        qc_rows=[msgspec.structs.replace(row, picture=PurePath(row.picture).name) for row in content.qc_rows],
         notice=words.NOTICE_LONG,
         headline=words.headline(content),
         not_said=list(words.limits(content)),

@@ -202,7 +202,23 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
         if row.verdict not in ("passed", "not-applicable")
     ]
     table.setStyle(heavy)
-    return [KeepTogether([*_heading("Quality control"), said(words.qc_line(content) + ".", after=3), table])]
+    pictures = [PictureFile(path=row.picture, title=row.title) for row in content.qc_rows if row.picture]
+    heading = [*_heading("Quality control"), said(words.qc_line(content) + ".", after=3)]
+    return [KeepTogether([*heading, table]), *_beside(pictures, width)]
+
+
+def _beside(pictures: Sequence[PictureFile], width: float) -> list[Any]:
+    """Small pictures with their titles, two in a row."""
+    cells = [
+        [_fitted(one.path, width * 0.46, 42 * mm) or said("This picture could not be read.", 8), said(one.title, 8, color=GREY)]
+        for one in pictures
+    ]
+    if not cells:
+        return []
+    rows: list[list[Any]] = [[*cells[at : at + 2], *[""] * (2 - len(cells[at : at + 2]))] for at in range(0, len(cells), 2)]
+    table = Table(rows, colWidths=[width / 2] * 2, spaceBefore=6)
+    table.setStyle([("VALIGN", (0, 0), (-1, -1), "BOTTOM"), ("LEFTPADDING", (0, 0), (-1, -1), 2)])
+    return [table]
 
 
 def _provenance(content: ReportContent, width: float) -> list[Any]:

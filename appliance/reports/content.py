@@ -42,6 +42,8 @@ class QcRow(msgspec.Struct, kw_only=True, frozen=True):
     found: str
     expected: str
     action: str = ""
+    picture: str = ""
+    """Path of a PNG; empty where there is none."""
 
 
 class Failure(msgspec.Struct, kw_only=True, frozen=True):

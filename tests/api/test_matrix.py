@@ -55,6 +55,8 @@ async def test_nobody_is_let_in_without_a_session_save_at_the_open_doors(door: D
         "GET /api-docs/openapi.json",
         f"GET /api-docs/assets/{NOTHING}",
         "GET /schema/openapi.json",
+        "GET /docs",
+        f"GET /docs/{NOTHING}",
     }
 
 

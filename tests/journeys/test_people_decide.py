@@ -13,6 +13,8 @@ from tests.servers import until
 
 UNKNOWN = Patient(name="Nachtfalter^Kunigunde", patient_id="MRN-5550001", sex="", age="", birth_date="")
 WITHOUT_DEMOGRAPHICS = ("canon_galan_classic_dwi", "uih_umr770_study", "ge_pioneer_classic_dwi_phantom")
+SAME_PIXELS = {"ge_pioneer_classic_dwi_phantom": {"image-slices"}}
+"""Its publishers put one and the same image into every volume."""
 WITH_DEMOGRAPHICS = ("siemens_e11_mosaic_dwi", "siemens_xa30_enhanced_study", "philips_achieva_classic_dwi")
 
 
@@ -103,18 +105,20 @@ def test_studies_that_cannot_be_processed_end_in_a_named_state(tmp_path: Path) -
 @pytest.mark.needs_data
 def test_real_studies_of_five_vendors_reach_a_report(tmp_path: Path, real_data: Path) -> None:
     """PRO-01, QC-01: Siemens mosaic and enhanced, Philips at once; Canon and UIH after a person gave age and sex; GE's two
-    slices end in a named state or a report."""
+    slices, the same in every volume, end in a named state or a report after a bypass."""
     with a_world(tmp_path / "world", {"compute": {"workers": 2}}) as world:
         visitor = started(world)
         sent = {name: order_after_sending(world, real_data / name) for name in (*WITH_DEMOGRAPHICS, *WITHOUT_DEMOGRAPHICS)}
         for name in WITHOUT_DEMOGRAPHICS:
             world.wait_for(sent[name], OrderState.QC_FAILED)
-            assert set(failed_checks(visitor, sent[name])) <= {"age", "sex"}
+            assert set(failed_checks(visitor, sent[name])) - {"age", "sex"} == SAME_PIXELS.get(name, set())
             visitor.post(f"/api/orders/{sent[name]}/metadata", {"age": "45Y", "sex": "M"})
         for name in (*WITH_DEMOGRAPHICS, *WITHOUT_DEMOGRAPHICS[:2]):
             world.wait_for(sent[name], OrderState.DELIVERED)
             (report,) = visitor.get(f"/api/orders/{sent[name]}")["reports"]
             content = json.loads(visitor.bytes_of(f"/api/reports/{report['report']}/json"))
             assert content["sections"][0]["rows"], name
+        world.wait_for(sent["ge_pioneer_classic_dwi_phantom"], OrderState.QC_FAILED)
+        visitor.post(f"/api/orders/{sent['ge_pioneer_classic_dwi_phantom']}/bypass", {"reason": "to see what happens"})
         ge = world.wait_for(sent["ge_pioneer_classic_dwi_phantom"], OrderState.DELIVERED, OrderState.FAILED)
         assert ge.state is OrderState.DELIVERED or ge.code not in ("", "internal")

@@ -147,3 +147,55 @@ TIMELINE = [
     {"at": iso(NOW - timedelta(minutes=11)), "name": "study-stable", "text": "Study version 1 is stable.", "severity": "info"},
     {"at": iso(NOW - timedelta(minutes=10)), "name": "qc-failed", "text": "QC failed: age.", "severity": "warning"},
 ]
+SETTINGS: dict[str, Json] = {
+    "site": {"name": "gw01", "time_zone": "Europe/Berlin"},
+    "receive": {
+        "ae_title": "RANVIER_SCP",
+        "port": 104,
+        "allowed_callers": ["PACS1", "MR2"],
+        "quiet_seconds": 60,
+        "late_instances": "ask",
+        "open_orders": True,
+    },
+    "delivery": {"destinations": [], "token": "@secret:unchanged"},
+}
+_TEXT = {"type": "string"}
+SETTINGS_SCHEMA: Json = {
+    "$ref": "#/$defs/Settings",
+    "$defs": {
+        "Settings": {"properties": {name: {"$ref": f"#/$defs/{name}"} for name in SETTINGS}},
+        "site": {
+            "description": "Site",
+            "properties": {
+                "name": {**_TEXT, "title": "Site name", "description": "Shown in the console.", "maxLength": 64},
+                "time_zone": {**_TEXT, "title": "Time zone"},
+            },
+        },
+        "receive": {
+            "description": "Receiving (DICOM)",
+            "properties": {
+                "ae_title": {**_TEXT, "title": "AE title", "x-restart": "receive"},
+                "port": {
+                    "type": "integer",
+                    "title": "Port",
+                    "description": "The DICOM port.",
+                    "minimum": 1,
+                    "maximum": 65535,
+                    "x-recommended": "104",
+                    "x-restart": "receive",
+                },
+                "allowed_callers": {"type": "array", "items": _TEXT, "title": "Allowed calling AE titles"},
+                "quiet_seconds": {"type": "integer", "title": "Quiet time", "x-unit": "s"},
+                "late_instances": {"enum": ["ask", "always", "never"], "title": "Late instances"},
+                "open_orders": {"type": "boolean", "title": "Process received studies"},
+            },
+        },
+        "delivery": {
+            "description": "Delivery",
+            "properties": {
+                "destinations": {"type": "array", "items": {"anyOf": []}, "title": "Result destinations"},
+                "token": {"type": "string", "format": "password", "writeOnly": True, "title": "Token"},
+            },
+        },
+    },
+}

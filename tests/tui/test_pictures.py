@@ -227,6 +227,12 @@ def test_results_are_listed_with_their_deliveries(snap_compare: Compare, world: 
 
 
 @both_sizes
+def test_settings_are_forms_with_what_changed_marked(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
+    steps = then(row(0), "6", "see:Site name", "down", "see:AE title", "enter", "X", "see:unsaved")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=steps)
+
+
+@both_sizes
 def test_the_system_page_shows_processes_queue_and_receiver(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
     assert snap_compare(console_over(world), terminal_size=size, run_before=then(row(0), "7", "see:Receiver"))
 

@@ -16,6 +16,8 @@ from tests.tui.facts import (
     QC,
     REPORT_TEXT,
     SERIES,
+    SETTINGS,
+    SETTINGS_SCHEMA,
     TIMELINE,
     USER,
     Json,
@@ -41,7 +43,7 @@ class World:
         self.bodies: list[tuple[str, Json]] = []
         self.revealed: list[list[str]] = []
         self.settings_version = 3
-        self.settings: Json = {"site": {"name": "gw01", "time_zone": "Europe/Berlin"}, "receive": {"port": 104}}
+        self.settings: Json = {section: dict(fields) for section, fields in SETTINGS.items()}
         self._streams: list[asyncio.Queue[bytes | None]] = []
         self._seq = 100
         self.stream_headers: list[str] = []
@@ -125,7 +127,8 @@ class World:
             ("GET", "/api/results"): self._results,
             ("GET", "/api/reports/*/*"): self._file,
             ("POST", "/api/deliveries/*/resend"): lambda request, delivery: _answer({"delivery": delivery}, 202),
-            ("GET", "/api/settings"): lambda request: _answer({"version": self.settings_version, "settings": self.settings}),
+            ("GET", "/api/settings"): lambda request: _answer(self._settings_view()),
+            ("GET", "/api/settings/schema"): lambda request: _answer(SETTINGS_SCHEMA),
             ("PATCH", "/api/settings"): self._patch_settings,
         }
 
@@ -275,6 +278,10 @@ class World:
         text = REPORT_TEXT.format(order=report[-8:])
         return httpx.Response(200, content=text.encode(), headers={"content-disposition": name, "content-type": "text/plain"})
 
+    def _settings_view(self) -> Json:
+        saved = {"saved_at": iso(NOW - timedelta(days=2)), "saved_by": USER}
+        return {"version": self.settings_version, "settings": self.settings, **saved}
+
     def _patch_settings(self, request: httpx.Request) -> httpx.Response:
         if request.headers.get("if-match", "").strip('"') != str(self.settings_version):
             return problem(412, "settings-stale", "Somebody else saved while you were editing.", "")
@@ -286,6 +293,7 @@ class World:
                     return problem(422, "settings-refused", "These settings cannot be saved.", "", fields=[wrong])
                 self.settings[section][name] = value
         self.settings_version += 1
+        self.emit("settings-changed")
         changed = [f"{section}.{name}" for section, fields in given.items() for name in fields]
         return _answer({"version": self.settings_version, "changed": changed, "restart": ["receive"]})
 

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.theme:
         app.theme = f"ranvier-{given.theme}"
     app.run(mouse=os.environ.get("RANVIER_MOUSE") != "0")
-    return app.return_code or 0
+    return exits.INTERNAL if app.return_code else exits.DONE
 
 
 def calm(environment: "os._Environ[str]") -> None:

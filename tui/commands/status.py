@@ -32,10 +32,8 @@ async def _status(client: Client, given: argparse.Namespace) -> int:
             ("Version", status.version),
             ("Processes", ", ".join(one.kind for one in status.processes if one.alive) or "none"),
             *([("Silent", ", ".join(silent))] if silent else []),
-            (
-                "Queue",
-                f"{status.queue.waiting} waiting, {status.queue.running} running" + (", paused" if status.paused else ""),
-            ),
+            ("Queue", status.queue.words + (", paused" if status.paused else "")),
+            *([] if status.limits else [("Limits", "core and memory limits are switched off")]),
             ("Studies", str(status.counts.studies)),
             ("Orders", orders or "none"),
             ("Receiver", f"AE title {receive.ae_title}, host {hosts}, port {receive.port}"),

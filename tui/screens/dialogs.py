@@ -110,13 +110,13 @@ class AskReason(_Form):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._name = name
+        self._study = name
 
     def fields(self) -> ComposeResult:
         """The warning and one field."""
         yield Static(
             Text(
-                f"Study {self._name} did not pass quality control. Processing it anyway may fail, may cost extra, and its "
+                f"Study {self._study} did not pass quality control. Processing it anyway may fail, may cost extra, and its "
                 "numbers may be unreliable. The report says that QC was bypassed, by whom and why."
             ),
             classes="say",
@@ -150,12 +150,12 @@ class AskMetadata(_Form):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._name = name
+        self._study = name
 
     def fields(self) -> ComposeResult:
         """Two fields."""
         yield Static(
-            Text(f"Study {self._name}: what is given here is used instead of the DICOM header and runs QC again."),
+            Text(f"Study {self._study}: what is given here is used instead of the DICOM header and runs QC again."),
             classes="say",
         )
         with Horizontal(classes="row"):

@@ -77,7 +77,7 @@ class Frame(Screen[None]):
         """A key as the key line writes it."""
         look = self.console.look
         first = binding.key.partition(",")[0]
-        shown = {"enter": look.enter, "space": look.space, "escape": "Esc", "tab": "Tab"}.get(first)
+        shown = {"enter": look.enter, "space": look.space, "escape": "Esc", "tab": "Tab", "f5": "F5"}.get(first)
         return shown or binding.key_display or self.app.get_key_display(Binding(first, binding.action))
 
     def on_descendant_focus(self) -> None:

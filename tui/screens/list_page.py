@@ -207,7 +207,7 @@ class ListPage(Page, Generic[Row]):
             self.app.post_message(SessionEnded())
             return
         if isinstance(trouble, Problem) and trouble.code == "filter":
-            self.query_one(FilterBar).refused(trouble.why or trouble.what, trouble.position)
+            self.query_one(FilterBar).refused(trouble.what, trouble.position)
             return
         self.trouble = trouble
         self.draw()

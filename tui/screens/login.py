@@ -146,5 +146,5 @@ def refusal(trouble: Trouble, screen: Frame) -> str:
             if at is not None:
                 when = clock_time(at, screen.console.place)
                 return f"This account is locked until {when} after too many tries."
-        return trouble.why or trouble.what
+        return trouble.what
     return f"{trouble} {trouble.next_step}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -34,11 +35,8 @@ def _when(console: "Console", text: str | None) -> str:
 
 def progress(console: "Console", percent: float | None, step: str | None, width: int = 24) -> list[Text]:
     """A bar with percent and step; nothing where there is no number."""
-    if not percent and not step:
-        return []
-    percent = percent or 0
-    bar = Text(console.look.bar(percent, width), console.colour("^")).append(f" {percent:.0f} %", "")
-    return [bar, *([Text(inert(step), "dim")] if step else [])]
+    bar = Text(console.look.bar(percent, width), console.colour("^")).append(f" {percent:.0f} %", "") if percent else None
+    return [*([bar] if bar else []), *([Text(inert(step), "dim")] if step else [])]
 
 
 def patient(console: "Console", identity: Identity | None, row: StudyRow) -> list[Text | Field]:
@@ -67,12 +65,15 @@ def metadata_line(metadata: Mapping[str, Any] | None) -> Text:
     parts: list[str] = []
     for name in ("age", "sex"):
         entry = (metadata or {}).get(name)
-        if isinstance(entry, dict):
-            value, origin = entry.get("value"), entry.get("origin")
-            parts.append(f"{value or 'unknown'}" + (f" ({origin})" if value and origin else ""))
-        else:
-            parts.append(str(entry) if entry else "unknown")
+        value, origin = (entry.get("value"), entry.get("origin")) if isinstance(entry, dict) else (entry, "")
+        shown = _age(str(value)) if name == "age" and value else str(value or "unknown")
+        parts.append(f"{shown} (from {origin})" if value and origin else shown)
     return Text(inert(" / ".join(parts)))
+
+
+def _age(text: str) -> str:
+    """`068Y` (PS3.5 section 6.2, VR AS) as `68 Y`."""
+    return f"{int(text[:3])} {text[3]}" if len(text) == 4 and text[:3].isdigit() else text
 
 
 def delivery_line(console: "Console", delivery: DeliveryView) -> Text:
@@ -173,7 +174,7 @@ def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> Renderable
         return Text("Nothing happened yet.", "dim")
     lines: list[Text | Field] = []
     day = ""
-    for entry in sorted(entries, key=lambda one: one.at or ""):
+    for entry in _gathered(sorted(entries, key=lambda one: one.at or "")):
         at = moment(entry.at)
         local: datetime | None = at.astimezone(console.place) if at else None
         if local and f"{local:%Y-%m-%d}" != day:
@@ -183,6 +184,19 @@ def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> Renderable
         text = Text(inert(entry.text or entry.title), console.colour(mark))
         lines.append(Field(f"{local:%H:%M:%S}" if local else "-", text))
     return sheet(lines, 10)
+
+
+def _gathered(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    """Batches that were filed one after the other as one line with their sum."""
+    found: list[TimelineEntry] = []
+    for entry in entries:
+        count, _, rest = entry.text.partition(" ")
+        before, _, rest_before = found[-1].text.partition(" ") if found else ("", "", "")
+        if entry.name == "instances-arrived" and rest == rest_before and count.isdigit() and before.isdigit():
+            found[-1] = msgspec.structs.replace(found[-1], text=f"{int(before) + int(count)} {rest}")
+        else:
+            found.append(entry)
+    return found
 
 
 def order_status(console: "Console", order: OrderView) -> RenderableType:

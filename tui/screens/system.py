@@ -130,7 +130,7 @@ class SystemPage(Page):
             )
         receive = status.receive
         hosts = ", ".join(receive.addresses) or receive.host
-        queue = f"{status.queue.waiting} waiting, {status.queue.running} running" + (", paused" if status.paused else "")
+        queue = status.queue.words + (", paused" if status.paused else "")
         orders = "  ".join(f"{inert(name)} {count:,}" for name, count in status.counts.orders.items() if count)
         lines += [
             Text(),
@@ -140,6 +140,8 @@ class SystemPage(Page):
             Field("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free"),
             Field("Receiver", inert(f"AE title {receive.ae_title}   host {hosts}   port {receive.port}")),
         ]
+        if not status.limits:
+            lines.append(Field("Limits", Text("core and memory limits are switched off", self.console.colour("!"))))
         if receive.open_to_everybody:
             lines.append(Field("", Text("every calling AE title may send", self.console.colour("!"))))
         lines += [Field("Version", inert(status.version)), Field("Console", self.console.client.url)]

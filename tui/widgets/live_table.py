@@ -38,6 +38,7 @@ class LiveTable(DataTable[Text]):
     ]
     DEFAULT_CSS = """
     LiveTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }
+    LiveTable:focus { background-tint: transparent; }
     LiveTable > .datatable--header { background: $background; text-style: bold; color: $text-muted; }
     LiveTable > .datatable--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     LiveTable:focus > .datatable--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }

@@ -25,4 +25,5 @@ MANIFEST = Manifest(
     memory_mb=4096,
     cores=2,
     timeout_s=3600,
+    quiet_s=1800,
 )

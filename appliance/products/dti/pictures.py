@@ -75,6 +75,19 @@ def draw(
     return pictures
 
 
+def draw_map(
+    image: "NDArray[np.float32]",
+    mask: "NDArray[np.bool_]",
+    affine: "NDArray[np.float64]",
+    legend: str,
+    scale: tuple[float, float],
+    path: Path,
+) -> None:
+    """Writes one map in grey with a bar for its scale."""
+    frame = _frame(to_ras(mask, affine), ras_voxel_mm(affine))
+    _compose(_grey(to_ras(image, affine), *scale), frame, None, legend, scale).save(path, compress_level=6)
+
+
 def _frame(mask: "NDArray[np.bool_]", voxel_mm: tuple[float, float, float]) -> Frame:
     """The planes through the centre of a mask in RAS, cut to its box with a margin."""
     box, middle = [], []

@@ -2,9 +2,7 @@
 
 import platform
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,39 +16,17 @@ from appliance.products.dti.manifest import MANIFEST
 from appliance.products.dti.mask import brain_mask
 from appliance.products.dti.nifti import Volumes, write_map
 from appliance.products.dti.pictures import draw
-from appliance.products.dti.series import DiffusionSeries, choose
+from appliance.products.dti.series import Change, DiffusionSeries, choose
 from appliance.products.dti.summary import summarise
 from appliance.products.dti.tensor import TensorMaps, fit, mean_images
 from appliance.products.manifest import Picture, ProductRequest, ProductResult, Value
+from appliance.products.progress import Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEW_SLICES = 10
 """A brain in fewer slices was cut off, or has voxels too long for a tensor; the numbers stand with that note."""
-
-
-class Steps:
-    """Times each step, and tells how much of the whole is done by the shares of the manifest."""
-
-    def __init__(self, progress: Callable[[float, str], None]) -> None:
-        self._progress = progress
-        self._done = 0.0
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str, part: float = 1.0) -> Iterator[Callable[[float], None]]:
-        """Runs one step, or `part` of it where it comes once a series; gives a function that takes the share done in it."""
-        step = next(one for one in MANIFEST.steps if one.name == name)
-        begin, share = self._done, step.share * part
-        started = time.perf_counter()
-        self._progress(min(begin, 1.0), step.title)
-        try:
-            yield lambda inner: self._progress(min(begin + share * inner, 1.0), step.title)
-        finally:
-            self._done = begin + share
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
-        self._progress(min(self._done, 1.0), step.title)
 
 
 def run(request: ProductRequest, progress: Callable[[float, str], None]) -> ProductResult:
@@ -61,11 +37,11 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     """
     out_folder = Path(request.out_folder)
     work = out_folder / "work"
-    steps = Steps(progress)
+    steps = Steps(MANIFEST, progress)
     with steps.step("convert"):
         conversion = convert(Path(request.in_folder), work, timeout_s=MANIFEST.timeout_s / 2)
     with steps.step("choose"):
-        chosen, notes = _choose(work, conversion)
+        chosen, notes = _choose(work, conversion, request.gradient_changes)
     if conversion.status != 0:
         notes.insert(0, "The converter could not read all of the images; the series used are complete in themselves.")
     values: list[Value] = []
@@ -100,9 +76,9 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     )
 
 
-def _choose(work: Path, conversion: Conversion) -> tuple[list[DiffusionSeries], list[str]]:
+def _choose(work: Path, conversion: Conversion, changes: Mapping[str, Change]) -> tuple[list[DiffusionSeries], list[str]]:
     try:
-        return choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0)
+        return choose(work, MANIFEST.protocol.minimum_directions, MANIFEST.protocol.minimum_b0, changes)
     except NoDiffusionFound as fault:
         if conversion.status == 0:
             raise

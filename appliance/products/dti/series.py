@@ -1,7 +1,7 @@
 """Which of the converted series can be fitted, and which of their volumes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ B0_LIMIT = 50.0
 TENSOR_LIMIT = 1500.0
 """s/mm2; above it the signal is no longer mono-exponential (Jones and Basser, MRM 2004), so higher shells are left out
 where lower ones suffice."""
+Change = tuple[tuple[int, int, int], ...]
+"""3 x 3: flips and exchanges of gradient axes."""
 SAME_DIRECTION = np.cos(np.deg2rad(2.0))
 
 
@@ -50,9 +52,17 @@ class DiffusionSeries:
         return sorted({int(round(b / 50.0) * 50) for b in self.bvalues if b > B0_LIMIT})
 
 
-def choose(work: Path, minimum_directions: int, minimum_b0: int) -> tuple[list[DiffusionSeries], list[str]]:
+def choose(
+    work: Path,
+    minimum_directions: int,
+    minimum_b0: int,
+    changes: "Mapping[str, Change] | None" = None,
+    limit: float = TENSOR_LIMIT,
+) -> tuple[list[DiffusionSeries], list[str]]:
     """The series that can be fitted, the one with most directions first, and notes on what was left out.
 
+    `changes` takes the directions of a series, by its number, to the right ones where a wrong table is repaired.
+    Volumes with b above `limit` (s/mm2) are left out where lower ones suffice for a tensor.
     Raises `NoDiffusionFound`, `SeriesIncomplete`, `NoUnweightedVolume`, `TooFewDirections`.
     """
     images = sorted(work.glob("*.nii"))
@@ -62,7 +72,7 @@ def choose(work: Path, minimum_directions: int, minimum_b0: int) -> tuple[list[D
     if not original:
         raise NoDiffusionFound(series=len(images), derived=derived)
     broken = [image for image in original if not _is_whole(image)]
-    read = [_read(image) for image in original if image not in broken]
+    read = [_read(image, _change_of(image, changes or {}), limit) for image in original if image not in broken]
     if not read:
         raise SeriesIncomplete(series=", ".join(image.stem[1:] for image in broken))
     with_b0 = [one for one in read if one.unweighted.sum() >= minimum_b0]
@@ -118,20 +128,28 @@ def _is_whole(image: Path) -> bool:
     return Volumes(image).count == np.loadtxt(image.with_suffix(".bval"), ndmin=1).size
 
 
-def _read(image: Path) -> DiffusionSeries:
+def _change_of(image: Path, changes: "Mapping[str, Change]") -> "Change | None":
+    """The change for a series; the converter names its files by the series number."""
+    return changes.get(str(_natural(image.stem)[0]))
+
+
+def _read(image: Path, change: "Change | None" = None, limit: float = TENSOR_LIMIT) -> DiffusionSeries:
     bvalues = np.loadtxt(image.with_suffix(".bval"), ndmin=1)
     bvectors = np.loadtxt(image.with_suffix(".bvec"), ndmin=2).T
+    if change is not None:
+        bvectors = bvectors @ np.array(change, np.float64).T
     length = np.linalg.norm(bvectors, axis=1)
     weighted = bvalues > B0_LIMIT
     bvectors = np.divide(bvectors, length[:, None], out=np.zeros_like(bvectors), where=(length > 0)[:, None])
     bvectors[~weighted] = 0
     fits = ~weighted | (length > 0.5)
     notes = _dropped(image, int((~fits).sum()))
-    lower = fits & weighted & (bvalues <= TENSOR_LIMIT)
-    if _count_directions(bvectors[lower]) >= 6 and (fits & (bvalues > TENSOR_LIMIT)).any():
-        high = int((fits & (bvalues > TENSOR_LIMIT)).sum())
-        notes.append(f"{high} volumes with b above {TENSOR_LIMIT:.0f} s/mm2 were left out of the tensor fit.")
-        fits &= bvalues <= TENSOR_LIMIT
+    notes += ["the axes of its gradient table were repaired before the fit, as quality control says."] if change else []
+    lower = fits & weighted & (bvalues <= limit)
+    if _count_directions(bvectors[lower]) >= 6 and (fits & (bvalues > limit)).any():
+        high = int((fits & (bvalues > limit)).sum())
+        notes.append(f"{high} volumes with b above {limit:.0f} s/mm2 were left out of the tensor fit.")
+        fits &= bvalues <= limit
     used = np.flatnonzero(fits)
     prefix = f"Series {image.stem[1:]}: "
     return DiffusionSeries(

@@ -12,6 +12,7 @@ from appliance.records.engine import Records, migrate
 from appliance.records.tables import Study
 from appliance.states import StudyState
 from appliance.storage import Storage
+from tests.unit.pipeline.programs import Stage
 
 NOW = 1_800_000_000_000
 
@@ -34,3 +35,9 @@ async def study(house: House) -> str:
     row = Study(id=identifier, state=str(StudyState.STABLE), uid_key="0" * 32, first_at=NOW, last_at=NOW, instances=3)
     await Study.insert(row).run()
     return identifier
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    """A stage that a test writes itself."""
+    return Stage(monkeypatch, tmp_path)

@@ -6,46 +6,10 @@ import sys
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 
 from appliance.compute.local import Limits, StageCancelled, StageDied, StageEnded, StageTimedOut, run_stage
-
-PRELUDE = """
-import json, os, signal, subprocess, sys, time
-request = json.loads(sys.stdin.readline())
-def say(**line): print(json.dumps(line), flush=True)
-"""
-
-
-class Request(msgspec.Struct):
-    """Anything."""
-
-    number: int = 7
-
-
-async def silent(_fraction: float, _step: str) -> None:
-    return None
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Stage":
-    return Stage(monkeypatch, tmp_path)
-
-
-class Stage:
-    """Puts a small program in the place of `python -m appliance`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self._monkeypatch, self._folder = monkeypatch, folder
-
-    def is_program(self, body: str) -> None:
-        package = self._folder / "appliance.py"
-        package.write_text(PRELUDE + body)
-        launcher = self._folder / "python"
-        launcher.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {package} "$@"\n')
-        launcher.chmod(0o755)
-        self._monkeypatch.setattr(sys, "executable", str(launcher))
+from tests.unit.pipeline.programs import Request, Stage, alive, silent
 
 
 async def test_a_stage_tells_its_progress_and_answers(stage: Stage) -> None:
@@ -119,7 +83,7 @@ async def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
     script.write_text(
         "import asyncio, os, sys\n"
         "from appliance.compute import local\n"
-        "from tests.unit.pipeline.test_compute import Request, silent\n"
+        "from tests.unit.pipeline.programs import Request, silent\n"
         "async def main():\n"
         "    child = await asyncio.create_subprocess_exec(sys.executable, '-c', "
         "'import os, sys; from appliance.stage import _die_with; _die_with(os.getppid()); "
@@ -141,10 +105,3 @@ async def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
         while alive(pid):
             await asyncio.sleep(0.02)
     assert not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

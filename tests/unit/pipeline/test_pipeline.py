@@ -15,6 +15,7 @@ from appliance.records.orders import LeaseLost
 from appliance.records.tables import Order, Study
 from appliance.states import ORDER_FACTS, IllegalMove, OrderState, StudyState
 from appliance.steps import Move, Work
+from appliance.support import BUNDLE
 from tests.unit.pipeline.conftest import NOW
 
 Step = Callable[[Work], Awaitable[Move]]
@@ -98,9 +99,11 @@ def step_that(monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     monkeypatch.setitem(pipeline.STEPS, OrderState.QC, step)
 
 
-async def test_a_stage_that_dies_is_tried_again_and_fails_after_the_attempts_of_the_setting(
+async def test_a_stage_that_dies_is_tried_again_and_its_study_put_aside_after_the_attempts_of_the_setting(
     house: House, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """PRO-04, row 25 of the faults: bounded attempts, then quarantine with a support bundle."""
+
     async def dying(_work: Work) -> Move:
         raise StageDied(after=0, stage="qc", how="signal SIGKILL")
 
@@ -113,7 +116,9 @@ async def test_a_stage_that_dies_is_tried_again_and_fails_after_the_attempts_of_
         assert (row.state, row.failures, row.worker) == (OrderState.QC, attempt, "")
     assert await hands.work_once(asyncio.Event())
     row = await orders.get(order)
-    assert (row.state, row.code, row.stage) == (OrderState.FAILED, "stage-died", orders.FAILURE_REPORT_DUE)
+    assert (row.state, row.code) == (OrderState.HELD, "poison-study")
+    assert "SIGKILL" in row.detail
+    assert (house.storage.quarantine(order) / BUNDLE).is_file()
     assert [one.name for one in await events.after(0, order=order)].count("stage-retried") == 2
 
 

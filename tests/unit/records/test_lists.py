@@ -170,10 +170,9 @@ async def test_a_study_shows_its_newest_order(records: Records) -> None:
     assert {line.study: (line.order, line.order_state) for line in page.items} == {
         one.study: (one.order, one.order_state) for one in kept
     }
-    line = await study_line(records, kept[3].study)
-    assert line is not None
-    assert line.order == kept[3].order
-    assert await study_line(records, "nothing") is None
+    assert (await study_line(records, kept[3].study)).order == kept[3].order
+    with pytest.raises(Unknown):
+        await study_line(records, "nothing")
 
 
 async def test_orders_and_results_are_filtered_and_paged_too(records: Records) -> None:

@@ -1,0 +1,194 @@
+"""What the API answers about the appliance itself: status, accounts, settings, audit."""
+
+from typing import Any
+
+from api.views import View
+
+
+class WhoAmI(View, frozen=True, kw_only=True):
+    """Who is signed in."""
+
+    user: str
+    role: str
+    expires_at: str | None
+
+
+class UserView(View, frozen=True, kw_only=True):
+    """One account."""
+
+    id: str
+    name: str
+    role: str
+    disabled: bool
+    locked_until: str | None
+    created_at: str | None
+
+
+class TokenView(View, frozen=True, kw_only=True):
+    """One API token; `secret` is shown once, when it is made."""
+
+    id: str
+    name: str
+    role: str
+    scopes: list[str]
+    created_by: str
+    created_at: str | None
+    expires_at: str | None
+    revoked: bool
+    secret: str = ""
+
+
+class AuditRowView(View, frozen=True, kw_only=True):
+    """One row of the audit."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    target: str
+    origin: str
+    result: str
+    detail: str
+    hash: str
+
+
+class AuditList(View, frozen=True, kw_only=True):
+    """A page of the audit, newest first."""
+
+    items: list[AuditRowView]
+    next: str | None
+
+
+class ChainView(View, frozen=True, kw_only=True):
+    """Whether the audit's hash chain holds."""
+
+    ok: bool
+    rows: int
+    head: str
+    first_bad_seq: int | None
+
+
+class SettingsView(View, frozen=True, kw_only=True):
+    """The settings in force; secrets that are set read `@secret:unchanged`."""
+
+    version: int
+    settings: dict[str, Any]
+    saved_at: str | None
+    saved_by: str
+
+
+class SettingsSaved(View, frozen=True, kw_only=True):
+    """What a change did."""
+
+    version: int
+    changed: list[str]
+    restart: list[str]
+
+
+class RevisionView(View, frozen=True, kw_only=True):
+    """One saved version."""
+
+    version: int
+    saved_at: str
+    saved_by: str
+    changed: list[str]
+
+
+class PartView(View, frozen=True, kw_only=True):
+    """One part of the appliance."""
+
+    name: str
+    status: str
+    detail: str
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    """Whether the appliance is well."""
+
+    status: str
+    parts: list[PartView]
+
+
+class AliveView(View, frozen=True, kw_only=True):
+    """The API answers."""
+
+    status: str
+    version: str
+
+
+class ProcessView(View, frozen=True, kw_only=True):
+    """One process of the appliance."""
+
+    kind: str
+    pid: int
+    started_at: str
+    seen_at: str
+    alive: bool
+
+
+class CountsView(View, frozen=True, kw_only=True):
+    """How much there is."""
+
+    studies: int
+    orders: dict[str, int]
+
+
+class ReceiveView(View, frozen=True, kw_only=True):
+    """Where senders send to."""
+
+    ae_title: str
+    host: str
+    port: int
+    addresses: list[str]
+    open_to_everybody: bool
+
+
+class QueueView(View, frozen=True, kw_only=True):
+    """What waits, and what is worked on."""
+
+    waiting: int
+    running: int
+    urgent: int
+    """Of those that wait."""
+    expected_s: float | None
+    """Until all of it is done, from measured stages; null until each has been measured once."""
+
+
+class StatusView(View, frozen=True, kw_only=True):
+    """How the appliance is."""
+
+    site: str
+    version: str
+    time_zone: str
+    home_free_bytes: int
+    now: str
+    processes: list[ProcessView]
+    counts: CountsView
+    receive: ReceiveView
+    queue: QueueView
+    paused: bool
+    mode: str
+    limits: bool
+    """False: core and memory limits are switched off."""
+    workers: int
+
+
+class ProcessingView(View, frozen=True, kw_only=True):
+    """Whether stages are started."""
+
+    paused: bool
+
+
+class ProductView(View, frozen=True, kw_only=True):
+    """One product; `reason` says why one is not offered."""
+
+    product: str
+    version: str = ""
+    title: str = ""
+    intended_use: str = ""
+    own: bool
+    offered: bool
+    reason: str = ""
+    memory_mb: int = 0
+    cores: int = 0
+    timeout_s: int = 0

@@ -1,0 +1,70 @@
+"""One series to NIfTI by dcm2niix, for looking at: what is made here is thrown away when the stage ends."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.errors import Retry
+from appliance.qc.finding import SeriesFile
+
+
+class ConversionTimedOut(Retry):
+    """Converting the images for quality control took longer than {seconds} s and was ended."""
+
+    code = "qc-conversion-timed-out"
+    next_step = "Retry when the machine is less busy; if it happens again, switch the image checks off and report the study."
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The files of one four-dimensional image with b-values and directions."""
+
+    image: Path
+    bvalues: Path
+    bvectors: Path
+    sidecar: dict[str, Any]
+
+
+def convert(files: Sequence[SeriesFile], work: Path, timeout_s: float) -> Converted | None:
+    """Converts the files of one series inside `work`; None where they give no diffusion image.
+
+    Raises `ConversionTimedOut`.
+    """
+    links, out = work / "in", work / "out"
+    links.mkdir(parents=True)
+    out.mkdir()
+    for number, file in enumerate(files):
+        # The originals stay where they are; the converter reads through links of this series alone.
+        (links / f"{number:06}.dcm").symlink_to(Path(file.path).resolve())
+    _run_dcm2niix(links, out, timeout_s)
+    images = [image for image in sorted(out.glob("*.nii")) if image.with_suffix(".bval").exists()]
+    whole = [image for image in images if image.with_suffix(".bvec").exists()]
+    if not whole:
+        return None
+    largest = max(whole, key=lambda image: image.stat().st_size)
+    described = largest.with_suffix(".json")
+    sidecar: dict[str, Any] = msgspec.json.decode(described.read_bytes()) if described.exists() else {}
+    return Converted(largest, largest.with_suffix(".bval"), largest.with_suffix(".bvec"), sidecar)
+
+
+def _run_dcm2niix(in_folder: Path, out_folder: Path, timeout_s: float) -> None:
+    import dcm2niix
+
+    arguments = [
+        dcm2niix.bin,
+        *("-g", "i", "-f", "s%s", "-b", "y", "-ba", "y", "-c", "", "-z", "n", "-d", "0", "-w", "2"),
+        *("-o", str(out_folder), str(in_folder)),
+    ]
+    # Its words are not kept: they quote paths and descriptions. HOME keeps its defaults file out of the user's.
+    environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(out_folder), "LC_ALL": "C.UTF-8"}
+    try:
+        subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise ConversionTimedOut(seconds=int(timeout_s)) from fault

@@ -1,0 +1,312 @@
+"""Limits that hold: memory of all processes together, silence, output, the fence around a stage, control groups (PRO-04)."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.compute import cgroup, landlock, watch
+from appliance.compute.local import (
+    Limits,
+    MachineOutOfMemory,
+    OutOfMemory,
+    StageCancelled,
+    StageDied,
+    StageEnded,
+    StageHung,
+    run_stage,
+)
+from tests.servers import until
+from tests.unit.pipeline.programs import Request, Stage, alive, silent
+
+HOARD = "bytearray(os.urandom(1024)) * (1024 * {mb})"
+
+
+async def test_children_that_exceed_the_memory_together_are_ended_with_used_and_allowed_figures(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """PRO-04: each child is below the limit, all together are not."""
+    note = tmp_path / "pids"
+    hoard = "import os, time; kept = " + HOARD.format(mb=60) + "; time.sleep(600)"
+    stage.is_program(
+        f"children = [subprocess.Popen([{sys.executable!r}, '-c', {hoard!r}]) for _ in range(3)]\n"
+        f"open({str(note)!r}, 'w').write(' '.join(str(one.pid) for one in children))\n"
+        "signal.pause()"
+    )
+    with pytest.raises(OutOfMemory) as ended:
+        await run_stage("qc", Request(), Limits(memory_mb=150, timeout_s=60), progress=silent)
+    assert ended.value.code == "out-of-memory"
+    assert ended.value.facts["allowed_mb"] == 150
+    assert 150 <= int(str(ended.value.facts["used_mb"])) < 400
+    assert "150 MB" in ended.value.what
+    assert not any(alive(int(pid)) for pid in note.read_text().split())
+
+
+async def test_pages_that_children_share_are_counted_once(stage: Stage) -> None:
+    stage.is_program(
+        "kept = " + HOARD.format(mb=60) + "\n"
+        "children = []\n"
+        "for _ in range(4):\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        time.sleep(600)\n"
+        "time.sleep(1.2)\n"
+        "say(answer=[1])\n"
+    )
+    assert await run_stage("qc", Request(), Limits(memory_mb=150, timeout_s=60), progress=silent) == b"[1]"
+
+
+async def test_a_process_that_left_the_session_is_ended_with_the_stage(stage: Stage, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    stage.is_program(
+        'child = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)\n'
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(0.6)\n"
+        "say(answer=[1])\n"
+    )
+    await run_stage("qc", Request(), Limits(timeout_s=60), progress=silent)
+    assert not alive(int(note.read_text()))
+
+
+async def test_a_stage_that_says_nothing_is_ended_as_hung_and_one_that_speaks_is_not(stage: Stage) -> None:
+    stage.is_program('say(progress=0.1, step="begun"); signal.pause()')
+    with pytest.raises(StageHung, match="gave no sign for 1 s"):
+        await run_stage("qc", Request(), Limits(quiet_s=1, timeout_s=60), progress=silent)
+    stage.is_program('for number in range(12):\n    say(progress=number / 12, step="on"); time.sleep(0.25)\nsay(answer=[1])')
+    assert await run_stage("qc", Request(), Limits(quiet_s=1.5, timeout_s=60), progress=silent) == b"[1]"
+
+
+async def test_a_stage_ended_by_the_kernel_for_want_of_memory_is_reported_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PRO-04: SIGKILL by the kernel's OOM killer (its counter rose meanwhile) is told from any other."""
+    stage.is_program("os.kill(os.getpid(), 9)")
+    counted = iter([4, 5])
+    monkeypatch.setattr(watch, "kernel_oom_kills", lambda: next(counted))
+    with pytest.raises(MachineOutOfMemory, match="no memory left"):
+        await run_stage("qc", Request(), Limits(), progress=silent)
+    monkeypatch.setattr(watch, "kernel_oom_kills", lambda: 5)
+    with pytest.raises(StageDied, match="SIGKILL") as died:
+        await run_stage("qc", Request(), Limits(), progress=silent)
+    assert died.value.code == "stage-died"
+
+
+async def test_a_cancelled_stage_leaves_nothing_and_tells_how_long_that_took(stage: Stage, record_property: object) -> None:
+    """PRO-05: the time from asking to the last process being gone is reported (bench `compute` measures it)."""
+    stage.is_program('say(progress=0.1, step="begun")\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()')
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked: list[float] = []
+
+    async def progress(_fraction: float, _step: str) -> None:
+        asked.append(loop.time())
+        stop.set()
+
+    with pytest.raises(StageCancelled):
+        await run_stage("qc", Request(), Limits(timeout_s=60), progress=progress, stop=stop)
+    assert callable(record_property)
+    record_property("seconds_from_cancel_to_gone", round(loop.time() - asked[0], 3))
+
+
+# --- output ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ("os.symlink('/etc/passwd', out + '/map.nii')", "output-not-plain", "1 symbolic links"),
+        ("os.makedirs(out + '/a'); os.symlink('/', out + '/a/b')", "output-not-plain", "1 symbolic links"),
+        ("os.mkfifo(out + '/pipe')", "output-not-plain", "1 pipes, sockets or devices"),
+        ("open(out + '/one', 'w'); os.link(out + '/one', out + '/two')", "output-not-plain", "2 hard links"),
+        ("open(out + '/big', 'wb').write(os.urandom(3 << 20))", "output-too-large", "2 MB are allowed"),
+    ],
+)
+async def test_output_that_is_not_plain_or_too_large_is_refused_by_name(
+    stage: Stage, tmp_path: Path, body: str, code: str, says: str
+) -> None:
+    """Row 25 of the faults: writes outside (through links), garbage, oversize."""
+    out = tmp_path / "out"
+    out.mkdir()
+    stage.is_program(f"out = {str(out)!r}; {body}; say(answer=[1])")
+    with pytest.raises(StageEnded) as ended:
+        await run_stage("qc", Request(), Limits(out_mb=2), progress=silent, out_folder=out)
+    assert (ended.value.error.kind, ended.value.error.code) == ("failed", code)
+    assert says in ended.value.error.what
+
+
+async def test_a_stage_that_fills_its_folder_is_ended_while_it_runs(stage: Stage, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    stage.is_program(
+        f"number = 0\nwhile True:\n    open({str(out)!r} + f'/{{number}}', 'wb').write(os.urandom(1 << 20))\n"
+        "    number += 1; time.sleep(0.05)"
+    )
+    with pytest.raises(StageEnded) as ended:
+        await run_stage("qc", Request(), Limits(out_mb=8, timeout_s=60), progress=silent, out_folder=out)
+    assert ended.value.error.code == "output-too-large"
+
+
+async def test_folders_that_a_stage_closed_are_measured_and_can_be_removed(stage: Stage, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    stage.is_program(
+        f"os.makedirs({str(out)!r} + '/a/b'); open({str(out)!r} + '/a/b/big', 'wb').write(os.urandom(3 << 20))\n"
+        f"os.chmod({str(out)!r} + '/a', 0); say(answer=[1])"
+    )
+    with pytest.raises(StageEnded) as ended:
+        await run_stage("qc", Request(), Limits(out_mb=2), progress=silent, out_folder=out)
+    assert ended.value.error.code == "output-too-large"
+    assert (out / "a").stat().st_mode & 0o700 == 0o700
+
+
+# --- the fence -------------------------------------------------------------------------------------------------------
+
+needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+TRY = """
+import json, socket, sys
+from pathlib import Path
+from appliance.compute import landlock
+places = json.loads(sys.argv[1])
+landlock.confine([Path(places["writable"])], unreadable=Path(places["home"]), readable=[Path(places["own"])])
+def attempt(what):
+    try:
+        what()
+        return "allowed"
+    except OSError as fault:
+        return type(fault).__name__
+server = ("127.0.0.1", places["port"])
+print(json.dumps({
+    "write inside": attempt(lambda: Path(places["writable"], "a").write_text("a")),
+    "write outside": attempt(lambda: Path(places["outside"], "a").write_text("a")),
+    "append outside": attempt(lambda: open(places["outside"] + "/there", "a")),
+    "truncate outside": attempt(lambda: open(places["outside"] + "/there", "w")),
+    "delete outside": attempt(lambda: Path(places["outside"], "there").unlink()),
+    "read outside": attempt(lambda: Path(places["outside"], "there").read_text()),
+    "read the home": attempt(lambda: Path(places["home"], "key").read_text()),
+    "read its own place": attempt(lambda: Path(places["own"], "program").read_text()),
+    "connect": attempt(lambda: socket.create_connection(server, 5)),
+}))
+"""
+
+
+@needs_landlock
+def test_a_fenced_process_writes_only_in_its_folder_reads_no_home_and_has_no_network(tmp_path: Path) -> None:
+    """Row 25 of the faults: a stage that writes outside its folder cannot."""
+    import socket
+
+    places = {name: str(tmp_path / name) for name in ("writable", "outside", "home")}
+    places["own"] = places["home"] + "/products/own"
+    for folder in places.values():
+        Path(folder).mkdir(parents=True)
+    for file in ("outside/there", "home/key", "home/products/own/program"):
+        (tmp_path / file).write_text("x")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        argument = json.dumps({**places, "port": server.getsockname()[1]})
+        done = subprocess.run([sys.executable, "-c", TRY, argument], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == {
+        "write inside": "allowed",
+        "write outside": "PermissionError",
+        "append outside": "PermissionError",
+        "truncate outside": "PermissionError",
+        "delete outside": "PermissionError",
+        "read outside": "allowed",
+        "read the home": "PermissionError",
+        "read its own place": "allowed",
+        "connect": "PermissionError",
+    }
+    assert (tmp_path / "outside" / "there").read_text() == "x"
+
+
+# --- cores -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core only")
+async def test_stages_get_cores_of_their_own_while_there_are_any(stage: Stage) -> None:
+    stage.is_program('cores = sys.argv[sys.argv.index("--cores") + 1]; time.sleep(1); say(answer=cores)')
+
+    async def one() -> bytes:
+        return await run_stage("qc", Request(), Limits(cores=1), progress=silent)
+
+    assert len(set(await asyncio.gather(one(), one()))) == 2
+
+
+# --- control groups: a stand-in tree, because only systemd can delegate a real one ------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    unit = tmp_path / "cgroup" / "system.slice" / "ranvier.service"
+    unit.mkdir(parents=True)
+    (unit / "cgroup.controllers").write_text("cpu memory pids\n")
+    (unit / "cgroup.subtree_control").write_text("\n")
+    (unit / "cgroup.procs").write_text("11\n12\n")
+    (tmp_path / "own").write_text("1:name=x:/\n0::/system.slice/ranvier.service\n")
+    return tmp_path
+
+
+def subtree(tree: Path, delegated: bool = True) -> Path | None:
+    return cgroup.subtree(tree / "cgroup", tree / "own", lambda folder: delegated and folder.name == "ranvier.service")
+
+
+def test_the_processes_of_a_delegated_unit_move_into_a_leaf_before_stages_get_groups(tree: Path) -> None:
+    unit = subtree(tree)
+    assert unit is not None
+    assert (unit / "ranvier-main" / "cgroup.procs").read_text() == "12\n", "the kernel takes one process a write"
+    assert (unit / "cgroup.subtree_control").read_text() == "+memory +cpu +pids\n"
+    (tree / "own").write_text("0::/system.slice/ranvier.service/ranvier-main\n")
+    (unit / "cgroup.subtree_control").write_text("memory cpu pids\n")
+    assert subtree(tree) == unit
+
+
+def test_a_group_that_systemd_did_not_hand_over_is_left_alone(tree: Path) -> None:
+    assert subtree(tree, delegated=False) is None
+    assert not (tree / "cgroup/system.slice/ranvier.service/ranvier-main").exists()
+
+
+def test_a_stages_group_has_its_limits_and_tells_of_the_kernels_kills(tree: Path) -> None:
+    group = cgroup.make(subtree(tree), memory_mb=512, cores=2)
+    assert group is not None
+    assert (group.folder / "memory.max").read_text() == "536870912\n"
+    group.take(99)
+    assert (group.folder / "cgroup.procs").read_text() == "99\n"
+    assert group.oom_kills() == 0
+    (group.folder / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
+    (group.folder / "memory.peak").write_text("536870900\n")
+    assert (group.oom_kills(), group.peak_bytes()) == (2, 536870900)
+
+
+async def test_a_death_in_a_group_that_ran_out_of_memory_is_reported_with_the_groups_figures(
+    stage: Stage, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = subtree(tree)
+    monkeypatch.setattr(cgroup, "subtree", lambda: unit)
+    stage.is_program(
+        f"import glob; folder = glob.glob({str(unit)!r} + '/ranvier-stage-*')[0]\n"
+        "open(folder + '/memory.events', 'w').write('oom_kill 1\\n')\n"
+        f"open(folder + '/memory.peak', 'w').write(str(150 << 20))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(OutOfMemory) as ended:
+        await run_stage("qc", Request(), Limits(memory_mb=150), progress=silent)
+    assert (ended.value.facts["used_mb"], ended.value.facts["allowed_mb"]) == (150, 150)
+
+
+def test_a_family_ends_also_what_is_born_while_it_ends(tmp_path: Path) -> None:
+    """A program that keeps forking cannot outrun its end."""
+    body = "import os, time\nfor _ in range(30):\n    if os.fork() == 0:\n        time.sleep(600)\ntime.sleep(600)"
+    leader = subprocess.Popen([sys.executable, "-c", body], start_new_session=True)
+    family = watch.Family(leader.pid)
+    try:
+        until(lambda: len(family.members()) > 5, "children")
+        family.end()
+        leader.wait(20)
+        assert family.members() == []
+    finally:
+        if leader.poll() is None:
+            os.killpg(leader.pid, signal.SIGKILL)
+            leader.wait()
