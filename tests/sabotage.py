@@ -130,7 +130,7 @@ def _watch_answers(log: Any, lock: Any) -> None:
     def said(command: Any, status: int) -> bytes:
         with lock:
             log.write(f"answer {status:04x} {command.sop_instance.decode()}\n")
-        return original(command, status)
+        return bytes(original(command, status))
 
     module.store_response = said
 
