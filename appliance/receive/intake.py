@@ -31,6 +31,17 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
 _ENOUGH_BYTES = 4 * RESERVE_BYTES
 
 
+REPEAT_MS = 60_000
+MOST_REFUSALS = 1_000
+
+Audited = Callable[[str, str, str], Awaitable[None]]
+"""Writes into the audit that a caller was refused: its AE title, its address, the reason."""
+
+
+async def nobody(_caller: str, _address: str, _reason: str) -> None:
+    """Without an audit."""
+
+
 class Opened(msgspec.Struct, frozen=True):
     """In the queue before the first arrival of an association."""
 
@@ -50,7 +61,18 @@ Item = Arrival | Entry | Opened | Ended | Event
 class Intake:
     """Takes what the listener tells, from any thread, and files it."""
 
-    def __init__(self, storage: Storage, inbox: Inbox, filer: Filer, holds: Holds, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        inbox: Inbox,
+        filer: Filer,
+        holds: Holds,
+        *,
+        clock: Callable[[], int],
+        audited: Audited = nobody,
+    ) -> None:
+        self._audited = audited
+        self._refusals: dict[AssociationRefused, int] = {}
         self._storage = storage
         self._inbox = inbox
         self._filer = filer
@@ -86,7 +108,17 @@ class Intake:
 
     def refused(self, caller: str, address: str, reason: str) -> None:
         """From any thread: a caller was turned away."""
-        self._hand_over(lambda: self._put(AssociationRefused(caller=caller, address=address, reason=reason)))
+        self._hand_over(lambda: self._say_refused(AssociationRefused(caller=caller, address=address, reason=reason)))
+
+    def _say_refused(self, event: AssociationRefused) -> None:
+        """Once in a while for each caller and reason: a device that tries every second must not fill the records."""
+        now = self._clock()
+        if abs(now - self._refusals.get(event, now - REPEAT_MS)) < REPEAT_MS:
+            return
+        if len(self._refusals) >= MOST_REFUSALS:
+            self._refusals.clear()
+        self._refusals[event] = now
+        self._put(event)
 
     def low_disk(self) -> None:
         """From any thread: an instance was refused for want of space."""
@@ -161,6 +193,8 @@ class Intake:
                 await self.patiently(partial(self._holds.closed, one.association))
             elif isinstance(one, Event):
                 await self.patiently(partial(self._append, one))
+                if isinstance(one, AssociationRefused):
+                    await self.patiently(partial(self._audited, one.caller, one.address, one.reason))
 
     async def _append(self, event: Event) -> None:
         await events.append(event, self._clock())

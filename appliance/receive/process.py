@@ -17,10 +17,11 @@ from appliance.receive import sweep
 from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Inbox, Roll, on_the_roll
-from appliance.receive.intake import Intake
+from appliance.receive.intake import Audited, Intake, nobody
 from appliance.receive.scp import Listener
 from appliance.receive.section import ReceiveSection
 from appliance.receive.stable import Settler
+from appliance.receive.tls import WARN_DAYS, BadCertificate, days_left
 from appliance.records import processes, studies
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 5.0
 SETTLE_SECONDS = 1.0
 DRAIN_SECONDS = 15.0
+DAY_MS = 86_400_000
 LAST_FILING_SECONDS = 8.0
 """Together less than the supervisor waits before it kills."""
 
@@ -49,17 +51,18 @@ async def run(
     clock: Callable[[], int] = now_ms,
     monotonic: Callable[[], float] = time.monotonic,
     drain_seconds: float = DRAIN_SECONDS,
+    audited: Audited = nobody,
 ) -> None:
     """Receives until `stop` is set, then lets open associations finish for `drain_seconds`; `started` is given the port.
 
-    `reload` gives the settings in force. Raises `CannotListen`.
+    `reload` gives the settings in force; `audited` is told of refused callers. Raises `CannotListen`.
     """
     # These libraries quote what they warn about, and standard error ends in a log too.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"py(net)?dicom\b")
     with on_the_roll(storage) as roll:
         inbox = Inbox(storage)
         holds = Holds(inbox.id)
-        intake = Intake(storage, inbox, Filer(storage, keys, records), holds, clock=clock)
+        intake = Intake(storage, inbox, Filer(storage, keys, records), holds, clock=clock, audited=audited)
         listener = Listener(section, inbox, intake, clock=clock)
         receiver = _Receiver(storage, records, inbox, holds, intake, listener, reload, clock)
         try:
@@ -97,6 +100,7 @@ class _Receiver:
         self._clock = clock
         self._process = processes.this_process("receive", clock())
         self._filing: asyncio.Task[None] | None = None
+        self._next_expiry_check = 0
 
     async def work(self, section: ReceiveSection, roll: Roll, settler: Settler, stop: asyncio.Event, port: int) -> None:
         """Until `stop` is set, or filing has died of something unforeseen, which is raised."""
@@ -152,8 +156,22 @@ class _Receiver:
         await sweep.adopt_dead(self._storage, self._inbox, self._intake)
         changed = await self._reload()
         if changed != section:
-            self._listener.apply(changed)
+            try:
+                self._listener.apply(changed)
+            except BadCertificate as fault:
+                log.error("the new settings are not in force: %s %s", fault.what, fault.advice, extra={"code": fault.code})
+        self._warn_of_expiry(changed)
         return changed
+
+    def _warn_of_expiry(self, section: ReceiveSection) -> None:
+        """Once a day, from a month before the certificate expires."""
+        now = self._clock()
+        if now < self._next_expiry_check:
+            return
+        self._next_expiry_check = now + DAY_MS
+        left = days_left(section, now)
+        if left is not None and left < WARN_DAYS:
+            log.warning("the TLS certificate of receiving expires in %d days", left, extra={"code": "certificate-expires"})
 
     async def _beat(self) -> None:
         now = self._clock()

@@ -29,6 +29,7 @@ from appliance.receive.part10 import Origin
 from appliance.receive.section import ReceiveSection
 from appliance.receive.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS, status_against
 from appliance.receive.takes import Storing
+from appliance.receive.tls import context_of
 from appliance.storage import OutOfSpace
 
 log = logging.getLogger(__name__)
@@ -107,9 +108,14 @@ class Listener:
         # Counted at the door, where it costs no thread.
         self._ae.maximum_associations = 1_000_000
         self._server: Server | None = None
+        self._context = context_of(section)
 
     def apply(self, section: ReceiveSection) -> None:
-        """Puts settings in force that need no restart: who may call."""
+        """Puts settings in force that need no restart: who may call, and certificates; open associations keep theirs.
+
+        Raises `BadCertificate`, and then all stays as it was.
+        """
+        self._context = context_of(section)
         self._section = section
 
     def start(self) -> int:
@@ -140,6 +146,7 @@ class Listener:
             admit=server.admit,
             failed=self._failed,
             seconds=NEGOTIATION_SECONDS,
+            context=lambda: self._context,
         )
         server.door.start()
         return int(server.server_address[1])

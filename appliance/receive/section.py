@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import AeTitle, Host, Port, Section, field
+from appliance.fields import AeTitle, Host, Pem, Port, Secret, Section, field
 
 CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
 
@@ -51,6 +51,20 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
     associations_per_address: Annotated[
         int, field("Associations of one address", "More of one address are turned away for now; 0 is no limit.", ge=0, le=500)
     ] = 0
+    tls: Annotated[
+        bool, field("TLS", "Accept only associations over TLS 1.2 or newer; plain ones are refused.", recommended="on")
+    ] = False
+    tls_certificate: Annotated[
+        Pem, field("TLS certificate", "This appliance's certificate and those between it and the authority, as PEM.")
+    ] = ""
+    tls_key: Annotated[Secret, field("TLS private key", "The key of the certificate, as PEM, without a password.")] = Secret()
+    tls_authority: Annotated[
+        Pem,
+        field("Authority of callers", "Certificates of authorities that callers' certificates are checked with, as PEM."),
+    ] = ""
+    tls_mutual: Annotated[bool, field("Demand certificates", "Refuse callers without a certificate of these authorities.")] = (
+        False
+    )
     fast_path: Annotated[
         bool,
         field(

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ COUNT = int(os.environ.get("RANVIER_BENCH_COUNT", "1000"))
 SLOW_COUNT = 200
 MR_BYTES = 43_000
 STOCK = 49
+_PAUSE = threading.Event()
 _PYNETDICOM = """
 import sys
 from pynetdicom import AE, AllStoragePresentationContexts, evt
@@ -229,7 +231,7 @@ def _filed(peer: Peer, count: int, begin: float) -> float:
             return time.monotonic() - begin
         if time.monotonic() - begin > 300:
             raise TimeoutError(f"{rows} of {count} filed")
-        time.sleep(0.02)
+        _PAUSE.wait(0.02)
 
 
 def stock_sender(peer: Peer, folder: Path, template: Sent) -> float:
@@ -269,9 +271,9 @@ def _child(name: str, folder: Path, argv: list[str], port: int) -> Iterator[Peer
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
         try:
             while not (name == "floor" or answers(port)):
-                time.sleep(0.05)
+                _PAUSE.wait(0.05)
             if name == "floor":
-                time.sleep(0.5)
+                _PAUSE.wait(0.5)
             yield Peer(name, port, process.pid, folder)
         finally:
             process.kill()

@@ -14,9 +14,11 @@ PROCESS_EDGES = (
     "api/stream.py",  # a database that is away must not end the live stream
     "appliance/clock.py",  # one scheduled task must not end the others
     "appliance/dispatch.py",  # one order must not end the loop
+    "appliance/receive/door.py",  # one caller must not end the thread that hears all of them
     "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed
     "appliance/receive/process.py",  # a database that is away must not end receiving
     "appliance/receive/scp.py",  # a peer is never told that an instance is safe when it is not
+    "appliance/receive/takes.py",  # the same of the fast way
     "appliance/serve.py",  # the supervisor
     "appliance/stage.py",  # the child's last word to its parent
     "appliance/worker.py",  # one step must not end the worker

@@ -117,7 +117,7 @@ def test_a_failed_write_keeps_nothing_and_the_next_goes_elsewhere(
         def fails(*_: object) -> int:
             raise OSError(number, os.strerror(number))
 
-        patch.setattr(journal.os, call, fails)
+        patch.setattr(os, call, fails)
         with pytest.raises(raised):
             writer.begin(instance(8), 0, PREFIX).commit([b"second"])
     third = writer.begin(instance(9), 0, PREFIX).commit([b"third"])
@@ -128,7 +128,7 @@ def test_a_failed_write_keeps_nothing_and_the_next_goes_elsewhere(
 
 def test_a_short_write_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = os.pwritev
-    monkeypatch.setattr(journal.os, "pwritev", lambda handle, parts, at: original(handle, [memoryview(parts[0])[:7]], at))
+    monkeypatch.setattr(os, "pwritev", lambda handle, parts, at: original(handle, [memoryview(parts[0])[:7]], at))
     _, (entry,) = write(tmp_path, [b"x" * 500])
     assert [one.content_hash for one in read_segment(segment_of(tmp_path), Unfiled()).entries] == [entry.content_hash]
 

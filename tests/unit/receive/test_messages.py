@@ -1,6 +1,7 @@
 """P-DATA however it is split, and whatever it is."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -141,7 +142,7 @@ def test_an_answer_is_what_the_standard_wants() -> None:
     received.decode(answer)
     response = C_STORE_RSP()
     assert response.decode_msg(received.to_primitive())
-    primitive = response.message_to_primitive()
+    primitive: Any = response.message_to_primitive()
     assert (primitive.Status, primitive.MessageIDBeingRespondedTo) == (0xA700, 77)
     assert (primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID) == ("1.2.840.10008.5.1.4.1.1.4", "1.2.3.4")
     assert status_of(answer[6:]) == 0xA700
