@@ -1,7 +1,6 @@
 """The console in a real terminal (tmux) against a real server, where glyph and box widths are the terminal's own."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import program
 from tests.tui.facts import PASSWORD, PATIENT, USER
 from tests.tui.serving import served
 from tests.tui.world import World
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +26,10 @@ class Terminal:
     def tmux(self, *words: str) -> str:
         """Runs one tmux command."""
         run = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=False
+            [program("tmux", "tmux"), "-S", self._socket, "-f", "/dev/null", *words],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return run.stdout
 
