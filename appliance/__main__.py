@@ -22,6 +22,9 @@ HOUSE_WORDS: dict[str, str] = {
     "init": "appliance.first_boot",
     "demo": "appliance.demonstration",
     "users": "appliance.access.command",
+    "audit": "appliance.audit_command",
+    "audit": "appliance.audit_command",
+    "passport": "appliance.deidentify.command",
 }
 """Word -> the module that serves it."""
 
@@ -48,6 +51,12 @@ def _run(word: str, arguments: list[str]) -> int:
         return int(importlib.import_module(HOUSE_WORDS[word]).main(arguments))
     if word == "users":
         return asyncio.run(_users(arguments))
+    if word == "audit":
+        return asyncio.run(_audit(arguments))
+    if word == "audit":
+        return asyncio.run(_audit(arguments))
+    if word == "passport":
+        return _passport(arguments)
     return asyncio.run(_until_asked({"serve": _serve, "receive": _receive, "work": _work, "stop": _stop}[word], word))
 
 
@@ -78,6 +87,31 @@ async def _users(arguments: list[str]) -> int:
 
     async with open_house(default_home()):
         return await command.run(arguments, now=now_ms())
+
+
+def _passport(arguments: list[str]) -> int:
+    from appliance.deidentify import command
+    from appliance.house import default_home
+
+    return command.main(arguments, home=default_home())
+
+
+async def _audit(arguments: list[str]) -> int:
+    from appliance import audit_command
+    from appliance.house import default_home, open_house
+    from appliance.moments import now_ms
+
+    async with open_house(default_home()) as house:
+        return await audit_command.run(arguments, house.keys, now=now_ms())
+
+
+async def _audit(arguments: list[str]) -> int:
+    from appliance import audit_command
+    from appliance.house import default_home, open_house
+    from appliance.moments import now_ms
+
+    async with open_house(default_home()) as house:
+        return await audit_command.run(arguments, house.keys, now=now_ms())
 
 
 async def _stop(_stop: asyncio.Event) -> None:

@@ -5,13 +5,20 @@ row breaks the chain. Rows cut off at the end leave no break: an anchor (number 
 """
 
 import hashlib
+import hmac
+import re
+from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
+from appliance.errors import Rejected
+from appliance.keys import Keys
 from appliance.records import audit as rows
 from appliance.records.audit import AuditEntry
 
 FIRST = "0" * 64
+_FORM = "ranvier-audit-1"
+_ANCHOR = re.compile(_FORM + r":([0-9]{1,18}):([0-9a-f]{64}):([0-9]{1,18}):([0-9a-f]{32})")
 _LENGTHS = {"actor": 64, "action": 48, "target": 128, "origin": 64, "result": 32, "detail": 2000}
 
 
@@ -29,6 +36,57 @@ class Verdict(msgspec.Struct, kw_only=True, frozen=True):
     rows: int
     head: str
     first_bad_seq: int | None = None
+
+
+class SignedAnchor(Anchor, kw_only=True, frozen=True):
+    """An anchor with its time, signed with the appliance's own key: what leaves the machine."""
+
+    at: int
+    signature: str
+
+    @property
+    def text(self) -> str:
+        """As one word, for a log line, a bundle or a command line."""
+        return f"{_FORM}:{self.rows}:{self.head}:{self.at}:{self.signature}"
+
+
+class AnchorWrong(Rejected):
+    """This is no anchor that this appliance signed."""
+
+    code = "anchor-wrong"
+    next_step = "Give the whole anchor, as heartbeat, log, backup or support bundle hold it."
+
+
+async def anchor(keys: Keys, now: int) -> SignedAnchor:
+    """How far the chain goes now, signed; it reads one row, not the chain."""
+    newest = await rows.last()
+    count, head = (newest.seq, newest.hash) if newest else (0, FIRST)
+    return SignedAnchor(rows=count, head=head, at=now, signature=_signature(keys, count, head, now))
+
+
+def read_anchor(keys: Keys, text: str) -> SignedAnchor:
+    """The anchor of a text; raises `AnchorWrong` for anything that this appliance did not sign."""
+    found = _ANCHOR.fullmatch(text.strip())
+    if found is None:
+        raise AnchorWrong()
+    count, head, at, signature = int(found[1]), found[2], int(found[3]), found[4]
+    if not hmac.compare_digest(signature, _signature(keys, count, head, at)):
+        raise AnchorWrong()
+    return SignedAnchor(rows=count, head=head, at=at, signature=signature)
+
+
+def _signature(keys: Keys, count: int, head: str, at: int) -> str:
+    return keys.digest("audit-anchor", f"{count}:{head}:{at}")
+
+
+async def lines(keys: Keys, now: int) -> AsyncIterator[bytes]:
+    """The whole audit as JSON lines, oldest row first; the last line is the anchor of what was written."""
+    count, head = 0, FIRST
+    async for entry in rows.in_order():
+        count, head = entry.seq, entry.hash
+        yield msgspec.json.encode(entry) + b"\n"
+    signed = SignedAnchor(rows=count, head=head, at=now, signature=_signature(keys, count, head, now))
+    yield msgspec.json.encode({"anchor": signed.text}) + b"\n"
 
 
 async def append(actor: str, action: str, target: str, result: str, origin: str, now: int, detail: str = "") -> AuditEntry:
@@ -57,16 +115,48 @@ async def append_each(
 
 async def verify(anchor: Anchor | None = None) -> Verdict:
     """Follows the chain from its first row; with an anchor also finds rows that were cut off or replaced up to it."""
-    previous, count = FIRST, 0
+    chain = _Chain(anchor)
     async for entry in rows.in_order():
-        if entry.seq != count + 1 or entry.hash != link(previous, entry):
-            return Verdict(ok=False, rows=count, head=previous, first_bad_seq=entry.seq)
-        previous, count = entry.hash, count + 1
-        if anchor and count == anchor.rows and previous != anchor.head:
-            return Verdict(ok=False, rows=count, head=previous, first_bad_seq=count)
-    if anchor and count < anchor.rows:
-        return Verdict(ok=False, rows=count, head=previous, first_bad_seq=count + 1)
-    return Verdict(ok=True, rows=count, head=previous)
+        if not chain.holds(entry):
+            return chain.broken_at(entry.seq)
+    return chain.end()
+
+
+def follow(entries: Iterable[AuditEntry], anchor: Anchor | None = None) -> Verdict:
+    """The same for rows that somebody exported."""
+    chain = _Chain(anchor)
+    for entry in entries:
+        if not chain.holds(entry):
+            return chain.broken_at(entry.seq)
+    return chain.end()
+
+
+class _Chain:
+    """How far a chain was followed."""
+
+    def __init__(self, anchor: Anchor | None) -> None:
+        self._anchor = anchor
+        self._head, self._count = FIRST, 0
+
+    def holds(self, entry: AuditEntry) -> bool:
+        """Takes the next row; false when it does not belong there."""
+        anchor = self._anchor
+        if entry.seq != self._count + 1 or entry.hash != link(self._head, entry):
+            return False
+        if anchor and entry.seq == anchor.rows and entry.hash != anchor.head:
+            return False
+        self._head, self._count = entry.hash, self._count + 1
+        return True
+
+    def broken_at(self, seq: int) -> Verdict:
+        """The verdict on a row that does not belong there."""
+        return Verdict(ok=False, rows=self._count, head=self._head, first_bad_seq=seq)
+
+    def end(self) -> Verdict:
+        """The verdict when there are no more rows."""
+        if self._anchor and self._count < self._anchor.rows:
+            return self.broken_at(self._count + 1)
+        return Verdict(ok=True, rows=self._count, head=self._head)
 
 
 def link(previous: str, entry: AuditEntry) -> str:

@@ -192,6 +192,25 @@ class OrderCancelled(Event, frozen=True, kw_only=True):
     actor: str
 
 
+class OrderDeleted(Event, frozen=True, kw_only=True):
+    """A person deleted an order with its files and rows."""
+
+    title = "Order deleted"
+    severity = "warning"
+    sentence = "Order deleted by {actor}."
+    actor: str
+
+
+class StudyDeleted(Event, frozen=True, kw_only=True):
+    """A person deleted a study with its orders, files and rows."""
+
+    title = "Study deleted"
+    severity = "warning"
+    sentence = "Study deleted with {orders} orders by {actor}."
+    actor: str
+    orders: int
+
+
 class PriorityGiven(Event, frozen=True, kw_only=True):
     """A person said how urgent an order is."""
 

@@ -223,6 +223,7 @@ async def deidentify(work: Work) -> Move:
         out_folder=str(folder),
         pseudonym=study.pseudonym or house.keys.digest("patient", row.study),
         secret=house.keys.derive("deidentify").hex(),
+        signing_seed=house.keys.derive("passport").hex(),
         section=msgspec.to_builtins(work.settings.deidentify),
         given={name: one.value for name, one in _given(row).items()},
     )

@@ -166,7 +166,7 @@ class Console(App[int]):
         """The pages and details on the visible stack."""
         from tui.screens.page import Page
 
-        return [screen for screen in self.screen_stack if isinstance(screen, Page) and screen.is_mounted]
+        return [screen for screen in self.screen_stack if isinstance(screen, Page) and screen.ready]
 
     @work(group="session", exclusive=True)
     async def _resume(self) -> None:

@@ -2,6 +2,7 @@
 
 from api.routes import (
     audit,
+    deletion,
     deliveries,
     events,
     health,
@@ -32,6 +33,7 @@ HANDLERS = (
     *reports.HANDLERS,
     *results.HANDLERS,
     *deliveries.HANDLERS,
+    *deletion.HANDLERS,
     *events.HANDLERS,
     *settings.HANDLERS,
     *settings_files.HANDLERS,

@@ -28,6 +28,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "orders.create": _ALL,
     "orders.cancel": _ALL,
     "orders.cancel-any": _ADMIN,
+    "orders.delete": _ADMIN,
+    "studies.delete": _ADMIN,
     "identity.reveal": _PEOPLE,
     "studies.force-stable": _ADMIN,
     "orders.metadata": _ADMIN,

@@ -7,34 +7,42 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from appliance.deidentify.outline import Outline
 from appliance.deidentify.private_tags import ALLOWED, CSA_IMAGE, CSA_SERIES, NUMERIC, allowed, creator_key
-from appliance.deidentify.profile import BIRTH_DATE, CLASS_TAGS, PATIENT_ADDRESS, PIXEL_TAGS, STANDARD_ROOT, Profile
+from appliance.deidentify.profile import BIRTH_DATE, CLASS_TAGS, PATIENT_ADDRESS, STANDARD_ROOT, Profile
 from appliance.deidentify.rules import Action
 from appliance.deidentify.search import Search
-from appliance.deidentify.walker import Leaf, Place, Walked
+from appliance.deidentify.walker import Leaf, Place
 
 Finding = tuple[str, str]
 """Rule and place."""
+Pair = tuple[bytes | None, bytes | None]
+"""A top-level element in the source and in the output."""
 
 _META = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 _OURS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _CODES = {
-    0x00080100: frozenset({b"113105", b"113107", b"113108", b"113111"}),
+    0x00080100: frozenset({b"113100", b"113104", b"113105", b"113107", b"113108", b"113109", b"113111"}),
     0x00080102: frozenset({b"DCM"}),
     0x00080104: frozenset(
         {
+            b"Basic Application Confidentiality Profile",
             b"Clean Descriptors Option",
+            b"Clean Structured Content Option",
+            b"Retain Device Identity Option",
             b"Retain Longitudinal Temporal Information Modified Dates Option",
             b"Retain Patient Characteristics Option",
             b"Retain Safe Private Option",
         }
     ),
 }
+_DUMMIES = frozenset({b"REMOVED", b"19000101", b"19000101000000", b"000000", b"0"})
 _BINARY = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "SV", "UV"})
 _WORDS = frozenset({"CS", "SH", "LO", "ST", "LT", "UT", "UC"})
 _AGE = re.compile(rb"^(\d{3})([DWMY]) *$")
 _FIGURES = re.compile(rb"^[-+.\deE\\ \0]*$")
 _ENTRY = 84
+_LARGEST_REMEMBERED = 16384
 
 
 def written(place: Place) -> str:
@@ -53,6 +61,7 @@ class Checks:
         self._uids: dict[bytes, bytes] = {}
         self._taken: dict[bytes, bytes] = {}
         self._days: int | None = None
+        self._sound_pairs: dict[tuple[str, str, bytes, tuple[bytes, ...], tuple[bytes, ...]], set[Pair]] = {}
         self._sound: set[tuple[int, str, str, bytes, bytes, bytes, bool]] = set()
 
     @property
@@ -60,47 +69,63 @@ class Checks:
         """By how many days the dates of this study moved."""
         return self._days or 0
 
-    def file(self, source: Walked, output: Walked) -> list[Finding]:
-        """Everything that is wrong with one output file."""
-        found = [*self._envelope(source, output), *self._completeness(source, output)]
-        before = {leaf.place: leaf for leaf in source.leaves}
-        charsets = {leaf.place[:-1]: leaf.value.strip(b"\0 ") for leaf in output.leaves if leaf.tag == 0x00080005}
-        for leaf in output.leaves:
-            if leaf.tag in PIXEL_TAGS and len(leaf.place) == 1:
-                original = before.get(leaf.place)
-                if original is None or original.value != leaf.value or original.vr != leaf.vr:
-                    found.append(("pixel data differs from the source", written(leaf.place)))
-                continue
-            found += self._judged(leaf, before.get(leaf.place), _charset(charsets, leaf.place))
+    def file(self, source: Outline, output: Outline) -> list[Finding]:
+        """Everything that is wrong with one output file; raises `Unaccounted` for elements that cannot be opened."""
+        found = [*self._envelope(source, output), *_pixels(source, output)]
+        mine, theirs = output.creators, source.creators
+        charset_part = output.parts.get(0x00080005, b"")
+        sound = self._sound_pairs.setdefault((output.syntax, source.syntax, charset_part, mine, theirs), set())
+        pairs: set[Pair] = set(zip(map(source.parts.get, output.parts), output.parts.values(), strict=True))
+        pairs |= {(source.parts[tag], None) for tag in source.parts.keys() - output.parts.keys()}
+        for pair in pairs - sound:
+            before, after = pair
+            originals = source.opened(before, theirs) if before is not None else []
+            leaves = output.opened(after, mine) if after is not None else []
+            wrong = [*self._completeness(originals, leaves), *self._opened(originals, leaves, output.charset)]
+            found += wrong
+            if not wrong and len(before or b"") + len(after or b"") <= _LARGEST_REMEMBERED:
+                sound.add(pair)
         return found
 
-    def _envelope(self, source: Walked, output: Walked) -> Iterator[Finding]:
+    def _opened(self, originals: list[Leaf], leaves: list[Leaf], charset: bytes) -> Iterator[Finding]:
+        before = {leaf.place: leaf for leaf in originals}
+        charsets = {leaf.place[:-1]: leaf.value.strip(b"\0 ") for leaf in leaves if leaf.tag == 0x00080005}
+        charsets.setdefault((), charset)
+        for leaf in leaves:
+            yield from self._judged(leaf, before.get(leaf.place), _charset(charsets, leaf.place))
+
+    def _envelope(self, source: Outline, output: Outline) -> Iterator[Finding]:
         if any(output.preamble):
             yield "preamble is not empty", "preamble"
         if output.tail.strip(b"\0") or len(output.tail) > 1:
             yield "bytes outside elements", "end of file"
+        if output.twice:
+            yield "an attribute stands twice", "data set"
         if output.syntax != source.syntax:
             yield "transfer syntax differs from the source", "(0002,0010)"
-        data_set = {leaf.tag: leaf.value for leaf in output.leaves if len(leaf.place) == 1}
         same = {0x00020002: 0x00080016, 0x00020003: 0x00080018}
         for leaf in output.meta:
             where = written(leaf.place)
             if leaf.tag not in _META:
                 yield "attribute must not be there", where
-            elif leaf.tag in same and leaf.value != data_set.get(same[leaf.tag]):
+            elif leaf.tag in same and leaf.value != output.value(same[leaf.tag]):
                 yield "file meta contradicts the data set", where
             elif leaf.tag == 0x00020012 and leaf.value.strip(b"\0 ") in self._source_uids:
                 yield "identity: uid", where
             elif leaf.tag == 0x00020013 and leaf.value.strip(b" ") != b"RANVIER":
                 yield "file meta is not ours", where
 
-    def _completeness(self, source: Walked, output: Walked) -> Iterator[Finding]:
-        places = {leaf.place for leaf in output.leaves}
-        if len(places) != len(output.leaves):
+    def _completeness(self, originals: list[Leaf], leaves: list[Leaf]) -> Iterator[Finding]:
+        places = {leaf.place for leaf in leaves}
+        if len(places) != len(leaves):
             yield "an attribute stands twice", "data set"
         gone: list[Place] = []
-        for leaf in source.leaves:
-            if leaf.place in places or any(leaf.place[: len(above)] == above for above in gone[-1:]):
+        for leaf in originals:
+            if any(leaf.place[: len(above)] == above for above in gone[-1:]):
+                continue
+            if leaf.place in places:
+                if leaf.items > 0 and self._profile.rule(leaf.tag, leaf.vr).action is Action.EMPTY:
+                    gone.append(leaf.place)
                 continue
             if leaf.items >= 0:
                 gone.append(leaf.place)
@@ -150,7 +175,10 @@ class Checks:
             yield from self._value(leaf, original.value, rule.action, charset)
 
     def _value(self, leaf: Leaf, before: bytes, action: Action, charset: bytes) -> Iterator[str]:
-        if action is Action.REPLACE_UID:
+        if action is Action.DUMMY:
+            if leaf.value.strip(b" \0") not in _DUMMIES | {b""}:
+                yield "value is no dummy"
+        elif action is Action.REPLACE_UID:
             yield from self._replaced(leaf.tag, before, leaf.value)
         elif action is Action.SHIFT:
             yield from self._shifted(before, leaf.value)
@@ -231,7 +259,7 @@ class Checks:
         if leaf.place[0] in expected:
             sound = text == expected[leaf.place[0]] and leaf.items < 0
         elif leaf.place[0] == 0x00120063:
-            sound = bool(re.fullmatch(rb"Ranvier " + self._profile.name.encode() + rb" \d{1,4}", text))
+            sound = bool(re.fullmatch(rb"Ranvier " + re.escape(self._profile.name.encode()) + rb" \d{1,4}", text))
         else:
             sound = leaf.items >= 0 or text in _CODES.get(leaf.tag, frozenset())
         if not sound:
@@ -261,6 +289,15 @@ class Checks:
                 yield "identity: identifier"
         else:
             yield from self._words(leaf, original.value, charset, technical=False)
+
+
+def _pixels(source: Outline, output: Outline) -> Iterator[Finding]:
+    for tag in source.pixels.keys() - output.pixels.keys():
+        yield "attribute is missing", written((tag,))
+    for tag, (vr, start, stop) in output.pixels.items():
+        original = source.pixels.get(tag)
+        if original is None or original[0] != vr or source.data[original[1] : original[2]] != output.data[start:stop]:
+            yield "pixel data differs from the source", written((tag,))
 
 
 def csa_findings(value: bytes) -> Iterator[str]:

@@ -26,6 +26,8 @@ class DeidRequest(msgspec.Struct, kw_only=True, frozen=True):
     """`appliance.deidentify.section.DeidentifySection` as plain JSON."""
     given: dict[str, str] = {}
     """Age and sex that go before the header's, if any."""
+    signing_seed: str = ""
+    """Of the key that signs the passport, 32 bytes hexadecimal; without it the passport is not signed."""
 
 
 class Residue(msgspec.Struct, kw_only=True, frozen=True):
@@ -59,6 +61,10 @@ class Passport(msgspec.Struct, kw_only=True, frozen=True):
     notes: list[str]
     date_offset_applied: bool
     settings: dict[str, Any]
+    public_key: str = ""
+    """Ed25519, hexadecimal."""
+    signature: str = ""
+    """Over this object with an empty signature, as JSON with sorted keys."""
 
     @property
     def clean(self) -> bool:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from appliance.deidentify import ps315
 from appliance.deidentify.rules import Action, Kind, Rule
 from appliance.deidentify.table import CLEAN, DATES, IMAGE, NAMES, PLACES, TABLE, TEXT
 
 VERSION = "1"
 SHIFTED = "safe-harbor-shifted"
-ProfileName = Literal["safe-harbor-shifted", "safe-harbor"]
+PS315 = "ps3.15-basic"
+ProfileName = Literal["safe-harbor-shifted", "safe-harbor", "ps3.15-basic"]
 IDENTIFYING = frozenset({Kind.NAME, Kind.PLACE, Kind.CONTACT, Kind.IDENTIFIER})
 
 STAYS_EMPTY = frozenset({0x00080020, 0x00080030, 0x00100030})
@@ -71,23 +73,31 @@ class Profile:
     date_shift_range_days: int
     mask_zip_codes: bool
     remove_software_versions: bool
+    retain_device: bool = False
 
     @classmethod
     def of(cls, section: Mapping[str, object]) -> "Profile":
         """The profile that a settings section asks for; switching dates off makes `safe-harbor` of the shifted one."""
-        shift = bool(section.get("shift_dates", True)) and section.get("profile", SHIFTED) == SHIFTED
+        asked = section.get("profile", SHIFTED)
+        shift = bool(section.get("shift_dates", True)) and asked in (SHIFTED, PS315)
+        name: ProfileName = "safe-harbor-shifted" if shift else "safe-harbor"
         days = section.get("date_shift_range_days", 365)
         return cls(
-            name="safe-harbor-shifted" if shift else "safe-harbor",
+            name="ps3.15-basic" if asked == PS315 else name,
             shift_dates=shift,
             date_shift_range_days=days if isinstance(days, int) else 365,
             mask_zip_codes=bool(section.get("mask_zip_codes", False)),
             remove_software_versions=bool(section.get("remove_software_versions", False)),
+            retain_device=bool(section.get("retain_device_identity", False)),
         )
 
     def rule(self, tag: int, vr: str) -> Rule:
         """What happens to a standard attribute of a data set (group 0008 and above) encoded as `vr`."""
         rule = _table_rule(tag, vr)
+        if self.name == PS315 and rule not in (_OUTSIDE, _UNKNOWN):
+            found = ps315.rule(tag, vr, rule, shift_dates=self.shift_dates, retain_device=self.retain_device)
+            if found is not None:
+                return found
         if tag == SOFTWARE_VERSIONS and self.remove_software_versions:
             return Rule(Action.REMOVE, Kind.OTHER, "the setting removes software versions")
         if tag == PATIENT_ADDRESS and self.mask_zip_codes:
@@ -95,6 +105,20 @@ class Profile:
         if rule.action is Action.SHIFT:
             return self._date_rule(tag, vr)
         return rule
+
+    @property
+    def codes(self) -> list[tuple[bytes, bytes]]:
+        """How the output says what was done to it (PS3.16, CID 7050)."""
+        found = [(b"113105", b"Clean Descriptors Option")]
+        if self.name == PS315:
+            found = [(b"113100", b"Basic Application Confidentiality Profile"), *found]
+            found.append((b"113104", b"Clean Structured Content Option"))
+            found += [(b"113109", b"Retain Device Identity Option")] if self.retain_device else []
+        else:
+            found.append((b"113108", b"Retain Patient Characteristics Option"))
+        if self.shift_dates:
+            found.append((b"113107", b"Retain Longitudinal Temporal Information Modified Dates Option"))
+        return [*found, (b"113111", b"Retain Safe Private Option")]
 
     def _date_rule(self, tag: int, vr: str) -> Rule:
         if not self.shift_dates:

@@ -13,6 +13,7 @@ from appliance.deidentify.decoding import encoded, readings
 from appliance.deidentify.pieces import PartTen, Piece
 from appliance.deidentify.private_tags import CSA_IMAGE, CSA_SERIES, FIXED_SIZE, NUMERIC, allowed
 from appliance.deidentify.profile import BIRTH_DATE, PATIENT_ADDRESS, PIXEL_TAGS, VERSION, Profile
+from appliance.deidentify.ps315 import DUMMIES
 from appliance.deidentify.replacements import capped_age, masked_zip, new_uid, shifted_date, shifted_datetime, stays
 from appliance.deidentify.rules import Action
 from appliance.deidentify.scrub import Scrubber
@@ -113,11 +114,7 @@ class Rewriter:
 
     def _described(self, coding: Coding) -> list[tuple[int, bytes]]:
         shifted = self.profile.shift_dates
-        codes = [(b"113105", b"Clean Descriptors Option"), (b"113108", b"Retain Patient Characteristics Option")]
-        if shifted:
-            codes.append((b"113107", b"Retain Longitudinal Temporal Information Modified Dates Option"))
-        codes.append((b"113111", b"Retain Safe Private Option"))
-        items = b"".join(_code_item(value, meaning, coding) for value, meaning in codes)
+        items = b"".join(_code_item(value, meaning, coding) for value, meaning in self.profile.codes)
         method = f"Ranvier {self.profile.name} {VERSION}".encode()
         return [
             (0x00120062, _element(0x00120062, "CS", b"YES", coding)),
@@ -145,6 +142,8 @@ class Rewriter:
     def _changed(self, tag: int, vr: str, value: bytes, charset: bytes, action: Action) -> bytes | None:
         if action is Action.REPLACE_UID:
             return b"\\".join(self.uid(tag, one.strip(b"\0 ")) for one in value.split(b"\\"))
+        if action is Action.DUMMY:
+            return DUMMIES[vr]
         if action is Action.SHIFT:
             shift = shifted_datetime if vr == "DT" else shifted_date
             return b"\\".join(shift(one, self.offset).encode() for one in value.decode("latin-1").rstrip("\0 ").split("\\"))

@@ -14,6 +14,7 @@ class Action(StrEnum):
     SHIFT = "shift date"
     REPLACE_UID = "replace UID"
     MASK = "mask"
+    DUMMY = "dummy value"
     DESCEND = "descend"
     """A sequence stays; the profile holds for its items."""
 

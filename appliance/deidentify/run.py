@@ -8,6 +8,7 @@ import msgspec
 from appliance.deidentify.engine import deidentify
 from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport
 from appliance.deidentify.profile import VERSION, Profile
+from appliance.deidentify.signature import signed
 from appliance.deidentify.verifier import verify
 from appliance.storage import publish_folder, remove_folder, write_durable
 
@@ -49,6 +50,8 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
             date_offset_applied=profile.shift_dates,
             settings=request.section,
         )
+        if request.signing_seed:
+            passport = signed(passport, bytes.fromhex(request.signing_seed))
         # First the passport, then the folder: a folder without a passport cannot be released, a passport alone is harmless.
         write_durable(passport_path(final), msgspec.json.format(msgspec.json.encode(passport), indent=1))
         if passport.clean:

@@ -22,7 +22,7 @@ _DAY_FIRST = re.compile(r"(?<!\d)(0[1-9]|[12]\d|3[01])[-/.](0[1-9]|[12]\d|3[01])
 _EAST = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CANON = re.compile(rb"^\s*b=[\d.]+(\([-\d.]+,[-\d.]+,[-\d.]+\))?[\s\0]*$")
 _MARKS = re.compile("|".join(re.escape(mark.casefold()) for mark in MARKS) + r"|\[[a-z_]{0,16}$")
-_ENCODED_FROM = 5
+_ENCODED_FROM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Needle:
 
     text: str
     compact: str
+    spaced: str
+    """Its words, whatever stood between them; empty when it is one word."""
     kind: Kind
     anywhere: bool
     """Also inside longer words."""
@@ -99,7 +101,8 @@ class Search:
                 continue
             compact = "".join(words)
             anywhere = bool(_EAST.search(text)) or (len(compact) >= 6 and not compact.isdigit())
-            self._needles.append(Needle(text, compact, kind, anywhere, all(word in VOCABULARY for word in words)))
+            spaced = f" {' '.join(words)} " if len(words) > 1 else ""
+            self._needles.append(Needle(text, compact, spaced, kind, anywhere, all(word in VOCABULARY for word in words)))
 
     def hits(self, value: bytes, charset: bytes, *, technical: bool) -> list[str]:
         """The rules that a value breaks; `technical` spares words of the trade and short numbers."""
@@ -124,8 +127,9 @@ class Search:
         for reading in texts(value, charset):
             # A patient may be called Place: the marks of the profile, whole or cut at the end of a value, are no finding.
             text = _MARKS.sub("\0", unicodedata.normalize("NFC", reading).casefold().rstrip("\0 "))
-            compact = "".join(_LETTERS.findall(text))
-            found += [needle for needle in self._needles if _stands_in(needle, text, compact, technical=technical)]
+            words = _LETTERS.findall(text)
+            forms = text, "".join(words), f" {' '.join(words)} "
+            found += [needle for needle in self._needles if _stands_in(needle, *forms, technical=technical)]
         return found
 
     def _numbers(self, value: bytes) -> set[str]:
@@ -171,11 +175,13 @@ class Search:
         return [needle for needle in self._needles if len(needle.compact) >= _ENCODED_FROM and not needle.trade]
 
 
-def _stands_in(needle: Needle, text: str, compact: str, *, technical: bool) -> bool:
+def _stands_in(needle: Needle, text: str, compact: str, spaced: str, *, technical: bool) -> bool:
     digits = needle.compact.isdigit()
     if technical and (needle.trade or (digits and len(needle.compact) < 6)):
         return False
     if needle.anywhere and len(needle.compact) >= 6 and needle.compact in compact:
+        return True
+    if needle.spaced and needle.spaced in spaced:
         return True
     start = text.find(needle.text)
     while start >= 0:

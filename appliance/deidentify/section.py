@@ -9,9 +9,11 @@ class DeidentifySection(Section, frozen=True, kw_only=True):
     """De-identification"""
 
     profile: Annotated[
-        Literal["safe-harbor-shifted", "safe-harbor"],
+        Literal["safe-harbor-shifted", "safe-harbor", "ps3.15-basic"],
         field(
-            "Profile", "safe-harbor removes dates; safe-harbor-shifted keeps intervals and is not Safe Harbor by the letter."
+            "Profile",
+            "safe-harbor removes dates; safe-harbor-shifted keeps intervals and is not Safe Harbor by the letter; ps3.15-basic "
+            "follows DICOM Table E.1-1 with options.",
         ),
     ] = "safe-harbor-shifted"
     shift_dates: Annotated[bool, field("Shift dates", "Off: all dates and times are removed.")] = True
@@ -23,6 +25,9 @@ class DeidentifySection(Section, frozen=True, kw_only=True):
     ] = False
     remove_software_versions: Annotated[
         bool, field("Remove software versions", "Converters use them; off is recommended.", recommended="off")
+    ] = False
+    retain_device_identity: Annotated[
+        bool, field("Retain device identity", "Profile ps3.15-basic only: station and serial number stay.", recommended="off")
     ] = False
     send_accession_number: Annotated[
         bool, field("Send accession number", "With the order's metadata; it is always removed from DICOM.")

@@ -91,7 +91,7 @@ class Survey:
             kind, gone = (Kind.NAME, True) if one.vr == "PN" else (Kind.OTHER, False)
         else:
             rule = self._profile.rule(one.tag, one.vr)
-            kind, gone = rule.kind, rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK)
+            kind, gone = rule.kind, rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK, Action.DUMMY)
         for reading in readings(value, charset):
             text = reading.strip("\0 ")
             if one.tag in _MACHINE:

@@ -3,6 +3,7 @@
 `release` is the only maker of `Released`; it runs in the worker, needs no DICOM library, and believes the disk only.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from pathlib import Path
 from appliance.deidentify.charsets import texts
 from appliance.deidentify.checks import Checks
 from appliance.deidentify.errors import NotAsVerified, NotClean
+from appliance.deidentify.outline import Outline, Outliner
 from appliance.deidentify.passport import DeidRequest, OutputFile, Passport, Released, Residue, SourceFile
-from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, PIXEL_TAGS, STANDARD_ROOT, TEXT_VRS, Profile
+from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, STANDARD_ROOT, TEXT_VRS, Profile
 from appliance.deidentify.rules import Action, Kind
 from appliance.deidentify.search import Search, Wanted
-from appliance.deidentify.walker import Leaf, Unaccounted, Walked, walk
+from appliance.deidentify.walker import Leaf, Unaccounted
 
 Progress = Callable[[float, str], None]
 MOST_RESIDUES = 1000
@@ -38,10 +40,11 @@ def verify(request: DeidRequest, profile: Profile, folder: Path, progress: Progr
 
     Residues name instance, place and rule; a source that cannot be walked is a residue as well.
     """
-    gathering = _Gathering(profile, request.given)
+    gathering, outliner = _Gathering(profile, request.given), Outliner()
     for number, file in enumerate(request.files):
-        if isinstance(source := _walked(Path(file.path)), Walked):
-            gathering.add(source)
+        # What cannot be read here is a residue below, where every source is read again.
+        with contextlib.suppress(Unaccounted, OSError):
+            gathering.add(outliner.outline(_content(file.path)))
         progress(0.7 + 0.1 * number / len(request.files), "verify")
     search = Search(gathering.wanted)
     checks = Checks(profile, search, gathering.wanted.uids, over_89=gathering.over_89)
@@ -49,34 +52,35 @@ def verify(request: DeidRequest, profile: Profile, folder: Path, progress: Progr
     files: list[OutputFile] = []
     residues = [Residue(instance="", place="folder", rule=rule) for rule in _strangers(folder, set(expected))]
     for number, (name, file) in enumerate(expected.items()):
-        found = _one(folder / name, name, file, checks, files)
+        found = _one(folder / name, name, file, checks, outliner, files)
         residues += [Residue(instance=file.instance, place=place, rule=rule) for rule, place in found]
         progress(0.8 + 0.2 * number / len(expected), "verify")
     return Verdict(files, residues[:MOST_RESIDUES], _notes(profile, gathering.wanted, search))
 
 
-def _one(path: Path, name: str, file: SourceFile, checks: Checks, files: list[OutputFile]) -> list[tuple[str, str]]:
+def _one(
+    path: Path, name: str, file: SourceFile, checks: Checks, outliner: Outliner, files: list[OutputFile]
+) -> list[tuple[str, str]]:
     try:
-        content = path.read_bytes()
+        content = _content(path)
     except OSError:
         return [("file is missing", "file")]
     files.append(OutputFile(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
-    source = _walked(Path(file.path))
-    if not isinstance(source, Walked):
-        return [(f"source: {source}", "file")]
     try:
-        return checks.file(source, walk(content))
+        source = outliner.outline(_content(file.path))
+    except Unaccounted as fault:
+        return [(f"source: {fault}", "file")]
+    except OSError:
+        return [("source: the file cannot be opened", "file")]
+    try:
+        return checks.file(source, outliner.outline(content))
     except Unaccounted as fault:
         return [(str(fault), "file")]
 
 
-def _walked(path: Path) -> Walked | str:
-    try:
-        return walk(path.read_bytes())
-    except Unaccounted as fault:
-        return str(fault)
-    except OSError:
-        return "the file cannot be opened"
+def _content(path: Path | str) -> bytes:
+    with open(path, "rb", buffering=0) as stream:
+        return stream.read()
 
 
 def _strangers(folder: Path, expected: set[str]) -> Iterator[str]:
@@ -95,27 +99,38 @@ class _Gathering:
         self.over_89 = _years(given.get("age", "").encode()) > 89
         self._profile = profile
         self._seen: set[tuple[int, str, bytes, bytes]] = set()
+        self._opened: dict[tuple[str, bytes], set[bytes]] = {}
 
-    def add(self, source: Walked) -> None:
-        """Takes the values of one source file."""
-        top = {leaf.tag: leaf.value for leaf in source.leaves if len(leaf.place) == 1 and leaf.tag not in PIXEL_TAGS}
-        self.over_89 = self.over_89 or _years(top.get(_AGE, b"")) > 89
-        birth, day = (top.get(tag, b"").decode("latin-1").strip("\0 ").replace(".", "") for tag in (BIRTH_DATE, _STUDY_DATE))
-        if len(birth) == len(day) == 8 and (birth + day).isdigit():
-            self.over_89 = self.over_89 or int(day[:4]) - int(birth[:4]) - (day[4:] < birth[4:]) > 89
+    def add(self, source: Outline) -> None:
+        """Takes the values of one source file; raises `Unaccounted`."""
         for leaf in source.meta:
             if leaf.tag in _TITLES:
                 self.wanted.value(leaf.value.decode("latin-1"), Kind.IDENTIFIER)
-        charset = b""
-        for leaf in (*source.meta, *source.leaves):
-            if leaf.tag == _CHARSET:
-                charset = leaf.value.strip(b"\0 ")
-            if leaf.value and leaf.tag not in PIXEL_TAGS:
+            self._take(leaf, b"")
+        opened = self._opened.setdefault((source.syntax, source.parts.get(_CHARSET, b"")), set())
+        fresh = set(source.parts.values()) - opened
+        opened |= fresh
+        aged = False
+        for part in fresh:
+            charset = source.charset
+            leaves = source.opened(part)
+            aged = aged or leaves[0].tag in (_AGE, BIRTH_DATE, _STUDY_DATE)
+            for leaf in leaves:
+                if leaf.tag == _CHARSET:
+                    charset = leaf.value.strip(b"\0 ")
                 self._take(leaf, charset)
+        if aged:
+            self._ages(source)
+
+    def _ages(self, source: Outline) -> None:
+        self.over_89 = self.over_89 or _years(source.value(_AGE)) > 89
+        birth, day = (source.value(tag).decode("latin-1").strip("\0 ").replace(".", "") for tag in (BIRTH_DATE, _STUDY_DATE))
+        if len(birth) == len(day) == 8 and (birth + day).isdigit():
+            self.over_89 = self.over_89 or int(day[:4]) - int(birth[:4]) - (day[4:] < birth[4:]) > 89
 
     def _take(self, leaf: Leaf, charset: bytes) -> None:
         key = (leaf.tag, leaf.vr, leaf.value, charset)
-        if key in self._seen:
+        if not leaf.value or key in self._seen:
             return
         self._seen.add(key)
         if leaf.vr == "UI":
@@ -141,7 +156,7 @@ class _Gathering:
             if rule.kind is Kind.NAME:
                 for text in readings:
                     self.wanted.name(text)
-            elif rule.kind in IDENTIFYING and rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK):
+            elif rule.kind in IDENTIFYING and rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK, Action.DUMMY):
                 for text in readings:
                     self.wanted.value(text, rule.kind)
 

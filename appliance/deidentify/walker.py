@@ -74,17 +74,27 @@ class Walked(NamedTuple):
 
 def walk(content: bytes) -> Walked:
     """Lists a whole file; raises `Unaccounted`."""
+    preamble, syntax, meta, data, start, tail = parted(content)
+    leaves, end = encoding(data, syntax).all(start)
+    return Walked(preamble, syntax, meta, leaves, data[end:] + tail)
+
+
+def parted(content: bytes) -> tuple[bytes, str, list[Leaf], bytes, int, bytes]:
+    """Preamble, transfer syntax, file meta, the bytes that hold the data set, where it begins, what follows it."""
     if len(content) < 132 or content[128:132] != b"DICM":
         raise Unaccounted("the file does not begin as DICOM")
-    head = _Bytes(content, "little", explicit=True)
-    meta, position = head.meta(132)
+    meta, position = Encoded(content, "little", explicit=True).meta(132)
     syntax = next((leaf.value.decode("latin-1").strip("\0 ") for leaf in meta if leaf.tag == 0x00020010), "")
-    data, tail = content[position:], b""
     if syntax.endswith(".1.99"):
-        data, tail = _inflated(data)
-    explicit = syntax != "1.2.840.10008.1.2"
-    leaves, end = _Bytes(data, "big" if syntax.endswith(".1.2.2") else "little", explicit=explicit).all()
-    return Walked(content[:128], syntax, meta, leaves, data[end:] + tail)
+        data, tail = _inflated(content[position:])
+        return content[:128], syntax, meta, data, 0, tail
+    return content[:128], syntax, meta, content, position, b""
+
+
+def encoding(data: bytes, syntax: str) -> "Encoded":
+    """A reader of bytes in a transfer syntax."""
+    order: Literal["little", "big"] = "big" if syntax.endswith(".1.2.2") else "little"
+    return Encoded(data, order, explicit=syntax != "1.2.840.10008.1.2")
 
 
 def _inflated(data: bytes) -> tuple[bytes, bytes]:
@@ -95,23 +105,25 @@ def _inflated(data: bytes) -> tuple[bytes, bytes]:
         raise Unaccounted("the deflated part cannot be read") from None
 
 
-class _Bytes:
+_UNPACKERS = {
+    order: tuple(Struct(mark + form).unpack_from for form in ("HH2sH", "HHL", "L", "HH"))
+    for order, mark in (("little", "<"), ("big", ">"))
+}
+
+
+class Encoded:
     """Elements in one encoding."""
 
     def __init__(self, data: bytes, order: Literal["little", "big"], *, explicit: bool) -> None:
         self._data = data
         self._explicit = explicit
-        mark = "<" if order == "little" else ">"
-        self._short = Struct(mark + "HH2sH").unpack_from
-        self._plain = Struct(mark + "HHL").unpack_from
-        self._long = Struct(mark + "L").unpack_from
-        self._pair = Struct(mark + "HH").unpack_from
+        self._short, self._plain, self._long, self._pair = _UNPACKERS[order]
 
-    def all(self) -> tuple[list[Leaf], int]:
+    def all(self, position: int) -> tuple[list[Leaf], int]:
         """Every element, depth first, and where the last one ends; nothing but zeros may follow."""
         found: list[Leaf] = []
         creators: dict[int, str] = {}
-        position, size = 0, len(self._data)
+        size = len(self._data)
         try:
             while position < size:
                 if size - position < 8 or self._data[position : position + 8] == bytes(8):
@@ -122,6 +134,48 @@ class _Bytes:
         except error:
             raise Unaccounted("the file ends inside an element") from None
         return found, position
+
+    def one(self, creators: dict[int, str]) -> list[Leaf]:
+        """The leaves of the only element; raises `Unaccounted` when it does not end with the bytes."""
+        found: list[Leaf] = []
+        try:
+            end = self._element(0, (), creators, found)
+        except error:
+            raise Unaccounted("the file ends inside an element") from None
+        if end != len(self._data):
+            raise Unaccounted("an element does not end where it says")
+        return found
+
+    def head_tells(self, position: int) -> tuple[int, int]:
+        """Tag and whole length of an element by its first eight bytes; length -1 when they do not tell it."""
+        tag, vr, length, begin = self._headed(position)
+        return tag, -1 if length == _OPEN or (self._explicit and vr in _EXTENDED) else begin - position + length
+
+    def end(self, position: int) -> int:
+        """Where the element at a position ends."""
+        _, _, length, begin = self._headed(position)
+        if length != _OPEN:
+            return begin + length
+        found: list[Leaf] = []
+        try:
+            return self._element(position, (), {}, found)
+        except error:
+            raise Unaccounted("the file ends inside an element") from None
+
+    def value_range(self, position: int) -> tuple[str, int, int]:
+        """VR and range of the pixel data at a position."""
+        _, vr, length, begin = self._headed(position)
+        try:
+            stop = self._end_of_fragments(begin) if length == _OPEN else begin + length
+        except error:
+            raise Unaccounted("encapsulated pixel data does not end") from None
+        return vr, begin, stop
+
+    def _headed(self, position: int) -> tuple[int, str, int, int]:
+        try:
+            return self._head(position)
+        except error:
+            raise Unaccounted("the file ends inside an element") from None
 
     def meta(self, position: int) -> tuple[list[Leaf], int]:
         """The elements of group 0002 and where they end."""
@@ -139,7 +193,7 @@ class _Bytes:
         creator = creators.get(tag >> 8, "") if private else ""
         place = (*above, tag)
         if vr == "SQ" or (vr == "UN" and (length == _OPEN or self._data[begin : begin + 4] == b"\xfe\xff\x00\xe0")):
-            inner = self if vr == "SQ" else _Bytes(self._data, "little", explicit=False)
+            inner = self if vr == "SQ" else Encoded(self._data, "little", explicit=False)
             return inner._sequence(begin, length, place, vr, creator, found)
         end = self._end_of_fragments(begin) if length == _OPEN else begin + length
         if end > len(self._data):

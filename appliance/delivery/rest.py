@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from appliance import outbound
 from appliance.delivery.body import check, fill
 from appliance.delivery.parcel import Outcome, Parcel, Probe, Result
 from appliance.delivery.section import ReportFormat, Rest
@@ -63,6 +64,8 @@ async def probe(section: Rest) -> Probe:
             status, _ = await _answer(client, section, "OPTIONS", httpx.URL(section.url))
         except (httpx.HTTPError, TimeoutError) as fault:
             return Probe(ok=False, lines=[*lines, _fault(fault, section)])
+        except Misconfigured as error:
+            return Probe(ok=False, lines=[*lines, error.what, error.advice])
         except httpx.InvalidURL:
             return Probe(ok=False, lines=[*lines, "The URL is no address."])
     lines.append(f"The host answered {_phrase(status)}.")
@@ -98,9 +101,26 @@ async def _send_one(client: httpx.AsyncClient, section: Rest, parcel: Parcel, on
 async def _answer(
     client: httpx.AsyncClient, section: Rest, method: str, url: httpx.URL, **sent: Any
 ) -> tuple[int, httpx.Headers]:
-    """Status and headers of an answer; its body is not read, and a dripping one cannot hold us longer than the time-out."""
-    async with asyncio.timeout(2 * section.timeout_s), client.stream(method, url, **sent) as answer:
-        return answer.status_code, answer.headers
+    """Status and headers of an answer; its body is not read, and a dripping one cannot hold us longer than the time-out.
+
+    The request goes to an address that `outbound` let through; the host proves itself by its name. Raises `Misconfigured`
+    for a URL that may not be used.
+    """
+    async with asyncio.timeout(2 * section.timeout_s):
+        try:
+            pinned = await outbound.resolve(str(url), allow_local=section.own_machine)
+        except OSError as fault:
+            raise httpx.ConnectError("the name is unknown") from fault
+        headers = {**sent.pop("headers", {}), "Host": url.netloc.decode("ascii")}
+        for place, address in enumerate(pinned.addresses, start=1):
+            there, proof = url.copy_with(host=address), {"sni_hostname": pinned.host}
+            try:
+                async with client.stream(method, there, headers=headers, extensions=proof, **sent) as answer:
+                    return answer.status_code, answer.headers
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if place == len(pinned.addresses):
+                    raise
+    raise httpx.ConnectError("there is no address")
 
 
 def outcome_of(status: int, retry_after: str = "", now_s: float | None = None) -> Outcome:

@@ -46,6 +46,9 @@ class Rest(Section, frozen=True, kw_only=True, tag_field="protocol", tag="rest")
     identity_in_values: Annotated[
         bool, field("Identity in the body", "Allow $patient_id, $patient_name, $birth_date and $accession.")
     ] = False
+    own_machine: Annotated[
+        bool, field("This machine", "Allow a URL that leads to this machine itself or to a link-local address.")
+    ] = False
     timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
 
 

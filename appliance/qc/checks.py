@@ -14,6 +14,7 @@ from appliance.qc import (
     gradients,
     lossless,
     mr_series,
+    nifti_files,
     readable,
     sex,
     volumes,
@@ -27,6 +28,7 @@ def _documentation(docstring: str | None) -> str:
 
 CHECKS: tuple[Check, ...] = (
     Check(mr_series.NAME, mr_series.TITLE, _documentation(mr_series.__doc__), study=mr_series.check),
+    Check(nifti_files.NAME, nifti_files.TITLE, _documentation(nifti_files.__doc__), study=nifti_files.check),
     Check(
         readable.NAME,
         readable.TITLE,

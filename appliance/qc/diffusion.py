@@ -8,7 +8,7 @@ diffusion series. Fails when there is none.
 from appliance.qc.check import Given, counted
 from appliance.qc.finding import Finding, Verdict
 from appliance.qc.protocol import Protocols
-from appliance.qc.study import HeaderStudy
+from appliance.qc.study import B0_LIMIT, HeaderStudy
 
 NAME, TITLE = "diffusion", "Diffusion series present"
 
@@ -16,7 +16,8 @@ NAME, TITLE = "diffusion", "Diffusion series present"
 def check(study: HeaderStudy, protocols: Protocols, _given: Given) -> Finding:
     """At least one original diffusion series, where a product wants one."""
     wanted = [product for product, protocol in protocols.items() if protocol.series == "diffusion"]
-    found = len(study.diffusion_series)
+    weighted = [one for one in study.bundles if any(b >= B0_LIMIT for b in one.bvalues or ())]
+    found = len(study.diffusion_series) + len(weighted)
     maps = sum(1 for series in study.mr_series if series.derived_maps)
     beside = f" ({counted(maps, 'series', 'series')} of computed maps left out)" if maps else ""
     missing = Verdict.FAILED if wanted else Verdict.NOT_APPLICABLE

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.qc import pixel_data
+from appliance.qc.bundle import part_of, read_bundles
 from appliance.qc.charset import decoded
 from appliance.qc.elements import Buffer, Elements, Header, Unreadable, Wanted, read_header
 from appliance.qc.finding import SeriesFile
@@ -57,6 +58,8 @@ def read_study(files: Sequence[SeriesFile], progress: Callable[[float], None]) -
     series: dict[str, _Gathered] = {}
     persons: set[Person] = set()
     for done, file in enumerate(files):
+        if part_of(file.path):
+            continue
         gathered = series.setdefault(file.series, _Gathered(file.series))
         try:
             header, body = read_header(Path(file.path), WANTED)
@@ -68,6 +71,7 @@ def read_study(files: Sequence[SeriesFile], progress: Callable[[float], None]) -
     return HeaderStudy(
         series=tuple(one.series() for one in series.values()),
         persons=frozenset(persons),
+        bundles=read_bundles(files),
     )
 
 

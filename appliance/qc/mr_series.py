@@ -14,6 +14,9 @@ NAME, TITLE = "mr-series", "MR series present"
 
 def check(study: HeaderStudy, _protocols: Protocols, _given: Given) -> Finding:
     """At least one series with MR images."""
+    if study.bundles and not study.series:
+        came = f"{counted(len(study.bundles), 'NIfTI image')} instead of DICOM"
+        return Finding(check=NAME, title=TITLE, verdict=Verdict.NOT_APPLICABLE, found=came, expected="at least one MR series")
     images = sum(len(series.images) for series in study.mr_series)
     rest = len(study.series) - len(study.mr_series)
     without = f", {rest} other series without MR images" if rest else ""

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-from appliance.qc import age, sex
+from appliance.qc import age, nifti_files, sex
 from appliance.qc.check import SEVERITY, Check, Given, Judged, Judgement, finding_of, graver
 from appliance.qc.checks import CHECKS
 from appliance.qc.edition import editions, with_edition
-from appliance.qc.finding import Finding, QcReport, QcRequest, Verdict
+from appliance.qc.finding import Finding, Origin, QcReport, QcRequest, Verdict
 from appliance.qc.headers import read_study
 from appliance.qc.protocol import Protocol, Protocols, ProtocolUnknown, read_protocols
 from appliance.qc.study import HeaderStudy, Series
@@ -36,6 +36,7 @@ def _whole(product: str, protocol: Protocol) -> Protocol:
 
 def report_on(study: HeaderStudy, protocols: Protocols, given: Given, switched_off: frozenset[str]) -> QcReport:
     """The report on headers that are already read."""
+    given = _with_sidecar(study, given)
     judgements = _judgements(study, protocols, switched_off)
     accepted = {product: _accepted(study, product, judgements) for product in protocols}
     findings = [_finding(check, study, protocols, given, switched_off, judgements, accepted) for check in CHECKS]
@@ -46,6 +47,16 @@ def report_on(study: HeaderStudy, protocols: Protocols, given: Given, switched_o
         inputs={product: _inputs(study, accepted[product]) for product in protocols},
         metadata={age.NAME: age.settle(study, given), sex.NAME: sex.settle(study, given)},
     )
+
+
+def _with_sidecar(study: HeaderStudy, given: Given) -> Given:
+    """What a person gave goes before a sidecar, and that before the header."""
+    said = [one.sidecar for one in study.bundles if one.sidecar is not None]
+    ages, sexes = [one.age for one in said if one.age], [one.sex for one in said if one.sex]
+    offered = {
+        name: Origin(value=values[0], origin="sidecar") for name, values in ((age.NAME, ages), (sex.NAME, sexes)) if values
+    }
+    return offered | {name: one for name, one in given.items() if one.value.strip()}
 
 
 _Judgements = dict[tuple[str, str, str], Judgement]
@@ -75,7 +86,8 @@ def _accepted(study: HeaderStudy, product: str, judgements: _Judgements) -> froz
 
 def _inputs(study: HeaderStudy, accepted: frozenset[str]) -> list[str]:
     """The series that a product gets: those that pass; where none does, all, for the person who bypasses the finding."""
-    return [series.id for series in study.diffusion_series if series.id in accepted or not accepted]
+    whole = [one.series for one in study.bundles if not nifti_files.problems(one)]
+    return [series.id for series in study.diffusion_series if series.id in accepted or not accepted] + whole
 
 
 def _finding(

@@ -6,6 +6,8 @@ comparison and never printed.
 
 from dataclasses import dataclass, field
 
+from appliance.qc.bundle import Bundle
+
 Vector = tuple[float, float, float]
 
 B0_LIMIT = 50.0
@@ -120,6 +122,8 @@ class HeaderStudy:
 
     series: tuple[Series, ...]
     persons: frozenset[Person] = frozenset()
+    bundles: tuple[Bundle, ...] = ()
+    """Series that came as NIfTI."""
 
     @property
     def mr_series(self) -> tuple[Series, ...]:

@@ -17,6 +17,9 @@ from appliance.states import StudyState
 _AT_ONCE = 400
 """Values in one IN list: SQLite of old builds takes 999 in a statement."""
 
+ORDER_DELETED = "order-deleted"
+"""`reason` of a study whose order somebody deleted: none is opened for it by itself."""
+
 
 class StudyRow(msgspec.Struct, kw_only=True, frozen=True):
     """One study in its newest version."""
@@ -141,11 +144,12 @@ async def counts(records: Records) -> Counts:
 
 
 async def without_order(records: Records, limit: int = 100) -> list[StudyRow]:
-    """Stable studies that have no order for their newest version, oldest first."""
+    """Stable studies that have no order for their newest version, oldest first; not those whose order somebody deleted."""
     rows = await records.run(
-        "SELECT s.* FROM studies s WHERE s.state = {} AND NOT EXISTS "
+        "SELECT s.* FROM studies s WHERE s.state = {} AND s.reason <> {} AND NOT EXISTS "
         "(SELECT 1 FROM orders o WHERE o.study = s.id AND o.study_version = s.version) ORDER BY s.id LIMIT {}",
         str(StudyState.STABLE),
+        ORDER_DELETED,
         limit,
     )
     return [_study(row) for row in rows]

@@ -151,8 +151,10 @@ def his() -> Iterator[_His]:
 
 async def test_a_destination_is_tested_before_it_is_saved_with_its_stored_secret(door: Door, his: _His) -> None:
     """PC-34, RES-02: test delivery, before saving."""
-    await _patch(door, {"delivery": {"destinations": [{**REST, "url": his.url}]}}, 0)
-    answer = await door.call("admin", "POST", "/api/delivery/test", json={**REST, "url": his.url, "secret": UNCHANGED})
+    await _patch(door, {"delivery": {"destinations": [{**REST, "url": his.url, "own_machine": True}]}}, 0)
+    answer = await door.call(
+        "admin", "POST", "/api/delivery/test", json={**REST, "url": his.url, "own_machine": True, "secret": UNCHANGED}
+    )
     assert answer.status_code == 200
     assert answer.json()["ok"]
     assert answer.json()["lines"]
@@ -161,8 +163,16 @@ async def test_a_destination_is_tested_before_it_is_saved_with_its_stored_secret
     assert REST["secret"] not in answer.text
 
 
+async def test_a_test_of_a_url_that_leads_to_this_machine_asks_nobody(door: Door, his: _His) -> None:
+    """Issue 8: the test button is no way around the guard."""
+    answer = (await door.call("admin", "POST", "/api/delivery/test", json={**REST, "url": his.url})).json()
+    assert answer["ok"] is False
+    assert any("this machine itself" in line for line in answer["lines"])
+    assert his.tokens == []
+
+
 async def test_a_destination_that_is_down_says_so(door: Door, free_port: int) -> None:
-    body = {**REST, "url": f"http://127.0.0.1:{free_port}/x"}
+    body = {**REST, "url": f"http://127.0.0.1:{free_port}/x", "own_machine": True}
     answer = (await door.call("admin", "POST", "/api/delivery/test", json=body)).json()
     assert answer["ok"] is False
     assert answer["lines"]

@@ -18,12 +18,12 @@ SCREENS = {
     "settings": "test_settings_are_forms_with_what_changed_marked[100x30]",
 }
 REPORT_WIDTH = 760
-_FONT_FACE = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
+_FROM_ELSEWHERE = re.compile(r"@font-face\s*\{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
 
 
 def screen(name: str) -> str:
-    """A snapshot as a page shows it: without the fonts that it would fetch from elsewhere."""
-    return _FONT_FACE.sub("", (SNAPSHOTS / f"{SCREENS[name]}.svg").read_text(encoding="utf-8"))
+    """A snapshot as a page shows it: without the fonts that it would fetch, and addresses that it names, elsewhere."""
+    return _FROM_ELSEWHERE.sub("", (SNAPSHOTS / f"{SCREENS[name]}.svg").read_text(encoding="utf-8"))
 
 
 def report() -> bytes:

@@ -27,6 +27,7 @@ from appliance.states import (
     check_study_move,
     order_moves,
 )
+from tests.house import deidentification
 from tests.house.catalogue import CARRIERS, every_error, sentence
 from tests.house.tree import ROOT
 
@@ -272,6 +273,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "errors.md": errors_page,
     "checks.md": checks_page,
+    "deidentification.md": deidentification.page,
 }
 IN_README: dict[str, Callable[[], str]] = {"states": order_table, "settings": settings_table, "products": products_table}
 

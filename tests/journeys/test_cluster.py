@@ -23,6 +23,7 @@ title = "Slow"
 intended_use = "Test."
 command = ["sh", "-c", "sleep 4; echo '{\\"n\\": 1}' >$MERCURE_OUT_DIR/result.json"]
 """
+HIS = {"protocol": "rest", "name": "HIS", "own_machine": True}
 BODY = '{"id": "$order", "kind": "$kind"}'
 
 
@@ -43,7 +44,7 @@ def test_a_cohort_on_a_cluster_whose_worker_dies_mid_stage_completes_exactly_onc
                 "scheduler_key": where["key"],
             },
             "delivery": {
-                "destinations": [{"protocol": "rest", "name": "HIS", "url": hospital.url, "body": BODY, "formats": ["json"]}],
+                "destinations": [{**HIS, "url": hospital.url, "body": BODY, "formats": ["json"]}],
                 "first_wait_s": 0,
             },
         }

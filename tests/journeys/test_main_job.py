@@ -14,6 +14,7 @@ from tests.journeys.world import HospitalSystem, Visitor, World, a_world, places
 from tests.phantoms import Patient, a_mixed_study, a_small_diffusion_study
 from tests.servers import StoreScp, program, until
 
+HIS = {"protocol": "rest", "name": "HIS", "own_machine": True}
 BODY = '{"id": "$order", "kind": "$kind", "name": "$filename", "pdf": "$content", "verdict": "$verdict"}'
 
 
@@ -28,7 +29,7 @@ def destinations(pacs: StoreScp, hospital: HospitalSystem) -> dict[str, object]:
     return {
         "destinations": [
             {"protocol": "dicom-pdf", "name": "PACS", "host": pacs.host, "port": pacs.port, "called_ae": pacs.ae_title},
-            {"protocol": "rest", "name": "HIS", "url": hospital.url, "body": BODY, "formats": ["pdf"]},
+            {**HIS, "url": hospital.url, "body": BODY, "formats": ["pdf"]},
         ],
         "first_wait_s": 0,
     }
@@ -125,7 +126,7 @@ def test_a_destination_that_is_down_is_tried_three_times_and_can_be_sent_to_agai
     hospital.answers = [503, 503, 503]
     change = {
         "delivery": {
-            "destinations": [{"protocol": "rest", "name": "HIS", "url": hospital.url, "body": BODY, "formats": ["pdf"]}],
+            "destinations": [{**HIS, "url": hospital.url, "body": BODY, "formats": ["pdf"]}],
             "first_wait_s": 0,
         }
     }

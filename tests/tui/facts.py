@@ -86,7 +86,7 @@ def eight_studies() -> list[Json]:
         study_row(3, "QC_FAILED", qc="6/8", has_accession=False, code="age-missing", detail="Age and sex are missing."),
         study_row(4, "PROCESSING", percent=43, step="tensor fit 3/7", qc="ok 8/8", products=["fw"]),
         study_row(5, "REPORTED", delivery_failed=True, qc="bypassed", bypassed=True, group="PARK-01"),
-        study_row(6, "DELIVERED", qc="ok 8/8", products=["dti", "fw"], received_at=iso(NOW - timedelta(days=2))),
+        study_row(6, "DELIVERED", qc="ok 17/17", products=["dti", "fw"], received_at=iso(NOW - timedelta(days=2))),
         study_row(7, "CANCELLED", qc="ok 8/8", received_at=iso(NOW - timedelta(days=3))),
     ]
 

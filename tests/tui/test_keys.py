@@ -201,7 +201,7 @@ async def test_the_palette_finds_pages_and_actions(world: World) -> None:
         await pilot.pause(0.1)
         await pilot.press(*"results")
         await see(pilot, "Go to page 2")
-        await pilot.press("enter", "enter")
+        await pilot.press("enter")
         await see(pilot, "[2 Results]")
 
 

@@ -149,5 +149,14 @@ async def test_a_detail_follows_its_study(world: World) -> None:
         await until(pilot, lambda: "dcm2niix made no images." in screen_text(pilot), "the reason")
 
 
+async def test_another_theme_colours_the_rows_that_are_there(world: World) -> None:
+    async with console_over(world).run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        before = page_of(pilot.app).table.get_cell(identifier(3), "state").style
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        assert page_of(pilot.app).table.get_cell(identifier(3), "state").style != before
+
+
 def test_the_fake_world_has_every_state_once() -> None:
     assert len({row["state"] for row in eight_studies()}) == 8

@@ -1,7 +1,6 @@
 """The console in a real terminal (tmux) against a real server, where glyph and box widths are the terminal's own."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import program
 from tests.tui.facts import PASSWORD, PATIENT, USER
 from tests.tui.serving import served
 from tests.tui.world import World
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +26,10 @@ class Terminal:
     def tmux(self, *words: str) -> str:
         """Runs one tmux command."""
         run = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=False
+            [program("tmux", "tmux"), "-S", self._socket, "-f", "/dev/null", *words],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return run.stdout
 
@@ -102,6 +104,21 @@ def test_the_console_works_in_a_real_terminal(
         terminal.until(lambda shown: "Enter runs one" not in shown, "the end of help")
         terminal.keys("q")
         assert "left 0" in terminal.see("left")
+
+
+def test_what_is_typed_ahead_goes_into_the_filter_and_is_not_taken_for_commands(
+    terminal: Terminal, world: World, tmp_path: Path
+) -> None:
+    with served(world) as url:
+        environment = f"env -i PATH={os.environ['PATH']} HOME={tmp_path} LANG=C.UTF-8 TERM=tmux-256color RANVIER_URL={url} "
+        environment += f"RANVIER_TOKEN={world.token()}"
+        terminal.start(f"cd {ROOT} && {environment} {sys.executable} -m tui console", (80, 24))
+        terminal.see("Uploading 62%")
+        terminal.keys("-l", "/status:delivered")
+        terminal.see("Filter: status:delivered")
+        terminal.keys("Enter")
+        terminal.until(lambda shown: "Delivered" in shown and "Uploading" not in shown, "one match")
+    assert not any(path.endswith(("/cancel", "/retry", "/reveal")) for _, path in world.requests)
 
 
 def test_a_terminal_that_shrinks_shows_the_notice_and_grows_back(terminal: Terminal, world: World, tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """The audit's hash chain on both engines."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance import audit
-from appliance.audit import Anchor, append, append_each, link, verify
+from appliance import audit, audit_command
+from appliance.audit import Anchor, AnchorWrong, append, append_each, link, verify
+from appliance.keys import Keys
 from appliance.records import audit as rows
 from appliance.records.audit import AuditEntry
 from appliance.records.engine import Records, migrate
 
 NOW = 1_790_000_000_000
+KEYS = Keys(b"\x07" * 32)
 
 
 @pytest.fixture
@@ -148,3 +152,75 @@ _entries = st.builds(
 def test_two_different_rows_never_share_a_link(one: AuditEntry, other: AuditEntry) -> None:
     assert (link(audit.FIRST, one) == link(audit.FIRST, other)) == (one == other)
     assert link("1" * 64, one) != link(audit.FIRST, one)
+
+
+async def test_a_signed_anchor_finds_what_was_cut_off_and_no_other_appliance_can_make_one(records: Records) -> None:
+    """UI-10: anchors, signed with the appliance's key."""
+    await _fill(5)
+    signed = await audit.anchor(KEYS, NOW)
+    assert audit.read_anchor(KEYS, signed.text) == signed
+    assert (await verify(signed)).ok
+    await records.run("DELETE FROM audit WHERE seq > 3")
+    assert (await verify(audit.read_anchor(KEYS, signed.text))).first_bad_seq == 4
+    forged = signed.text.replace(":5:", ":3:")
+    for wrong in (forged, signed.text[:-1], signed.text + "0", "", "ranvier-audit-1:::"):
+        with pytest.raises(AnchorWrong):
+            audit.read_anchor(KEYS, wrong)
+    with pytest.raises(AnchorWrong):
+        audit.read_anchor(Keys(b"\x08" * 32), signed.text)
+
+
+async def test_the_export_is_the_chain_with_its_anchor(records: Records) -> None:
+    """UI-10: export as JSON lines; whoever holds the file can follow the chain."""
+    await _fill(4)
+    exported = [json.loads(line) async for line in audit.lines(KEYS, NOW)]
+    previous = audit.FIRST
+    for row in exported[:-1]:
+        assert link(previous, AuditEntry(**row)) == row["hash"]
+        previous = row["hash"]
+    assert audit.read_anchor(KEYS, exported[-1]["anchor"]).head == previous
+    assert len(exported) == 5
+
+
+async def test_the_command_says_whole_or_where_it_is_broken(records: Records, capsys: pytest.CaptureFixture[str]) -> None:
+    """UI-10: `ranvier audit verify`."""
+    await _fill(4)
+    assert await audit_command.run(["anchor"], KEYS, now=NOW) == 0
+    kept = capsys.readouterr().out.strip()
+    assert await audit_command.run(["verify", "--anchor", kept], KEYS, now=NOW) == 0
+    assert "whole: 4 rows" in capsys.readouterr().out
+    await records.run("DELETE FROM audit WHERE seq = 4")
+    assert await audit_command.run(["verify"], KEYS, now=NOW) == 0
+    assert await audit_command.run(["verify", "--anchor", kept], KEYS, now=NOW) == 1
+    assert "BROKEN at row 4" in capsys.readouterr().err
+    assert await audit_command.run(["nonsense"], KEYS, now=NOW) == 64
+
+
+_kinds = st.sampled_from(["change", "insert", "reorder", "remove"])
+
+
+@given(_kinds, st.integers(1, 8), st.integers(1, 8))
+def test_every_kind_of_tampering_is_found_up_to_the_anchor(kind: str, place: int, other: int) -> None:
+    """Issue 8: property test over changed, inserted, reordered and removed rows, on the chain itself."""
+    chain, previous = [], audit.FIRST
+    for number in range(1, 9):
+        entry = AuditEntry(
+            seq=number, at=NOW, actor="a", action="b", target=str(number), origin="", result="", detail="", hash=""
+        )
+        entry = msgspec.structs.replace(entry, hash=link(previous, entry))
+        chain.append(entry)
+        previous = entry.hash
+    held = Anchor(rows=8, head=previous)
+    one = chain[place - 1]
+    if kind == "change":
+        chain[place - 1] = msgspec.structs.replace(one, target="else")
+    elif kind == "insert":
+        chain.insert(place, msgspec.structs.replace(one, target="new"))
+    elif kind == "reorder":
+        chain[place - 1], chain[other - 1] = chain[other - 1], chain[place - 1]
+    else:
+        chain.remove(one)
+    for renumbered in (False, True):
+        rows_now = [msgspec.structs.replace(row, seq=n) if renumbered else row for n, row in enumerate(chain, start=1)]
+        untouched = kind == "reorder" and place == other
+        assert audit.follow(rows_now, held).ok == untouched

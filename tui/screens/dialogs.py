@@ -54,7 +54,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class _Form(Fields[object], ModalScreen[object]):
+class _Form(ModalScreen[object], Fields[object]):
     """Fields, a line for what is wrong, Ok and Cancel."""
 
     CSS_PATH = "dialogs.tcss"

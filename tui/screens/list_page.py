@@ -128,7 +128,7 @@ class ListPage(Page, Generic[Row]):
 
     def draw(self) -> None:
         """The list, or what stands for it, and the lines around."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         columns = self.columns(self.app.size.width)
         self.table.show(columns, [(key, self.cells(row, columns)) for key, row in self.rows.items()])
@@ -186,6 +186,8 @@ class ListPage(Page, Generic[Row]):
 
     @on(Loaded)
     def _loaded(self, message: Loaded) -> None:
+        if not self.ready:
+            return
         other = message.wish != self.shown
         self.shown, self.trouble = message.wish, None
         self._loaded_at = self.console.clock.now()
@@ -205,6 +207,8 @@ class ListPage(Page, Generic[Row]):
         trouble = message.trouble
         if isinstance(trouble, Problem) and trouble.signed_out:
             self.app.post_message(SessionEnded())
+            return
+        if not self.ready:
             return
         if isinstance(trouble, Problem) and trouble.code == "filter":
             self.query_one(FilterBar).refused(trouble.what, trouble.position)
@@ -287,7 +291,8 @@ class ListPage(Page, Generic[Row]):
 
     def cursor_moved(self) -> None:
         """The cursor is on another row; other keys may apply."""
-        self.draw_keys()
+        if self.ready:
+            self.draw_keys()
 
     def targets(self) -> list[Row]:
         """The marked rows, or the one under the cursor."""

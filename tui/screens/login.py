@@ -21,7 +21,7 @@ from tui.widgets.lines import KeyLine, StatusLine
 ASK_HEALTH_S = 5.0
 
 
-class LoginScreen(Fields[None], Frame):
+class LoginScreen(Frame, Fields[None]):
     """User, password, what the API said, and whether the appliance is well."""
 
     CSS_PATH = "login.tcss"

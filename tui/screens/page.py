@@ -40,11 +40,16 @@ class Page(Frame):
 
     def draw(self) -> None:
         """Draws the lines around the body; pages add their own."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         super().draw()
         self.draw_tabs()
         self.draw_status()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to draw on: not before the page is composed, and not while it is taken apart."""
+        return self.is_mounted and bool(self.query(KeyLine))
 
     @property
     def mode(self) -> str:
@@ -60,7 +65,8 @@ class Page(Frame):
 
     def draw_status(self) -> None:
         """The status line."""
-        self.query_one(StatusLine).show([*self.status(), self.privacy(), self.liveness()], self.console.look.dot)
+        if self.ready:
+            self.query_one(StatusLine).show([*self.status(), self.privacy(), self.liveness()], self.console.look.dot)
 
     def status(self) -> list[Text | str]:
         """What the page says about itself on the status line."""

@@ -123,13 +123,14 @@ class ResultsPage(ListPage[ResultRow]):
     def draw(self) -> None:
         """The list, and the report under the cursor."""
         super().draw()
-        if self.is_mounted:
+        if self.ready:
             self._draw_about()
 
     def cursor_moved(self) -> None:
         """Another report is under the cursor."""
         super().cursor_moved()
-        self._draw_about()
+        if self.ready:
+            self._draw_about()
 
     def _draw_about(self) -> None:
         row = self.rows.get(self.table.current)
@@ -210,7 +211,7 @@ class ResultsPage(ListPage[ResultRow]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that need a report are offered when there is one; sending by hand is for administrators."""
-        if action in {"preview", "download", "show_study", "resend"} and self.is_mounted:
+        if action in {"preview", "download", "show_study", "resend"} and self.ready:
             row = self.rows.get(self.table.current)
             if action == "resend":
                 return bool(row and row.deliveries) and self.console.me.role in {"admin", ""}

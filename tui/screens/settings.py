@@ -95,6 +95,8 @@ class SettingsPage(Page):
 
     @on(Loaded)
     async def _loaded(self, message: Loaded) -> None:
+        if not self.ready:
+            return
         self.trouble = None
         same = self._sections and message.view == self._view
         self._view, self._sections = message.view, sections(message.schema)
@@ -119,7 +121,7 @@ class SettingsPage(Page):
 
     def draw(self) -> None:
         """The error instead of the form where there is no form; the names of the sections."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         broken = self.trouble is not None and not self._sections
         self.set_class(broken, "-broken")
@@ -205,7 +207,9 @@ class SettingsPage(Page):
         """How much is not saved, and who saved last."""
         saved = f"version {self._view.version}"
         if self._view.saved_by:
-            saved += f" by {inert(self._view.saved_by)} {full_time(moment(self._view.saved_at), self.console.place)}"
+            saved += f" by {inert(self._view.saved_by)}"
+            if self.app.size.width >= 100:
+                saved += f" {full_time(moment(self._view.saved_at), self.console.place)}"
         count = len(self.drafts)
         unsaved = Text(f"{count} unsaved change{'s' if count > 1 else ''}", self.console.colour("!")) if count else ""
         return [unsaved, saved if self._sections else "loading", "" if self.may_write else "read only"]

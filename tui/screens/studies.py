@@ -96,6 +96,8 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
             case "qc":
                 style = {"": "dim", "bypassed": self.console.colour("!")}.get(row.qc, "")
                 shown = {"bypassed": "byp"}.get(row.qc, row.qc) or "-"
+                if len(shown) > room and shown.startswith("ok"):
+                    shown = shown.partition("/")[0]
                 return Text(fit(shown, room, look.ellipsis).rstrip(), style or self._verdict(row.qc))
             case "products":
                 return Text(fit(",".join(row.products).upper() or "-", room, look.ellipsis).rstrip())
@@ -172,7 +174,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
 
     def chosen(self) -> Sequence[StudyRow]:
         """The marked studies, or the one under the cursor."""
-        return self.targets() if self.is_mounted else ()
+        return self.targets() if self.ready else ()
 
     def action_open(self) -> None:
         """Opens the study under the cursor."""

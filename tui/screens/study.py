@@ -141,11 +141,13 @@ class StudyScreen(StudyActions):
 
     def draw(self) -> None:
         """Everything from what is known now."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         self.set_class(self.study is None and self.trouble is not None, "-broken")
         if self.study is None and self.trouble is not None:
             self.query_one(ErrorState).show(self.trouble)
+        # A report is made for 80 columns; it gets them all.
+        self.query_one("#halves").set_class(self._tab == "report", "-report")
         self._draw_title()
         self.query_one(TabNames).show(self._tab)
         self.query_one("#text", Static).update(self._text())
@@ -239,6 +241,8 @@ class StudyScreen(StudyActions):
 
     @on(Loaded)
     def _loaded(self, message: Loaded) -> None:
+        if not self.ready:
+            return
         if self.study is None or message.study.series_list != self.study.series_list:
             self._draw_series(message.study)
         self.study, self._qc, self.trouble = message.study, message.qc, None

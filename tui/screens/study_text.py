@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _VERDICTS = {"passed": "*", "warning": "!", "bypassed": "!", "failed": "X"}
+_ORIGINS = {"dicom": "DICOM"}
 _GLYPHS = {"*": "●", "!": "▲", "X": "✖"}
 
 
@@ -67,7 +68,7 @@ def metadata_line(metadata: Mapping[str, Any] | None) -> Text:
         entry = (metadata or {}).get(name)
         value, origin = (entry.get("value"), entry.get("origin")) if isinstance(entry, dict) else (entry, "")
         shown = _age(str(value)) if name == "age" and value else str(value or "unknown")
-        parts.append(f"{shown} (from {origin})" if value and origin else shown)
+        parts.append(f"{shown} (from {_ORIGINS.get(origin, origin)})" if value and origin else shown)
     return Text(inert(" / ".join(parts)))
 
 

@@ -108,7 +108,7 @@ class SystemPage(Page):
 
     def draw(self) -> None:
         """The text from what is known."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         self.set_class(self._status is None and self._trouble is not None, "-broken")
         if self._trouble is not None:

@@ -26,8 +26,8 @@ class FilterBar(Vertical):
     FilterBar Label { width: 9; text-style: bold; }
     FilterBar Input { width: 1fr; background: $background; }
     FilterBar Input:focus { background: $surface; }
-    FilterBar Static { height: auto; color: $text-error; display: none; }
-    FilterBar.-wrong Static { display: block; }
+    FilterBar #wrong { height: auto; color: $text-error; display: none; }
+    FilterBar.-wrong #wrong { display: block; }
     """
 
     @dataclass
@@ -50,7 +50,7 @@ class FilterBar(Vertical):
             field = Input(compact=True, placeholder="status:failed,qc_failed  product:dti  received>2d", id="filter")
             field.cursor_blink = False
             yield field
-        yield Static(markup=False)
+        yield Static(id="wrong", markup=False)
 
     @property
     def typing(self) -> bool:
@@ -82,7 +82,7 @@ class FilterBar(Vertical):
                 pointer, message = "", f" At {(position or 0) + 1}: {message}"
             else:
                 pointer, message = "", " " * where + message + " ^"
-        self.query_one(Static).update(Text(pointer + (message if pointer else short(message, 4 * room).rstrip())))
+        self.query_one("#wrong", Static).update(Text(pointer + (message if pointer else short(message, 4 * room).rstrip())))
         self.add_class("-wrong", "-shown")
         self.query_one(Input).focus()
 

@@ -46,7 +46,7 @@ class LiveTable(DataTable[Text]):
     """
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, cell_padding=0, cursor_type="row", cursor_foreground_priority="renderable")
+        super().__init__(id=id, cell_padding=0, cursor_type="row", cursor_foreground_priority="css")
         self._shape: tuple[Column, ...] = ()
         self._order: list[str] = []
         self.marked: set[str] = set()
@@ -116,7 +116,9 @@ class LiveTable(DataTable[Text]):
             self.add_row(self._mark_cell(key), *cells, key=key)
             return
         for column, cell in zip(self._shape, cells, strict=True):
-            if self.get_cell(key, column.key) != cell:
+            shown = self.get_cell(key, column.key)
+            # Texts are equal by letters alone; a new theme changes only their style.
+            if shown != cell or shown.style != cell.style:
                 self.update_cell(key, column.key, cell)
 
     def _arrange(self, wanted: list[str], current: str, line: int) -> None:

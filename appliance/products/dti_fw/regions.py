@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,16 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
 
 
+def slugs(names: dict[str, str]) -> dict[str, str]:
+    """Each region's part of a column's name; remarks in brackets are kept where names would be the same without them."""
+    short = {number: slug(name) for number, name in names.items()}
+    shared = Counter(short.values())
+    return {
+        number: short[number] if shared[short[number]] == 1 else slug(name.replace("(", "_").replace(")", "_"))
+        for number, name in names.items()
+    }
+
+
 def region_values(
     labels: "NDArray[np.int32]",
     names: dict[str, str],
@@ -46,6 +57,7 @@ def region_values(
 ) -> list[Value]:
     """Mean of each measure and volume of each region within the mask; regions with too few voxels are left out."""
     inside = np.where(mask, labels, 0)
+    columns = slugs(names)
     found: list[Value] = []
     for number, name in sorted(names.items(), key=lambda one: int(one[0])):
         region = inside == int(number)
@@ -59,9 +71,11 @@ def region_values(
                 continue
             mean = float(values.astype(np.float64).mean()) * (1e3 if measure.unit == DIFFUSIVITY else 1.0)
             label = f"{measure.label} mean, {shown}"
-            found.append(Value(name=f"{measure.name}_mean_{slug(name)}", label=label, value=round(mean, 4), unit=measure.unit))
+            found.append(
+                Value(name=f"{measure.name}_mean_{columns[number]}", label=label, value=round(mean, 4), unit=measure.unit)
+            )
         millilitres = round(count * float(np.prod(voxel_mm)) / 1000.0, 2)
-        found.append(Value(name=f"volume_{slug(name)}", label=f"Volume, {shown}", value=millilitres, unit="mL"))
+        found.append(Value(name=f"volume_{columns[number]}", label=f"Volume, {shown}", value=millilitres, unit="mL"))
     return found
 
 

@@ -1,6 +1,8 @@
 """One series to NIfTI by dcm2niix, for looking at: what is made here is thrown away when the stage ends."""
 
+import gzip
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any
 import msgspec
 
 from appliance.errors import Retry
+from appliance.qc.bundle import part_of
 from appliance.qc.finding import SeriesFile
 
 
@@ -35,6 +38,8 @@ def convert(files: Sequence[SeriesFile], work: Path, timeout_s: float) -> Conver
 
     Raises `ConversionTimedOut`.
     """
+    if any(part_of(file.path) for file in files):
+        return _already(files, work)
     links, out = work / "in", work / "out"
     links.mkdir(parents=True)
     out.mkdir()
@@ -47,9 +52,31 @@ def convert(files: Sequence[SeriesFile], work: Path, timeout_s: float) -> Conver
     if not whole:
         return None
     largest = max(whole, key=lambda image: image.stat().st_size)
-    described = largest.with_suffix(".json")
-    sidecar: dict[str, Any] = msgspec.json.decode(described.read_bytes()) if described.exists() else {}
-    return Converted(largest, largest.with_suffix(".bval"), largest.with_suffix(".bvec"), sidecar)
+    described = _described(largest.with_suffix(".json"))
+    return Converted(largest, largest.with_suffix(".bval"), largest.with_suffix(".bvec"), described)
+
+
+def _already(files: Sequence[SeriesFile], work: Path) -> Converted | None:
+    """A series that came as NIfTI; a compressed image is unpacked, because it is read more than once."""
+    by_part = {part_of(file.path): Path(file.path) for file in files}
+    if not by_part.keys() >= {".nii", ".bval", ".bvec"}:
+        return None
+    image = by_part[".nii"]
+    if image.name.lower().endswith(".gz"):
+        work.mkdir(parents=True, exist_ok=True)
+        with gzip.open(image) as packed, (work / "image.nii").open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        image = work / "image.nii"
+    return Converted(image, by_part[".bval"], by_part[".bvec"], _described(by_part.get(".json")))
+
+
+def _described(sidecar: Path | None) -> dict[str, Any]:
+    if sidecar is None or not sidecar.exists():
+        return {}
+    try:
+        return msgspec.json.decode(sidecar.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _run_dcm2niix(in_folder: Path, out_folder: Path, timeout_s: float) -> None:

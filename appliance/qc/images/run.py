@@ -1,6 +1,7 @@
 """The image stage: converts the input series, looks at them, and puts what it finds behind the headers' findings."""
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -78,16 +79,20 @@ def _part(progress: Progress, begin: float, share: float) -> Progress:
 def _look(files: list[SeriesFile], work: Path, off: frozenset[str], progress: Progress) -> _Looked:
     """One series through all checks that are not switched off."""
     progress(0.0, "converting images")
-    (series,) = read_study(files, lambda _share: None).series
-    converted = convert(files, work, CONVERSION_TIMEOUT_S)
-    table = read_table(converted.bvalues, converted.bvectors) if converted else None
-    if converted is None or table is None:
+    series = next(iter(read_study(files, lambda _share: None).series), Series(id=files[0].series))
+    try:
+        converted = convert(files, work, CONVERSION_TIMEOUT_S)
+        table = read_table(converted.bvalues, converted.bvectors) if converted else None
+        if converted is None or table is None:
+            return _Looked(series, _only(conversion.nothing()))
+        volumes = Volumes(converted.image).count
+        if volumes != len(table[0]):
+            return _Looked(series, _only(conversion.uneven(volumes, len(table[0]))))
+        progress(0.3, "reading images")
+        look = Look(series, read_scan(converted.image, *table), converted.sidecar)
+    except (OSError, EOFError, ValueError, zlib.error):
+        # An image that came as NIfTI can end anywhere; what the converter makes is whole.
         return _Looked(series, _only(conversion.nothing()))
-    volumes = Volumes(converted.image).count
-    if volumes != len(table[0]):
-        return _Looked(series, _only(conversion.uneven(volumes, len(table[0]))))
-    progress(0.3, "reading images")
-    look = Look(series, read_scan(converted.image, *table), converted.sidecar)
     seen = {conversion.NAME: conversion.judge(series, volumes)}
     for number, check in enumerate(IMAGE_CHECKS):
         progress(0.5 + 0.5 * number / len(IMAGE_CHECKS), check.title)

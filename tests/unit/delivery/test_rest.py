@@ -14,15 +14,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from appliance import outbound
 from appliance.delivery import destinations, rest
 from appliance.delivery.parcel import Result
 from appliance.delivery.section import Rest
 from appliance.fields import Secret
+from appliance.outbound import Pinned
 from tests.unit.delivery.parcels import PHI, Endpoint, a_parcel, an_endpoint
 
 
 def to(endpoint: Endpoint, **changes: object) -> Rest:
-    return Rest(name="HIS", url=endpoint.url, **{"timeout_s": 5, **changes})  # type: ignore[arg-type]
+    return Rest(name="HIS", url=endpoint.url, **{"own_machine": True, "timeout_s": 5, **changes})  # type: ignore[arg-type]
 
 
 async def test_a_report_arrives_as_base64_in_the_standard_object(tmp_path: Path) -> None:
@@ -138,9 +140,38 @@ async def test_a_redirect_in_a_circle_ends(tmp_path: Path) -> None:
     assert len(endpoint.got) == rest.SAME_HOST_HOPS + 1
 
 
+async def test_a_url_that_leads_to_this_machine_is_refused_unless_its_setting_allows_it(tmp_path: Path) -> None:
+    """Issue 8: SSRF, faults row SSRF; every spelling of the address."""
+    with an_endpoint() as endpoint:
+        port = endpoint.port
+        for host in ("127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0"):
+            section = Rest(name="HIS", url=f"http://{host}:{port}/reports", timeout_s=5)
+            outcome = await rest.send(a_parcel(tmp_path), section)
+            assert outcome.result is Result.REFUSED, host
+        assert endpoint.got == []
+        assert (await rest.send(a_parcel(tmp_path), to(endpoint))).result is Result.SENT
+
+
+async def test_the_name_is_resolved_once_and_stays_in_the_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: what is connected to is what was judged."""
+    asked: list[str] = []
+
+    async def once(url: str, **_: object) -> Pinned:
+        asked.append(url)
+        return Pinned(scheme="http", host="his.example", port=80, addresses=("127.0.0.1",))
+
+    monkeypatch.setattr(outbound, "resolve", once)
+    with an_endpoint() as endpoint:
+        section = Rest(name="HIS", url=f"http://his.example:{endpoint.port}/reports", timeout_s=5)
+        assert (await rest.send(a_parcel(tmp_path), section)).result is Result.SENT
+    (got,) = endpoint.got
+    assert got["headers"]["Host"] == f"his.example:{endpoint.port}"
+    assert len(asked) == 1
+
+
 async def test_a_host_that_is_down_hangs_or_breaks_off_is_tried_again(tmp_path: Path, free_port: int) -> None:
     """RES-02: network faults are tried again."""
-    down = Rest(name="HIS", url=f"http://127.0.0.1:{free_port}/", timeout_s=5)
+    down = Rest(name="HIS", url=f"http://127.0.0.1:{free_port}/", own_machine=True, timeout_s=5)
     nowhere = Rest(name="HIS", url="http://his.invalid/", timeout_s=5)
     for section in (down, nowhere):
         outcome = await rest.send(a_parcel(tmp_path), section)
@@ -210,8 +241,8 @@ async def test_the_probe_says_what_it_found_and_sends_no_report() -> None:
 
 async def test_the_probe_names_a_wrong_body_and_a_host_that_is_down(free_port: int) -> None:
     url = f"http://127.0.0.1:{free_port}/"
-    wrong = await rest.probe(Rest(name="HIS", url=url, body="{"))
-    down = await rest.probe(Rest(name="HIS", url=url))
+    wrong = await rest.probe(Rest(name="HIS", url=url, own_machine=True, body="{"))
+    down = await rest.probe(Rest(name="HIS", url=url, own_machine=True))
     assert not wrong.ok
     assert "not JSON" in wrong.lines[0]
     assert not down.ok

@@ -24,7 +24,7 @@ _nibabel: Any = nibabel
 
 SHAPE, VOXEL_MM = (48, 52, 26), (4.0, 4.0, 5.0)
 CENTRES = [(x, y, z) for x in (-34.0, 34.0) for y in (-42.0, 0.0, 42.0) for z in (-20.0, 20.0)]
-RING_MM, TUBE_MM = 17.0, 5.5
+RING_MM, TUBE_MM = 17.0, 5.9
 """The fibres of the phantom run in thin rings about these points, each in an oblique plane of its own."""
 
 
@@ -69,7 +69,7 @@ def a_brain(count: int = 20, snr: float = 25.0, seed: int = 1) -> Brain:
     """White matter in tubes that are bent into rings, in grey matter, in fluid; a right table in FSL's convention."""
     place = np.stack(np.meshgrid(*(np.arange(size) for size in SHAPE), indexing="ij"), axis=-1) - (np.array(SHAPE) - 1) / 2
     place = place * VOXEL_MM
-    radius = np.linalg.norm(place / [76.0, 84.0, 54.0], axis=-1)
+    radius = np.linalg.norm(place / [62.0, 68.0, 46.0], axis=-1)
     fibres, white = np.zeros(place.shape), np.zeros(SHAPE, bool)
     for centre, unit in zip(CENTRES, directions(len(CENTRES)), strict=True):
         height = (place - centre) @ unit
@@ -112,10 +112,17 @@ def a_converted(folder: Path, work: Path) -> Brain:
     return Brain(pixels, image.affine, *table, series, converted.sidecar)
 
 
+def written(brain: Brain, image: Path) -> None:
+    """The image, and the table beside it."""
+    _nibabel.save(_nibabel.Nifti1Image(np.rint(brain.pixels).astype(np.int16), brain.affine), image)
+    np.savetxt(image.with_suffix(".bval"), brain.bvalues[None], "%g")
+    np.savetxt(image.with_suffix(".bvec"), brain.bvectors.T, "%.6f")
+
+
 def looked_at(brain: Brain, folder: Path, only: str = "") -> dict[str, Seen]:
     """What every image check, or one, says."""
     folder.mkdir(parents=True, exist_ok=True)
-    _nibabel.save(_nibabel.Nifti1Image(np.rint(brain.pixels).astype(np.int16), brain.affine), folder / "image.nii")
+    written(brain, folder / "image.nii")
     look = Look(brain.series, read_scan(folder / "image.nii", brain.bvalues, brain.bvectors), brain.sidecar)
     return {check.name: check.judge(look, thresholds()) for check in IMAGE_CHECKS if only in ("", check.name)}
 
