@@ -36,7 +36,9 @@ def context_of(section: ReceiveSection) -> ssl.SSLContext | None:
     try:
         # The library reads certificates from files only; this one is in memory, or private and gone at once.
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(section.tls_key.reveal().strip() + "\n" + section.tls_certificate.strip() + "\n")
+            file.write(
+                (section.tls_key.reveal() if section.tls_key else "").strip() + "\n" + section.tls_certificate.strip() + "\n"
+            )
             file.flush()
             context.load_cert_chain(file.name, password=_no_password)
         if section.tls_authority:
