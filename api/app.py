@@ -22,6 +22,8 @@ from appliance.house import House
 BODY_BYTES = 1_000_000
 SIGN_INS_AT_ONCE = 20
 SIGN_IN_EVERY_MS = 3_000
+CALLS_AT_ONCE = 1000
+CALL_EVERY_MS = 20
 
 
 def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
@@ -35,7 +37,15 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
 
     app = Litestar(
         route_handlers=[*HANDLERS, *documentation.HANDLERS, *manual.HANDLERS, *more],
-        state=State({"house": house, "feed": feed, "strangers": Strangers(), "sign_ins": sign_in_bucket()}),
+        state=State(
+            {
+                "house": house,
+                "feed": feed,
+                "strangers": Strangers(),
+                "sign_ins": sign_in_bucket(),
+                "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
+            }
+        ),
         dependencies={"visit": Provide(provide_visit)},
         guards=[guard],
         middleware=[Recognition],

@@ -34,7 +34,7 @@ class UndeclaredPermission(RuntimeError):
 
 def declared(permission: str, *statuses: int) -> dict[str, Any]:
     """What every route hands to its decorator: the permission, and the problems it may answer with."""
-    wanted = {400, *statuses} | (set() if permission == OPEN else {401, 403})
+    wanted = {400, 429, *statuses} | (set() if permission == OPEN else {401, 403})
     problems = {
         status: ResponseSpec(Problem, description=HTTPStatus(status).phrase, generate_examples=False, media_type=MEDIA_TYPE)
         for status in sorted(wanted)
@@ -70,10 +70,13 @@ class Recognition(AbstractAuthenticationMiddleware):
 
 
 def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Lets a request through to its handler, or raises `NotSignedIn`, `NotPermitted` or `ForeignOrigin`."""
+    """Lets a request through to its handler, or raises `NotSignedIn`, `NotPermitted`, `ForeignOrigin`,
+    `TooManyRequests`.
+    """
     if connection.scope.get("method") == "OPTIONS":
         return
     permission = handler.opt.get("permission")
+    _take_turn(connection)
     _same_origin(connection)
     if permission == OPEN:
         return
@@ -82,6 +85,13 @@ def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         raise NotSignedIn()
     if not permission or not may(caller.role, permission) or (caller.scopes and permission not in caller.scopes):
         raise NotPermitted(permission=permission)
+
+
+def _take_turn(connection: Connection) -> None:
+    """One call of whoever asks: an account or token by itself, everybody else by address."""
+    caller = connection.scope.get("user")
+    address = connection.client.host if connection.client else ""
+    connection.app.state.calls.take(caller.id if isinstance(caller, Caller) else address, now_ms())
 
 
 def _same_origin(connection: Connection) -> None:

@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class TooManyRequests(errors.Denied):
-    """Too many requests from this address."""
+    """Too many requests from this address or account."""
 
     code = "too-many-requests"
     next_step = "Wait a little, then try again."

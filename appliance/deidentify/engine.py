@@ -63,7 +63,7 @@ def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Pr
     study_uid = b""
     parts: list[PartTen] = []
     for number, file in enumerate(request.files):
-        part = _read(reader, file)
+        part = read_instance(reader, file)
         survey.add(part, file.instance)
         study_uid = study_uid or part.value(_STUDY_UID)
         part.fresh = []
@@ -81,26 +81,31 @@ def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Pr
     return Written(rewriter.linking, rewriter.counted(), survey.over_89)
 
 
-def _read(reader: Reader, file: SourceFile) -> PartTen:
+def read_instance(reader: Reader, file: SourceFile) -> PartTen:
+    """One source file; raises `UnreadableInstance`."""
     try:
-        return reader.read(_content(file.path))
+        return reader.read(content_of(file.path))
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
     except OSError as fault:
         raise UnreadableInstance(instance=file.instance, reason=f"the file cannot be opened ({fault.errno})") from None
 
 
-def _content(path: str) -> bytes:
+def content_of(path: str) -> bytes:
+    """A whole file."""
     with open(path, "rb", buffering=0) as stream:
         return stream.read()
 
 
+def source_bytes(part: PartTen, file: SourceFile) -> bytes:
+    """The bytes that the ranges of a part's pixel data mean; raises `Unparsable`."""
+    content = content_of(file.path)
+    return inflated(content, len(part.meta_bytes)) if part.syntax == DEFLATED else content
+
+
 def _write(rewriter: Rewriter, part: PartTen, file: SourceFile, target: Path) -> None:
     try:
-        body = _content(file.path)
-        if part.syntax == DEFLATED:
-            body = inflated(body, len(part.meta_bytes))
-        content = rewriter.file(part, body)
+        content = rewriter.file(part, source_bytes(part, file))
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
     with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as stream:

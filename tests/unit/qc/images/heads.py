@@ -114,7 +114,7 @@ def a_converted(folder: Path, work: Path) -> Brain:
 
 def written(brain: Brain, image: Path) -> None:
     """The image, and the table beside it."""
-    _nibabel.save(_nibabel.Nifti1Image(np.rint(brain.pixels).astype(np.int16), brain.affine), image)
+    _nibabel.save(_nibabel.Nifti1Image(brain.pixels.astype(np.float32), brain.affine), image)
     np.savetxt(image.with_suffix(".bval"), brain.bvalues[None], "%g")
     np.savetxt(image.with_suffix(".bvec"), brain.bvectors.T, "%.6f")
 
