@@ -122,9 +122,8 @@ async def _stop(_stop: asyncio.Event) -> None:
 
 
 async def _receive(stop: asyncio.Event) -> None:
-    from appliance import audit, logs
+    from appliance import logs
     from appliance.house import default_home, open_house
-    from appliance.moments import now_ms
     from appliance.receive import process
     from appliance.receive.section import ReceiveSection
 
@@ -134,11 +133,7 @@ async def _receive(stop: asyncio.Event) -> None:
         async def reload() -> ReceiveSection:
             return (await house.settings()).settings.receive
 
-        async def audited(caller: str, address: str, reason: str) -> None:
-            await audit.append(caller, "association", "receive", "refused", address, now_ms(), reason)
-
-        section = await reload()
-        await process.run(house.storage, house.keys, house.records, section, reload=reload, stop=stop, audited=audited)
+        await process.run(house.storage, house.keys, house.records, await reload(), reload=reload, stop=stop)
 
 
 async def _work(stop: asyncio.Event) -> None:
