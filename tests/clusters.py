@@ -19,6 +19,8 @@ from cryptography.x509.oid import NameOID
 from appliance.compute.dask import Cluster
 from tests.servers import HOST, a_free_port, answers, for_our_lifetime, until
 
+PATIENCE_S = 240.0
+"""A worker imports for two seconds of CPU, which a busy machine may stretch."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -113,19 +115,16 @@ def a_cluster(folder: Path, workers: int = 2) -> Iterator[RunningCluster]:
             str(port),
             "--no-dashboard",
         )
-        until(lambda: answers(port), "the scheduler")
+        until(lambda: answers(port), "the scheduler", PATIENCE_S)
         for number in range(workers):
             words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--host", HOST]
             name = f"worker{number}"
             words += ["--name", name, "--local-directory", str(folder / name)]
             running.workers.append(start(name, "distributed.cli.dask_worker", cluster.address, *words))
-        until(lambda: all("Registered to" in _text(folder / f"worker{number}.log") for number in range(workers)), "workers")
+        logs = [folder / f"worker{number}.log" for number in range(workers)]
+        until(lambda: all("Registered to" in log.read_text(errors="replace") for log in logs), "workers", PATIENCE_S)
         yield running
     finally:
         for child in reversed(started):
             child.kill()
             child.wait()
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="replace")

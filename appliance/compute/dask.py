@@ -77,12 +77,16 @@ class _Line:
         self.topic = f"ranvier-{uuid.uuid4().hex}"
         self.listeners: dict[str, Callable[[float, str], Awaitable[None]]] = {}
         self.ended: dict[str, asyncio.Event] = {}
+        self.begun: set[str] = set()
         client.subscribe_topic(self.topic, self._heard)
 
     async def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         _, said = event
         key = said["key"]
-        if "ended" in said:
+        if "begun" in said:
+            if key in self.ended:
+                self.begun.add(key)
+        elif "ended" in said:
             if key in self.ended:
                 self.ended[key].set()
         elif key in self.listeners:
@@ -104,18 +108,25 @@ async def run_on_cluster(
     out_folder: Path | None = None,
 ) -> bytes:
     """Runs one stage on some worker and gives its answer as JSON; raises what `run_stage` raises, and `SchedulerAway`."""
-    line = await _line(cluster)
-    key = f"ranvier-{name}-{uuid.uuid4().hex}"
-    ended = line.ended[key] = asyncio.Event()
-    line.listeners[key] = progress
-    task = (name, msgspec.json.encode(request), msgspec.json.encode(limits), str(out_folder or ""), version("ranvier"))
-    try:
-        future = line.client.submit(_on_worker, *task, line.topic, key, key=key, pure=False, retries=0)
-        raw = await _result(future, name, cluster, ended, stop)
-    finally:
-        line.listeners.pop(key, None)
-        line.ended.pop(key, None)
-    return _unpacked(msgspec.msgpack.decode(raw, type=_Outcome))
+    while True:
+        line = await _line(cluster)
+        key = f"ranvier-{name}-{uuid.uuid4().hex}"
+        ended = line.ended[key] = asyncio.Event()
+        line.listeners[key] = progress
+        task = (name, msgspec.json.encode(request), msgspec.json.encode(limits), str(out_folder or ""), version("ranvier"))
+        try:
+            future = line.client.submit(_on_worker, *task, line.topic, key, key=key, pure=False, retries=0)
+            raw = await _result(future, name, cluster, ended, stop)
+        except StageDied:
+            if key in line.begun:
+                raise
+            # It waited behind another task of a worker that died: no attempt was made, and none is counted.
+            continue
+        finally:
+            line.listeners.pop(key, None)
+            line.ended.pop(key, None)
+            line.begun.discard(key)
+        return _unpacked(msgspec.msgpack.decode(raw, type=_Outcome))
 
 
 async def close() -> None:
@@ -202,6 +213,7 @@ def _on_worker(name: str, request: bytes, limits: bytes, out_folder: str, asked_
     from distributed import get_worker
 
     worker = get_worker()
+    worker.log_event(topic, {"key": key, "begun": True})
     found = version("ranvier")
     if found != asked_by:
         what = f"The cluster has Ranvier {found}, this appliance {asked_by}."

@@ -32,7 +32,7 @@ class Volumes:
 
     def volume(self, index: int) -> "NDArray[np.float32]":
         """One volume, with the scaling of the header applied; what is not a number is 0."""
-        pixels = np.asarray(self._pixels[..., index] if self.count > 1 else self._pixels[...], dtype=np.float32)
+        pixels = np.array(self._pixels[..., index] if self.count > 1 else self._pixels[...], dtype=np.float32)
         return np.nan_to_num(pixels.reshape(self.grid), copy=False, posinf=0.0, neginf=0.0)
 
 
