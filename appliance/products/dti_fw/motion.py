@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GRID_MM = 3.5
 """Spacing of the points that are compared: some forty thousand in a brain."""
 SMOOTHING_MM = 1.5
+RIM_MM = 10.0
 MEAN_PASSES = 1
 PREDICTION_PASSES = 3
 MOST_STEPS = 10
@@ -84,6 +85,9 @@ class _Series:
         thinned[:: step[0], :: step[1], :: step[2]] = True
         self.points = ((np.argwhere(thinned & mask) - self.centre) * self.size).T
         """(3, points), mm."""
+        near = ndimage.distance_transform_edt(~mask, sampling=self.size) <= RIM_MM
+        self.around = ((np.argwhere(thinned & near) - self.centre) * self.size).T
+        """The same with what surrounds the brain."""
 
     def at(self, image: "Pixels", points: "Matrix") -> "Pixels":
         """Values between voxels, linear."""
@@ -244,11 +248,11 @@ def _between(
         return np.eye(4)
 
     def mean(volumes: "NDArray[np.intp]", beyond: Any) -> "Pixels":
-        total = np.zeros(series.points.shape[1], np.float32)
+        # The brain's outline is what two contrasts have most surely in common; inside alone, they can slide past each other.
+        total = np.zeros(series.around.shape[1], np.float32)
         for one in volumes:
-            total += series.at(
-                series.smooth[one], _moved(series.points, _movement(parameters[one], phase_axis).matrix @ beyond)
-            )
+            matrix = _movement(parameters[one], phase_axis).matrix @ beyond
+            total += series.at(series.smooth[one], _moved(series.around, matrix))
         return total
 
     some = weighted[:: max(1, len(weighted) // 6)]
