@@ -23,7 +23,6 @@ HOUSE_WORDS: dict[str, str] = {
     "demo": "appliance.demonstration",
     "users": "appliance.access.command",
     "audit": "appliance.audit_command",
-    "audit": "appliance.audit_command",
     "passport": "appliance.deidentify.command",
 }
 """Word -> the module that serves it."""
@@ -51,8 +50,6 @@ def _run(word: str, arguments: list[str]) -> int:
         return int(importlib.import_module(HOUSE_WORDS[word]).main(arguments))
     if word == "users":
         return asyncio.run(_users(arguments))
-    if word == "audit":
-        return asyncio.run(_audit(arguments))
     if word == "audit":
         return asyncio.run(_audit(arguments))
     if word == "passport":
@@ -94,15 +91,6 @@ def _passport(arguments: list[str]) -> int:
     from appliance.house import default_home
 
     return command.main(arguments, home=default_home())
-
-
-async def _audit(arguments: list[str]) -> int:
-    from appliance import audit_command
-    from appliance.house import default_home, open_house
-    from appliance.moments import now_ms
-
-    async with open_house(default_home()) as house:
-        return await audit_command.run(arguments, house.keys, now=now_ms())
 
 
 async def _audit(arguments: list[str]) -> int:
