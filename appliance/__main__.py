@@ -110,8 +110,9 @@ async def _stop(_stop: asyncio.Event) -> None:
 
 
 async def _receive(stop: asyncio.Event) -> None:
-    from appliance import logs
+    from appliance import audit, logs
     from appliance.house import default_home, open_house
+    from appliance.moments import now_ms
     from appliance.receive import process
     from appliance.receive.section import ReceiveSection
 
@@ -121,7 +122,10 @@ async def _receive(stop: asyncio.Event) -> None:
         async def reload() -> ReceiveSection:
             return (await house.settings()).settings.receive
 
-        await process.run(house.storage, house.keys, house.records, await reload(), reload=reload, stop=stop)
+        async def audited(caller: str, address: str, reason: str) -> None:
+            await audit.append(caller or "unknown", "association", "receive", "refused", address, now_ms(), reason)
+
+        await process.run(house.storage, house.keys, house.records, await reload(), reload=reload, stop=stop, audited=audited)
 
 
 async def _work(stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,11 +52,11 @@ class Terminal:
 
     def until(self, condition: Callable[[str], bool], what: str, seconds: float = 30.0) -> str:
         """Waits until the screen is as wanted."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, threading.Event()
         while not condition(shown := self.screen()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what} did not come; the terminal shows:\n{shown}")
-            time.sleep(0.05)
+            pause.wait(0.05)
         return shown
 
 

@@ -101,7 +101,7 @@ def test_every_flip_and_exchange_of_axes_is_found_and_named(
     """QC-04: sign and axis flips are found by testing the permutations, and the proposed change puts the table right."""
     wrong = heads.turned_table(phantom, change)
     found = looked_at(wrong, tmp_path, "gradient-table")["gradient-table"]
-    assert found.verdict is Verdict.FAILED
+    assert at_least(found.verdict, Verdict.WARNING)
     repaired = wrong.bvectors @ np.array(found.change).T
     assert np.abs((repaired * phantom.bvectors).sum(axis=1))[1:] == pytest.approx(1.0)
     assert found.before is not None
@@ -119,7 +119,7 @@ def test_every_flip_is_found_in_real_scans(real: tuple[str, Brain], tmp_path: Pa
         found = looked_at(wrong, tmp_path, "gradient-table")["gradient-table"]
         repaired = wrong.bvectors @ np.array(found.change or IDENTITY).T
         right = np.allclose(np.abs((repaired * brain.bvectors).sum(axis=1))[brain.bvalues > 50], 1.0, atol=1e-3)
-        if found.verdict is not Verdict.FAILED or not right:
+        if found.verdict not in ALARM or not right:
             missed[words(change)] = found.found
     assert missed == {}
 
@@ -132,7 +132,7 @@ def test_a_table_that_is_not_the_header_s_is_found(real: tuple[str, Brain], tmp_
     turned = brain.bvectors.copy()
     turned[brain.weighted] = np.linalg.qr(generator.normal(size=(3, 3)))[0][0]
     found = looked_at(replace(brain, bvectors=turned), tmp_path, "gradient-tags")["gradient-tags"]
-    assert found.verdict is Verdict.FAILED
+    assert at_least(found.verdict, Verdict.WARNING)
     other = looked_at(replace(brain, bvalues=brain.bvalues * 1.2), tmp_path, "gradient-tags")["gradient-tags"]
     assert other.verdict is Verdict.FAILED
     assert "b-values" in other.found
