@@ -76,10 +76,11 @@ class Client:
         answer = await self.call("GET", path)
         return File(name=_file_name(answer.headers.get("content-disposition", "")), content=answer.content)
 
-    async def login(self, user: str, password: str) -> Me:
-        """Signs in; the session's token is used for every call after this."""
+    async def login(self, user: str, password: str, code: str = "") -> Me:
+        """Signs in, with a code where the account has a second factor; the session's token is used from then on."""
         self.token = ""
-        return await self.post("/api/login", Me, {"user": user, "password": password})
+        given = {"user": user, "password": password} | ({"code": code} if code else {})
+        return await self.post("/api/login", Me, given)
 
     async def logout(self) -> None:
         """Ends the session on the server."""

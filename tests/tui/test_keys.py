@@ -18,6 +18,22 @@ async def see(pilot: Pilot[int], text: str) -> None:
     await until(pilot, lambda: text in screen_text(pilot), repr(text))
 
 
+async def test_an_account_with_a_second_factor_is_asked_for_its_code(world: World) -> None:
+    """UI-06: the code's field appears when it is wanted; a wrong code leaves the password as it is."""
+    world.second_factor = "287082"
+    async with console_over(world, signed_in=False).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, LoginScreen), "the sign-in")
+        await pilot.press(*USER, "enter", *PASSWORD, "enter")
+        await until(pilot, lambda: bool(pilot.app.screen.query("#code")), "the field of the code")
+        await until(pilot, lambda: getattr(pilot.app.focused, "id", "") == "code", "the keys in it")
+        await pilot.press(*"000000", "enter")
+        await until(pilot, lambda: world.bodies[-1][1].get("code") == "000000", "the wrong code to be sent")
+        await until(pilot, lambda: pilot.app.screen.query_one("#code", Input).value == "", "the field to be empty again")
+        await pilot.press(*"287082", "enter")
+        await settled(pilot)
+        assert not isinstance(pilot.app.screen, LoginScreen)
+
+
 async def test_a_whole_visit_works_without_a_mouse(world: World) -> None:
     """PC-46, PC-01: sign in, look, decide, read the report, sign out, by keys."""
     console = console_over(world, signed_in=False)

@@ -39,6 +39,8 @@ class World:
         self.sessions: set[str] = set()
         self.tries_left = 3
         self.locked_until: str | None = None
+        self.second_factor = ""
+        """The code that the account wants beside the password; empty: none."""
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, Json]] = []
         self.revealed: list[list[str]] = []
@@ -136,6 +138,10 @@ class World:
         given = json.loads(request.content)
         if self.locked_until:
             return problem(423, "locked", "This account is locked.", "Too many tries.", locked_until=self.locked_until)
+        code = given.pop("code", "")
+        if given == {"user": USER, "password": PASSWORD} and self.second_factor and code != self.second_factor:
+            name = "wrong-code" if code else "second-factor-needed"
+            return problem(401, name, "A code is needed beside the password.", "This account has a second factor.")
         if given != {"user": USER, "password": PASSWORD}:
             self.tries_left -= 1
             detail = f"Wrong user or password. {self.tries_left} tries left."

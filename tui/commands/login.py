@@ -10,6 +10,8 @@ from tui import credentials
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import parser, run
+from tui.contract import Me
+from tui.trouble import Problem
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,10 +35,21 @@ async def _login(client: Client, given: argparse.Namespace) -> int:
         printing.say("Without a terminal give --user and --password-file.")
         return exits.USAGE
     user, password = _ask(user, password)
-    me = await client.login(user, password)
+    me = await _signed_in(client, user, password)
     path = credentials.store(os.environ, client.token)
     printing.say(f"Signed in as {me.user or user} ({me.role}). The session is kept in {path}.")
     return exits.DONE
+
+
+async def _signed_in(client: Client, user: str, password: str) -> Me:
+    import getpass
+
+    try:
+        return await client.login(user, password)
+    except Problem as problem:
+        if problem.code != "second-factor-needed" or not sys.stdin.isatty():
+            raise
+    return await client.login(user, password, getpass.getpass("Code of your second factor: "))
 
 
 def _ask(user: str, password: str | None) -> tuple[str, str]:

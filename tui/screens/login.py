@@ -19,6 +19,7 @@ from tui.trouble import Problem, Trouble, Unreachable
 from tui.widgets.lines import KeyLine, StatusLine
 
 ASK_HEALTH_S = 5.0
+CODE_WANTED = {"second-factor-needed", "wrong-code"}
 
 
 class LoginScreen(Frame, Fields[None]):
@@ -108,12 +109,13 @@ class LoginScreen(Frame, Fields[None]):
             return
         self._asking = True
         self._tell("Signing in" + self.console.look.ellipsis, bad=False)
-        self._sign_in(user, password)
+        codes = self.query("#code").results(Input)
+        self._sign_in(user, password, "".join(one.value.strip() for one in codes))
 
     @work(group="login", exclusive=True)
-    async def _sign_in(self, user: str, password: str) -> None:
+    async def _sign_in(self, user: str, password: str, code: str) -> None:
         try:
-            me = await self.console.client.login(user, password)
+            me = await self.console.client.login(user, password, code)
         except Trouble as trouble:
             self.post_message(WentWrong(trouble))
             return
@@ -126,9 +128,23 @@ class LoginScreen(Frame, Fields[None]):
         self._asking = False
         trouble = message.trouble
         self._tell(refusal(trouble, self), bad=True)
+        if isinstance(trouble, Problem) and trouble.code in CODE_WANTED:
+            self._ask_code()
+            return
         password = self.query_one("#password", Input)
         password.value = ""
         password.focus()
+
+    @work(group="code", exclusive=True)
+    async def _ask_code(self) -> None:
+        """A third field, for accounts with a second factor."""
+        if not self.query("#code"):
+            field = Input(compact=True, id="code", max_length=32)
+            field.cursor_blink = False
+            await self.query_one("#box").mount(Horizontal(Label("Code"), field), before="#message")
+        code = self.query_one("#code", Input)
+        code.value = ""
+        code.focus()
 
     def _tell(self, text: str, *, bad: bool) -> None:
         line = Text(inert(text))
