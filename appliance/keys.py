@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -93,6 +93,16 @@ def signed_by(public_key: bytes, content: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def sign(seed: bytes, content: bytes) -> bytes:
+    """The Ed25519 signature (RFC 8032) of content by the private key of a 32-byte seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(content)
+
+
+def public_key(seed: bytes) -> bytes:
+    """The public key (32 bytes) of a seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 def _stretch(passphrase: str, salt: bytes) -> bytes:
