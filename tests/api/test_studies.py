@@ -184,7 +184,7 @@ async def test_status_says_where_to_send_and_how_much_there_is(door: Door, filed
     await an_order(door.house, filed.study)
     status = await door.get("/api/status", role="user")
     assert status["counts"] == {"studies": 1, "orders": {"QC": 1}}
-    assert status["queue"] == {"waiting": 1, "running": 0}
+    assert status["queue"] == {"waiting": 1, "urgent": 0, "running": 0, "expected_s": None}
     assert status["receive"]["ae_title"] == "RANVIER_SCP"
     assert status["receive"]["open_to_everybody"]
     assert status["receive"]["addresses"]

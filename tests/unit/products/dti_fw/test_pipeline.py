@@ -170,6 +170,7 @@ def test_regions_whose_names_differ_only_in_brackets_have_columns_of_their_own()
     assert slugs(names) == {"35": "cingulum_cingulate_gyrus_r", "37": "cingulum_hippocampus_r", "6": "fornix"}
 
 
+@pytest.mark.long
 @pytest.mark.needs_data
 def test_a_real_brain_gets_plausible_region_values(real_data: Path, tmp_path: Path) -> None:
     """PRO-03: the corpus callosum and the internal capsule are anisotropic, both sides alike, and no other atlas speaks."""

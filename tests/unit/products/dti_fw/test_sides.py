@@ -83,6 +83,7 @@ def _series(folder: Path, work: Path) -> DiffusionSeries:
     return choose(work, 6, 1)[0][0]
 
 
+@pytest.mark.long
 @pytest.mark.needs_data
 @pytest.mark.parametrize("vendor", SERIES)
 def test_a_marker_on_the_patients_left_lies_in_the_left_regions(real_data: Path, tmp_path: Path, vendor: str) -> None:

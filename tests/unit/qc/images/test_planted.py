@@ -109,6 +109,7 @@ def test_every_flip_and_exchange_of_axes_is_found_and_named(
     assert found.after > found.before
 
 
+@pytest.mark.long
 @pytest.mark.needs_data
 def test_every_flip_is_found_in_real_scans(real: tuple[str, Brain], tmp_path: Path) -> None:
     """QC-04: in the scans of five vendors, against the table that the converter made."""
