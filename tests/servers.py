@@ -46,6 +46,14 @@ def a_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def two_free_ports() -> tuple[int, int]:
+    """Two different ports that nobody listens on: held together while they are chosen."""
+    with socket.socket() as first, socket.socket() as second:
+        first.bind((HOST, 0))
+        second.bind((HOST, 0))
+        return int(first.getsockname()[1]), int(second.getsockname()[1])
+
+
 def answers(port: int) -> bool:
     """Whether somebody accepts connections there."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):

@@ -9,7 +9,7 @@ import pytest
 
 from appliance import launch
 from tests.journeys.world import PASSWORD, REPOSITORY
-from tests.servers import a_free_port
+from tests.servers import two_free_ports
 
 
 def ranvier(*words: str, home: Path, timeout: float = 400) -> subprocess.CompletedProcess[str]:
@@ -41,11 +41,12 @@ def test_the_demonstration_brings_a_phantom_to_a_report_and_ends_cleanly(tmp_pat
 
 
 def answers(folder: Path, **other: object) -> Path:
+    dicom_port, http_port = two_free_ports()
     words: dict[str, object] = {
         "data_folder": str(folder / "home"),
         "ae_title": "GW01",
-        "dicom_port": a_free_port(),
-        "http_port": a_free_port(),
+        "dicom_port": dicom_port,
+        "http_port": http_port,
         "password": PASSWORD,
         **other,
     }

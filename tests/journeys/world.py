@@ -25,7 +25,7 @@ from appliance.moments import now_ms
 from appliance.records import orders
 from appliance.records.orders import OrderRow
 from appliance.states import ORDER_FACTS, OrderState
-from tests.servers import HOST, a_free_port, program, until
+from tests.servers import HOST, program, two_free_ports, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct-horse-battery-1"
@@ -205,7 +205,7 @@ class World:
 def a_world(folder: Path, change: dict[str, Any] | None = None, database: str = "") -> Iterator[World]:
     """An appliance with its settings saved and nothing started; whatever the test starts is ended with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    world = World(folder / "home", a_free_port(), a_free_port())
+    world = World(folder / "home", *two_free_ports())
     base: dict[str, Any] = {
         "receive": {"host": HOST, "port": world.dicom_port, "quiet_seconds": 1},
         "access": {"host": HOST, "port": world.api_port},
