@@ -228,7 +228,7 @@ class Orthanc:
 def an_orthanc(folder: Path, **settings: object) -> Iterator[Orthanc]:
     """An Orthanc that keeps what it gets below `folder`; `settings` are entries of its configuration file."""
     folder.mkdir(parents=True)
-    server = Orthanc("ORTHANC", HOST, a_free_port(), a_free_port(), folder)
+    server = Orthanc("ORTHANC", HOST, *two_free_ports(), folder)
     configuration = {
         "Name": "test",
         "DicomAet": server.ae_title,
