@@ -41,7 +41,7 @@ class PoisonStudy(NeedsPerson):
 class TookWorkersAlong(NeedsPerson):
     """{count} workers ended while they worked on this study."""
 
-    code = "poison-study"
+    code = "took-workers-along"
     next_step = "Get the support bundle of this order; look at memory and log of the machine, then retry."
 
 

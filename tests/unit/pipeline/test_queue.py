@@ -183,7 +183,7 @@ async def test_a_study_that_took_ten_workers_along_is_put_aside(house: House, st
     assert (await orders.get(order)).failures == worker.MOST_DEATHS - 1
     assert await worker.Worker(house, clock=lambda: now).work_once(asyncio.Event())
     row = await orders.get(order)
-    assert (row.state, row.code) == (OrderState.HELD, "poison-study")
+    assert (row.state, row.code) == (OrderState.HELD, "took-workers-along")
     assert "10 workers" in row.detail
 
 
