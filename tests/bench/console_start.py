@@ -41,7 +41,13 @@ def first_paint(command: list[str], word: bytes) -> float:
     environment = {**os.environ, "TERM": "xterm-256color", "RANVIER_URL": "http://127.0.0.1:9"}
     started = time.monotonic()
     child = subprocess.Popen(
-        command, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+        # Textual draws on standard error.
+        command,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment,
+        start_new_session=True,
     )
     os.close(side)
     seen = b""
