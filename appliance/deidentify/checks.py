@@ -75,9 +75,12 @@ class Checks:
         mine, theirs = output.creators, source.creators
         charset_part = output.parts.get(0x00080005, b"")
         sound = self._sound_pairs.setdefault((output.syntax, source.syntax, charset_part, mine, theirs), set())
-        pairs: set[Pair] = set(zip(map(source.parts.get, output.parts), output.parts.values(), strict=True))
-        pairs |= {(source.parts[tag], None) for tag in source.parts.keys() - output.parts.keys()}
-        for pair in pairs - sound:
+        # In the order of the file, so that the first date decides by how much the others have to move.
+        pairs: list[Pair] = list(zip(map(source.parts.get, output.parts), output.parts.values(), strict=True))
+        pairs += [(part, None) for tag, part in source.parts.items() if tag not in output.parts]
+        for pair in dict.fromkeys(pairs):
+            if pair in sound:
+                continue
             before, after = pair
             originals = source.opened(before, theirs) if before is not None else []
             leaves = output.opened(after, mine) if after is not None else []
