@@ -5,13 +5,14 @@ belongs to the move and the event, all in one transaction; then the world may se
 their steps; people act through the functions below, each of which the caller writes into the audit.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from appliance import reporting, settings, steps
+from appliance import analysis, reporting, settings, steps
 from appliance.compute.section import ComputeSection
 from appliance.errors import Conflict, Misconfigured
 from appliance.events import (
@@ -33,6 +34,7 @@ from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
 from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
 from appliance.steps import Move, Work
+from appliance.storage import remove_folder
 
 AGE = re.compile(r"\d{1,3}[YMWD]?|90\+")
 SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
@@ -45,8 +47,8 @@ Step = Callable[[Work], Awaitable[Move]]
 STEPS: dict[OrderState, Step] = {
     OrderState.QC: steps.check,
     OrderState.QUEUED: steps.deidentify,
-    OrderState.DEIDENTIFIED: steps.begin,
-    OrderState.PROCESSING: steps.process,
+    OrderState.DEIDENTIFIED: analysis.begin,
+    OrderState.PROCESSING: analysis.process,
     OrderState.PROCESSED: reporting.report,
     OrderState.FAILED: reporting.failure_report,
 }
@@ -105,6 +107,9 @@ async def advance(house: House, row: OrderRow, move: Move, *, now: int) -> None:
     """Makes one move true: state, columns, further rows and events in one transaction; raises `LeaseLost` or `IllegalMove`."""
     if move.to is not row.state:
         check_order_move(row.state, move.to)
+        if row.state is OrderState.PROCESSING:
+            # Before the move: whatever dies in between costs a run its head start, and leaves nothing lying about.
+            await asyncio.to_thread(remove_folder, house.storage.kept(row.id))
     async with house.records.transaction():
         await orders.move(house.records, row, move.to, now=now, changes={"failures": 0, **move.changes})
         if move.writes is not None:

@@ -130,5 +130,5 @@ def _aside(storage: Storage, folder: Path, identifier: str, kind: str = "") -> P
 
 
 async def _empty(storage: Storage, trash: list[Path], orders: list[str]) -> None:
-    for folder in (*(one.parent for one in trash), *(storage.scratch(one) for one in orders)):
+    for folder in (*(one.parent for one in trash), *(made(one) for one in orders for made in (storage.scratch, storage.kept))):
         await asyncio.to_thread(remove_folder, folder)

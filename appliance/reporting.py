@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from appliance import history
 from appliance.events import ReportMade
 from appliance.moments import iso, new_id
 from appliance.products import catalogue
@@ -112,6 +113,7 @@ async def _content(work: Work, kind: reports.Kind) -> ReportContent:
         qc_rows=_qc_rows(qc, work.house.storage.quality(row.study, row.study_version, row.id)),
         caveats=_caveats(row, qc, metadata, sections),
         sections=sections,
+        earlier=await history.earlier(work.house, study, sections),
         provenance={"ranvier": installed_version("ranvier"), "study version": str(row.study_version)},
     )
 

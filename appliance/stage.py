@@ -145,6 +145,9 @@ def _confine(room: Room, request: Any) -> None:
         folder = Path(out_folder).parent if room.writes_beside else Path(out_folder)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         writable.append(folder)
+    kept_folder = getattr(request, "kept_folder", "")
+    if kept_folder:
+        writable.append(Path(kept_folder))
     own = getattr(request, "folder", "")
     if own:
         readable = [Path(own), Path(request.in_folder)]

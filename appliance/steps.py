@@ -15,21 +15,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from appliance.compute.dask import ON_CLUSTER, Cluster, run_on_cluster
-from appliance.compute.local import Limits, StageDied, StageEnded, StageError, run_stage
-from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport, Released, SourceFile
+from appliance.compute.local import Limits, StageEnded, StageError, run_stage
+from appliance.deidentify.passport import DeidAnswer, DeidRequest, SourceFile
 from appliance.errors import Failed, NeedsPerson, RanvierError
 from appliance.events import Event, OrderHeld, QcFailed, QcPassed
 from appliance.house import House
-from appliance.moments import new_id
 from appliance.products import catalogue
-from appliance.products.manifest import Manifest, ProductRequest, ProductResult
+from appliance.products.manifest import Manifest
 from appliance.qc import ages
 from appliance.qc.finding import Origin, QcImagesRequest, QcReport, QcRequest, SeriesFile, Verdict
-from appliance.records import durations, identities, orders, studies
+from appliance.records import durations, identities, studies
 from appliance.records.orders import OrderRow
-from appliance.records.tables import ProductRun
 from appliance.settings import Settings
-from appliance.states import OrderState, RunState
+from appliance.states import OrderState
 from appliance.storage import publish_folder, remove_folder
 
 LIGHT = Limits(memory_mb=4096, cores=1, timeout_s=3600)
@@ -237,105 +235,6 @@ async def deidentify(work: Work) -> Move:
         await identities.put_linking(house.keys, row.study, answer.linking)
 
     return Move(OrderState.DEIDENTIFIED, [], {"passport": passport}, writes)
-
-
-async def begin(work: Work) -> Move:
-    """One row for each product run; to PROCESSING."""
-    row = work.row
-    existing = {run.product for run in await orders.runs(row.id)}
-    rows = [
-        ProductRun(id=new_id(), order=row.id, product=one.id, product_version=one.version, state=str(RunState.PENDING))
-        for one in manifests(work)
-        if one.id not in existing
-    ]
-
-    async def writes() -> None:
-        await orders.add_runs(rows)
-
-    return Move(OrderState.PROCESSING, [], {}, writes)
-
-
-async def process(work: Work) -> Move:
-    """The product runs that are not done yet, one after another; to PROCESSED when one is done, else FAILED."""
-    row = work.row
-    from appliance.deidentify.verifier import release
-
-    passport = msgspec.json.decode(row.passport, type=Passport)
-    released = await asyncio.to_thread(release, work.house.storage.deidentified(row.study, row.study_version, row.id), passport)
-    last: StageEnded | StageDied | None = None
-    for run in await orders.runs(row.id):
-        if run.state in (RunState.DONE, RunState.FAILED):
-            continue
-        try:
-            await _run_product(work, run, released)
-        except StageEnded as ended:
-            if ended.error.kind not in ("failed", "needs-person"):
-                raise
-            last = ended
-            await _settle_run(work, run, RunState.FAILED, {"code": ended.error.code, "detail": ended.error.what})
-        except StageDied as died:
-            if row.failures + 1 < work.settings.compute.attempts:
-                raise
-            # The last attempt: a product that keeps crashing must not take the others' results with it.
-            last = died
-            await _settle_run(work, run, RunState.FAILED, {"code": died.code, "detail": died.what})
-    done = [run for run in await orders.runs(row.id) if run.state is RunState.DONE]
-    if not done and last is not None:
-        raise last
-    if not done:
-        raise NothingToProcess()
-    return Move(OrderState.PROCESSED)
-
-
-async def _run_product(work: Work, run: orders.RunRow, released: Released) -> None:
-    row, storage = work.row, work.house.storage
-    manifest = catalogue(work.house.home).get(run.product)
-    if manifest is None:
-        raise UnknownProduct()
-    compute = work.settings.compute
-    cores = compute.cores or manifest.cores
-    memory = compute.memory_mb or manifest.memory_mb
-    final = storage.products(row.study, row.study_version, row.id, run.product)
-    # A folder of this attempt's own: a run that is still being ended somewhere else cannot write into it.
-    scratch = storage.scratch(run.id)
-    draft = scratch / str(row.attempt) / "out"
-    await asyncio.to_thread(remove_folder, scratch)
-    draft.mkdir(parents=True)
-    await _settle_run(work, run, RunState.RUNNING, {"started_at": work.now, "attempt": run.attempt + 1})
-    request = ProductRequest(
-        product=run.product,
-        in_folder=str(released.folder),
-        out_folder=str(draft),
-        cores=cores,
-        memory_mb=memory,
-        folder=manifest.folder,
-        gradient_changes=_gradient_changes(row),
-    )
-    limits = Limits(
-        memory_mb=memory, cores=cores, timeout_s=manifest.timeout_s, quiet_s=manifest.quiet_s, out_mb=manifest.out_mb
-    )
-    try:
-        result = await work.stage(
-            "product", request, limits, ProductResult, out_folder=draft, measured_as=f"product/{run.product}"
-        )
-        await asyncio.to_thread(publish_folder, draft, final)
-    finally:
-        await asyncio.to_thread(remove_folder, scratch)
-    await _settle_run(work, run, RunState.DONE, {"result": msgspec.json.encode(result).decode()})
-
-
-def _gradient_changes(row: OrderRow) -> dict[str, tuple[tuple[int, int, int], ...]]:
-    """Series number -> change of its gradient axes, for the tables whose repair somebody agreed to."""
-    report = msgspec.json.decode(row.qc_report, type=QcReport) if row.qc_report else None
-    repairs = report.repairs if report else []
-    return {str(one.number): one.change for one in repairs if one.consent and one.number is not None}
-
-
-async def _settle_run(work: Work, run: orders.RunRow, state: RunState, changes: dict[str, Any]) -> None:
-    records = work.house.records
-    async with records.transaction():
-        await orders.hold_lease(records, work.row)
-        await orders.change_run(run.id, {"state": str(state), **changes})
 
 
 async def _files(work: Work) -> list[SeriesFile]:

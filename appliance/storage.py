@@ -96,6 +96,10 @@ class Storage:
         """A place for work that may be thrown away at any time."""
         return self.root / "scratch" / _checked(name)
 
+    def kept(self, order: str) -> Path:
+        """What the runs of an order leave for their next attempt; it may be thrown away at any time."""
+        return self.root / "scratch" / f"{_checked(order)}-kept"
+
     def relative(self, path: Path) -> str:
         """A path as it stands in the records."""
         return str(path.relative_to(self.root))

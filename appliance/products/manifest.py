@@ -52,6 +52,8 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     protocol: Protocol
     steps: list[Step]
     outputs: list[str]
+    trend: tuple[str, ...] = ()
+    """Values that a report compares with those of the patient's earlier studies."""
     runs_on: tuple[str, ...] = ("local",)
     memory_mb: int = 4096
     cores: int = 2
@@ -78,6 +80,8 @@ class ProductRequest(msgspec.Struct, kw_only=True, frozen=True):
     memory_mb: int = 4096
     folder: str = ""
     """Where a site's own product lies; empty for those of the appliance."""
+    kept_folder: str = ""
+    """What a run leaves there is still there at its next attempt; empty where nothing may stay."""
     gradient_changes: dict[str, tuple[tuple[int, int, int], ...]] = {}
     """Series number -> 3 x 3 change of the converted gradient directions, where a wrong table is repaired with consent."""
     data_folder: str = ""

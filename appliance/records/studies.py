@@ -119,6 +119,12 @@ async def locked_by_uid_key(records: Records, uid_key: str) -> StudyRow | None:
     return _study(rows[0]) if rows else None
 
 
+async def of_patient(pseudonym: str) -> list[str]:
+    """The studies that share a pseudonym."""
+    rows = await Study.select(Study.id).where(Study.pseudonym == pseudonym).run() if pseudonym else []
+    return [str(row["id"]) for row in rows]
+
+
 async def lock(records: Records, study: str) -> None:
     """Keeps other writers off a study until this transaction ends (SQLite's immediate transactions keep them off all)."""
     if not records.on_sqlite:

@@ -15,7 +15,7 @@ def make(request: RenderRequest) -> bytes:
     content = request.content
     lines = [*_top(request), *_caveats(content), *_reason(content)]
     for section in content.sections:
-        lines += _product(section)
+        lines += _product(content, section)
     lines += [*_quality(content), *_provenance(content), *_ending(content)]
     return ("\n".join(lines).rstrip() + "\n").encode()
 
@@ -58,7 +58,7 @@ def _reason(content: ReportContent) -> Iterator[str]:
         yield ""
 
 
-def _product(section: ProductSection) -> Iterator[str]:
+def _product(content: ReportContent, section: ProductSection) -> Iterator[str]:
     yield from _heading(f"{section.title} {section.version}".strip())
     if section.failure:
         yield from _wrapped(f"FAILED, no result: {section.failure}")
@@ -74,6 +74,20 @@ def _product(section: ProductSection) -> Iterator[str]:
     if section.rows:
         yield ""
     yield from _bullets(section.notes, "-")
+    yield from _trend(content, section)
+
+
+def _trend(content: ReportContent, section: ProductSection) -> Iterator[str]:
+    head, rows = words.trend(content, section)
+    if not rows:
+        return
+    yield from _heading("CHANGE SINCE EARLIER STUDIES OF THIS PATIENT")
+    for label, now, *past in rows:
+        yield from _wrapped(label)
+        yield from _wrapped(f"  this study {now}")
+        for column, value in zip(head[2:], past, strict=True):
+            yield from _wrapped(f"  {column} {value}")
+    yield ""
 
 
 def _quality(content: ReportContent) -> Iterator[str]:

@@ -36,7 +36,7 @@ def story(request: RenderRequest) -> list[Any]:
     ]
     pictures = [one for section in content.sections for one in section.pictures]
     limits = _limits(content, width)
-    details = [*(part for section in content.sections for part in _section(section, width))]
+    details = [*(part for section in content.sections for part in _section(content, section, width))]
     quality, origin = _quality(content, width), _provenance(content, width)
     if content.kind == "failure":
         return [*first, *limits, *details, *quality, *origin]
@@ -150,7 +150,7 @@ def _limits(content: ReportContent, width: float) -> list[Any]:
     return [KeepTogether([*heading, *lines, said(words.NOTICE_LONG, 8.5, bold=True, before=3)])]
 
 
-def _section(section: ProductSection, width: float) -> list[Any]:
+def _section(content: ReportContent, section: ProductSection, width: float) -> list[Any]:
     parts: list[Any] = [CondPageBreak(45 * mm), *_heading(f"{section.title}, version {section.version}")]
     if section.failure:
         return [*parts, said(f"No result: {section.failure}", bold=True)]
@@ -160,7 +160,16 @@ def _section(section: ProductSection, width: float) -> list[Any]:
         rows = [[row.label, words.number(row.value, row.unit), words.unit(row.unit), row.note] for row in section.rows]
         parts.append(_table(["Measure", "Value", "Unit", "Note"], rows, width, (0.42, 0.16, 0.12, 0.30), numbers=(1,)))
     parts += [said(f"• {note}", 8.5, before=3) for note in section.notes]
-    return parts
+    return [*parts, *_trend(content, section, width)]
+
+
+def _trend(content: ReportContent, section: ProductSection, width: float) -> list[Any]:
+    head, rows = words.trend(content, section)
+    if not rows:
+        return []
+    shares = [0.28, *([0.72 / (len(head) - 1)] * (len(head) - 1))]
+    table = _table(head, rows, width, shares, numbers=range(1, len(head)))
+    return [KeepTogether([*_heading("Change since earlier studies of this patient"), table])]
 
 
 def _pictures(pictures: Sequence[PictureFile], width: float, height: float = _PICTURE_HEIGHT) -> list[Any]:

@@ -46,6 +46,17 @@ class QcRow(msgspec.Struct, kw_only=True, frozen=True):
     """Path of a PNG; empty where there is none."""
 
 
+class Earlier(msgspec.Struct, kw_only=True, frozen=True):
+    """What one product found in an earlier study of the same patient, as far as it is followed over time."""
+
+    days_before: int
+    study: str
+    order: str
+    product: str
+    product_version: str
+    rows: list[Row]
+
+
 class Failure(msgspec.Struct, kw_only=True, frozen=True):
     """Why an order ended without a result."""
 
@@ -80,6 +91,8 @@ class ReportContent(msgspec.Struct, kw_only=True, frozen=True):
     caveats: list[str] = []
     """Sentences for the first page and every format (RES-01)."""
     sections: list[ProductSection] = []
+    earlier: list[Earlier] = []
+    """Newest first."""
     failure: Failure | None = None
     provenance: dict[str, str] = {}
 

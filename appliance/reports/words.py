@@ -12,7 +12,6 @@ NOTICE_LONG = (
 
 LIMITS = (
     "It makes no diagnosis and names no disease.",
-    "It compares with no normal range and with no earlier study: none is installed.",
     "It does not look for lesions, bleeding or other incidental findings; the images still need to be read.",
     "Its numbers hold for this scanner and protocol; another scanner, protocol or software version gives other numbers.",
 )
@@ -133,7 +132,46 @@ def stage(name: str) -> str:
 
 def limits(content: ReportContent) -> tuple[str, ...]:
     """What this report does not say."""
-    return FAILURE_LIMITS if content.kind == "failure" else LIMITS
+    if content.kind == "failure":
+        return FAILURE_LIMITS
+    ranges = any(row.name.startswith("z_") for section in content.sections for row in section.rows)
+    said: tuple[str, ...] = () if ranges else ("It compares with no normal range: none is installed.",)
+    if content.earlier:
+        said += ("Whether a change since an earlier study is more than the spread of the measurement, it does not say.",)
+    else:
+        said += ("It compares with no earlier study: the appliance knows none of this patient.",)
+    return (*LIMITS[:1], *said, *LIMITS[1:])
+
+
+TREND_COLUMNS = 4
+"""Earlier studies that a table has room for; all are in the JSON."""
+
+
+def before(days: int) -> str:
+    """How long before this study."""
+    if days == 0:
+        return "same day"
+    return f"{days} day{'' if days == 1 else 's'} before"
+
+
+def trend(content: ReportContent, section: ProductSection) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a section's comparison with earlier studies; no rows where there is none.
+
+    An earlier value of another version of the product carries that version.
+    """
+    past = [one for one in content.earlier if one.product == section.product][:TREND_COLUMNS]
+    names = {row.name for one in past for row in one.rows}
+    head = ["Measure", "This study", *(before(one.days_before) for one in past)]
+    rows = []
+    for row in section.rows:
+        if row.name not in names:
+            continue
+        cells = [next((measured(was) for was in one.rows if was.name == row.name), "–") for one in past]
+        rows.append([row.label, measured(row), *cells])
+    versions = [one.product_version for one in past]
+    if rows and any(one != section.version for one in versions):
+        rows.append(["Version of the product", section.version, *versions])
+    return head, rows
 
 
 def unit(text: str) -> str:

@@ -21,6 +21,7 @@ MANIFEST = Manifest(
         "Numbers: mean, median and standard deviation of FA, MD, AD and RD in brain and white matter",
         "Pictures: b=0 with the mask's outline, FA, MD, colour-coded FA",
     ],
+    trend=("fa_mean_white_matter", "md_mean_white_matter", "fa_mean_brain", "md_mean_brain", "volume_brain"),
     runs_on=("local",),
     memory_mb=4096,
     cores=2,

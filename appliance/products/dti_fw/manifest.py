@@ -31,6 +31,11 @@ MANIFEST = Manifest(
         "Feature vector: features.csv, with features_columns.csv that says what each column is",
         "Pictures: b=0 with the mask's outline, FA, MD, colour-coded FA, free water, motion",
     ],
+    trend=(
+        *("fa_mean_white_matter", "md_mean_white_matter", "fa_mean_brain", "md_mean_brain", "volume_brain"),
+        *("fw_fraction_mean_white_matter", "tissue_fa_mean_white_matter", "tissue_md_mean_white_matter"),
+        "fw_index_fixed_md_mean_white_matter",
+    ),
     runs_on=("local",),
     memory_mb=4096,
     cores=2,

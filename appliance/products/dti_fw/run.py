@@ -1,9 +1,11 @@
 """The steps of the product `dti-fw`, in order."""
 
+import contextlib
 import dataclasses
+import fcntl
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +55,33 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     """Computes corrected maps, free water, region values and the feature vector of a de-identified study.
 
     Of several diffusion series the one with most directions is used. Writes below `request.out_folder`; what the long steps
-    left there in an earlier attempt on the same files is used again. Raises the errors of `dti.faults`, `AtlasWrong`,
-    `NormsWrong`.
+    left in `request.kept_folder` in an earlier attempt on the same files is used again. Raises the errors of `dti.faults`,
+    `AtlasWrong`, `NormsWrong`.
     """
+    with _workplace(request) as work:
+        return _run(request, work, progress)
+
+
+@contextlib.contextmanager
+def _workplace(request: ProductRequest) -> Iterator[Path]:
+    """The folder that outlives an attempt, unless another attempt still sits in it: then one of this attempt's own."""
+    own = Path(request.out_folder) / "work"
+    if not request.kept_folder:
+        yield own
+        shutil.rmtree(own)
+        return
+    with open(Path(request.kept_folder) / "lock", "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield own
+            shutil.rmtree(own)
+            return
+        yield Path(request.kept_folder) / "work"
+
+
+def _run(request: ProductRequest, work: Path, progress: Callable[[float, str], None]) -> ProductResult:
     out_folder, data_folder = Path(request.out_folder), Path(request.data_folder) if request.data_folder else None
-    work = out_folder / "work"
     steps = Steps(MANIFEST, progress)
     atlas = atlases.installed(data_folder) if data_folder else None
     with steps.step("convert"):
@@ -83,7 +107,6 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     with steps.step("draw"):
         pictures = _pictures(brain, tensor, water, index, out_folder)
     notes += [*series.notes, *water_said, *_remarks(brain, tensor), *([] if atlas else [NO_ATLAS]), *said]
-    shutil.rmtree(work)
     return ProductResult(
         product=MANIFEST.id,
         version=MANIFEST.version,

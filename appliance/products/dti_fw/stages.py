@@ -1,5 +1,6 @@
 """The long stages, each of which leaves its result: a run that was ended goes on after the last one that is whole."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from appliance.products.dti_fw.gibbs import remove_ringing
 from appliance.products.dti_fw.manifest import MANIFEST
 from appliance.products.dti_fw.motion import correct
 from appliance.products.progress import Steps
+from appliance.storage import write_durable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,10 +68,15 @@ class Prepared:
 
 
 class Checkpoints:
-    """Results of stages of one series in a folder; a file is there whole or not at all."""
+    """Results of stages of one series in a folder; a file is there whole or not at all.
 
-    def __init__(self, folder: Path, series: str) -> None:
-        self._folder, self._series = folder, series
+    They belong to one version of the product and to one gradient table: with another one they are not found.
+    """
+
+    def __init__(self, folder: Path, series: DiffusionSeries) -> None:
+        table = np.column_stack([series.used, series.bvalues, series.bvectors]).astype(np.float64)
+        self._folder = folder
+        self._series = f"{series.name}-{hashlib.sha256(table.tobytes()).hexdigest()[:16]}"
 
     def pixels(self, stage: str) -> "Pixels | None":
         """Pixels that an earlier attempt left."""
@@ -86,10 +93,13 @@ class Checkpoints:
     def keep(self, stage: str, pixels: "Pixels", learned: msgspec.Struct | None = None, before: str = "") -> None:
         """Leaves the pixels of a stage and what it learned; the pixels of the stage before are no longer needed."""
         if learned is not None:
-            self._path(stage, "json").write_bytes(msgspec.json.encode(learned))
+            write_durable(self._path(stage, "json"), msgspec.json.encode(learned))
         draft = self._path(stage, "part")
         with draft.open("wb") as stream:
             np.save(stream, pixels)
+            stream.flush()
+            # After a power cut the name must not stand for bytes that never reached the disk.
+            os.fsync(stream.fileno())
         os.replace(draft, self._path(stage, "npy"))
         if before:
             self._path(before, "npy").unlink(missing_ok=True)
@@ -117,7 +127,7 @@ def read(series: DiffusionSeries) -> "Pixels":
 
 def prepare(series: DiffusionSeries, mask: "NDArray[np.bool_]", folder: Path, steps: Steps) -> Prepared:
     """Noise, ringing, motion and eddy currents taken out; `mask` is of the raw images."""
-    kept = Checkpoints(folder, series.name)
+    kept = Checkpoints(folder, series)
     found = kept.pixels("corrected")
     if found is None:
         found = _without_motion(series, _without_ringing(series, mask, kept, steps), mask, kept, steps)

@@ -200,17 +200,17 @@ async def test_a_product_that_crashes_to_the_end_takes_no_other_products_result_
     house: House, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PRO-02, PRO-04: with one finished run the order is reported, and the report names the other."""
-    from appliance import steps
+    from appliance import analysis
     from appliance.deidentify import verifier
     from appliance.deidentify.passport import Passport
 
     async def product(work: Work, run: orders.RunRow, _released: object) -> None:
         if run.product == "crashes":
             raise OutOfMemory(stage="product", used_mb=900, allowed_mb=800)
-        await steps._settle_run(work, run, RunState.DONE, {"result": "{}"})
+        await analysis._settle_run(work, run, RunState.DONE, {"result": "{}"})
 
     passport = msgspec.json.encode(_a_passport(Passport)).decode()
-    monkeypatch.setattr(steps, "_run_product", product)
+    monkeypatch.setattr(analysis, "_run_product", product)
     monkeypatch.setattr(verifier, "release", lambda folder, passport: None)
     order = await open_order(house, study, actor="a", now=NOW)
     await house.records.run("UPDATE orders SET state = 'PROCESSING', passport = {} WHERE id = {}", passport, order)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from appliance.reports import as_json, as_png, as_text, words
-from appliance.reports.content import Failure, RenderRequest, ReportContent
+from appliance.reports.content import Earlier, Failure, RenderRequest, ReportContent, Row
 from tests.unit.reports.samples import CAVEATS, IDENTITY, ORDER, a_failure, a_picture, a_report, a_request, a_section
 
 
@@ -21,7 +21,7 @@ def test_json_holds_every_number_the_caveats_and_the_notice(tmp_path: Path) -> N
     assert found["schema"] == "ranvier-report/1"
     assert found["caveats"] == CAVEATS
     assert found["notice"] == words.NOTICE_LONG
-    assert found["not_said"] == list(words.LIMITS)
+    assert found["not_said"] == list(words.limits(a_report()))
     assert found["sections"][0]["rows"][0] == {
         "name": "fa_mean",
         "label": "FA, mean in the brain",
@@ -66,10 +66,37 @@ def test_text_says_what_the_first_page_says_within_78_columns(tmp_path: Path) ->
         "found no age; expected an age from 18 to 100 years",
         "Give the age with the order",
         "weighted least squares",
-        *words.LIMITS,
+        *words.limits(a_report()),
     ):
         assert words_of_it in flat
     assert max(len(line) for line in text.splitlines()) <= as_text.WIDTH
+
+
+def test_a_value_that_is_followed_stands_beside_those_of_earlier_studies(tmp_path: Path) -> None:
+    """PRO-03: the trend, with the version that an earlier number came from; without one the report says that it has none."""
+    past = [
+        Earlier(
+            days_before=days,
+            study="s",
+            order="o",
+            product="dti",
+            product_version=version,
+            rows=[Row(name="fa_mean", label="", value=fa)],
+        )
+        for days, version, fa in ((1, "1.0.0", 0.291), (366, "0.9.0", 0.302))
+    ]
+    content = a_report(earlier=past)
+    head, rows = words.trend(content, content.sections[0])
+    assert head == ["Measure", "This study", "1 day before", "366 days before"]
+    assert rows == [
+        ["FA, mean in the brain", "0.2874", "0.291", "0.302"],
+        ["Version of the product", "1.0.0", "1.0.0", "0.9.0"],
+    ]
+    text = " ".join(as_text.make(a_request(tmp_path, content)).decode().split())
+    assert "this study 0.2874 1 day before 0.291 366 days before 0.302" in text
+    assert "knows none of this patient" not in text
+    assert "knows none of this patient" in " ".join(as_text.make(a_request(tmp_path)).decode().split())
+    assert json.loads(as_json.make(a_request(tmp_path, content)))["earlier"][1]["days_before"] == 366
 
 
 def test_a_failure_says_what_happened_why_and_what_to_do(tmp_path: Path) -> None:

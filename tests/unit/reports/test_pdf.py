@@ -52,7 +52,7 @@ def test_the_first_page_alone_carries_what_a_reader_must_know(tmp_path: Path) ->
         "0.2874",
         "0.812 × 10⁻³",
         "What this report does not say",
-        *words.LIMITS,
+        *words.limits(a_report()),
     ):
         assert expected in first
 

@@ -1,6 +1,7 @@
 """The product `dti-fw` from DICOM files to numbers, on phantoms; its twin on real scanners' studies is below."""
 
 import csv
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,12 +150,25 @@ def test_a_run_that_was_ended_goes_on_after_the_last_whole_step(study: PhantomSt
         if step.startswith("Correcting"):
             raise Ended
 
+    kept = tmp_path / "kept"
+    kept.mkdir()
     with pytest.raises(Ended):
-        _run(study.folder, tmp_path / "out", progress=end)
-    again = _run(study.folder, tmp_path / "out")
+        _run(study.folder, tmp_path / "first", progress=end, kept_folder=str(kept))
+    again = _run(study.folder, tmp_path / "out", kept_folder=str(kept))
     whole = _run(study.folder, tmp_path / "whole")
     assert not {"denoise", "ringing"} & set(again.seconds)
     assert _values(again) == _values(whole)
+
+
+def test_what_another_attempt_sits_in_is_left_alone(study: PhantomStudy, tmp_path: Path) -> None:
+    """PRO-05: an attempt that is still being ended elsewhere and its successor do not write into one folder."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with open(kept / "lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run(study.folder, tmp_path / "out", kept_folder=str(kept))
+    assert [one.name for one in kept.iterdir()] == ["lock"]
+    assert not (tmp_path / "out" / "work").exists()
 
 
 def test_an_atlas_whose_file_was_changed_is_not_used(study: PhantomStudy, tmp_path: Path) -> None:
