@@ -33,6 +33,9 @@ from appliance.storage import publish_folder, remove_folder
 LIGHT = Limits(memory_mb=4096, cores=1, timeout_s=3600)
 """Limits of stages that read headers, copy files or draw pages."""
 
+LOOKING = Limits(memory_mb=4096, cores=2, timeout_s=3600)
+"""Limits of the image checks, which read headers while the converter works."""
+
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
@@ -187,7 +190,7 @@ async def _images(work: Work, report: QcReport, files: list[SeriesFile]) -> QcRe
         consent=_consent(work),
     )
     try:
-        answer = await work.stage("qc-images", request, LIGHT, QcReport)
+        answer = await work.stage("qc-images", request, LOOKING, QcReport)
         await asyncio.to_thread(publish_folder, draft, storage.quality(row.study, row.study_version, row.id))
     finally:
         await asyncio.to_thread(remove_folder, scratch)

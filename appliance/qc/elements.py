@@ -181,43 +181,51 @@ class _Reader:
         self._u32 = struct.Struct(order + "I").unpack_from
         self.pixels: PixelData | None = None
 
-    def _head(self, at: int, explicit: bool) -> tuple[int, str, int, int]:
-        """Tag, VR (empty where none is stated), length, and where the value begins."""
-        group, element, vr, length = self._explicit(self._body, at)
-        if not explicit or group == 0xFFFE:
-            return group << 16 | element, "", self._u32(self._body, at + 4)[0], at + 8
-        if vr in _SHORT:
-            return group << 16 | element, vr.decode(), length, at + 8
-        if vr in _LONG:
-            return group << 16 | element, vr.decode(), self._u32(self._body, at + 8)[0], at + 12
-        raise Unreadable("the header is damaged")
+    def _long(self, at: int, group: int, vr: bytes) -> tuple[bytes, int, int]:
+        """VR, length and where the value begins, of an explicit element whose length has four bytes (PS3.5 section 7.1.2)."""
+        if group == 0xFFFE:
+            return b"", self._u32(self._body, at + 4)[0], at + 8
+        if vr not in _LONG:
+            raise Unreadable("the header is damaged")
+        return vr, self._u32(self._body, at + 8)[0], at + 12
 
     def data_set(self, at: int, end: int, explicit: bool, wanted: Wanted, depth: int) -> tuple[Elements, int]:
         """Reads up to `end` or the item's delimiter; the pixel data of the top level end it too."""
         found = Elements(self._order)
         private: dict[int, tuple[Key, str | Wanted]] = {}
-        public = wanted.public
+        public, body, head = wanted.public, self._body, self._explicit if explicit else self._implicit
+        blocks = bool(wanted.private)
         while at + 8 <= end:
-            tag, vr, length, value = self._head(at, explicit)
-            if tag in (_ITEM_END, _SEQUENCE_END):
+            # The one loop that runs a hundred times a file: most elements are nobody's, and are stepped over here.
+            if explicit:
+                group, element, stated, length = head(body, at)
+                value = at + 8
+                if stated not in _SHORT:
+                    stated, length, value = self._long(at, group, stated)
+            else:
+                group, element, length = head(body, at)
+                stated, value = b"", at + 8
+            tag = group << 16 | element
+            if group == 0xFFFE and tag in (_ITEM_END, _SEQUENCE_END):
                 return found, value
-            if tag in _PIXELS and depth == 0:
+            if group == 0x7FE0 and tag in _PIXELS and depth == 0:
                 self.pixels = PixelData(value, None if length == UNDEFINED else length)
                 return found, value
             if length != UNDEFINED and value + length > end:
                 raise Unreadable("the header is cut off")
             key: Key = tag
             rule = public.get(tag)
-            if rule is None and tag & 0x10000:
-                if tag & 0xFF00 == 0 and wanted.private:
-                    self._open_block(tag, bytes(self._body[value : value + length]), wanted, private)
+            if rule is None and blocks and group & 1:
+                if element < 0x100:
+                    self._open_block(tag, bytes(body[value : value + length]), wanted, private)
                 elif tag in private:
                     key, rule = private[tag]
-            if length == UNDEFINED or isinstance(rule, Wanted):
-                at = self._sequence(value, end, length, explicit and vr != "UN", rule, key, found, depth)
+            if length == UNDEFINED or rule.__class__ is Wanted:
+                at = self._sequence(value, end, length, explicit and stated != b"UN", rule, key, found, depth)
                 continue
-            if isinstance(rule, str) and length <= _LARGEST_VALUE:
-                found.values[key] = (vr if vr not in ("", "UN") else rule, bytes(self._body[value : value + length]))
+            if rule is not None and length <= _LARGEST_VALUE:
+                vr = str(rule) if stated in (b"", b"UN") else stated.decode()
+                found.values[key] = (vr, bytes(body[value : value + length]))
             at = value + length
         if at < end:
             raise Unreadable("the header is cut off")
@@ -240,7 +248,8 @@ class _Reader:
         inside = rule if isinstance(rule, Wanted) else _NOTHING
         items: list[Elements] = []
         while at + 8 <= stop:
-            tag, _, size, value = self._head(at, False)
+            group, element, size = self._implicit(self._body, at)
+            tag, value = group << 16 | element, at + 8
             if tag == _SEQUENCE_END:
                 at = value
                 break

@@ -40,13 +40,9 @@ def convert(files: Sequence[SeriesFile], work: Path, timeout_s: float) -> Conver
     """
     if any(part_of(file.path) for file in files):
         return _already(files, work)
-    links, out = work / "in", work / "out"
-    links.mkdir(parents=True)
-    out.mkdir()
-    for number, file in enumerate(files):
-        # The originals stay where they are; the converter reads through links of this series alone.
-        (links / f"{number:06}.dcm").symlink_to(Path(file.path).resolve())
-    _run_dcm2niix(links, out, timeout_s)
+    out = work / "out"
+    out.mkdir(parents=True)
+    _run_dcm2niix(_folder_of(files, work), out, timeout_s)
     images = [image for image in sorted(out.glob("*.nii")) if image.with_suffix(".bval").exists()]
     whole = [image for image in images if image.with_suffix(".bvec").exists()]
     if not whole:
@@ -54,6 +50,19 @@ def convert(files: Sequence[SeriesFile], work: Path, timeout_s: float) -> Conver
     largest = max(whole, key=lambda image: image.stat().st_size)
     described = _described(largest.with_suffix(".json"))
     return Converted(largest, largest.with_suffix(".bval"), largest.with_suffix(".bvec"), described)
+
+
+def _folder_of(files: Sequence[SeriesFile], work: Path) -> Path:
+    """A folder of this series alone: its own where it lies in one, else one of links; the originals stay as they are."""
+    places = [os.path.split(os.path.abspath(file.path)) for file in files]
+    folders = {folder for folder, _ in places}
+    if len(folders) == 1 and set(os.listdir(*folders)) == {name for _, name in places}:
+        return Path(*folders)
+    links = work / "in"
+    links.mkdir()
+    for number, (folder, name) in enumerate(places):
+        os.symlink(f"{folder}/{name}", f"{links}/{number:06}.dcm")
+    return links
 
 
 def _already(files: Sequence[SeriesFile], work: Path) -> Converted | None:

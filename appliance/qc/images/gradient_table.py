@@ -12,7 +12,7 @@ from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest
 from appliance.qc.images.coherence import IDENTITY, Coherence, Matrix, bend_degrees, coherence, words
 from appliance.qc.images.scan import Scan
-from appliance.qc.images.tensor import UNKNOWNS, direction_and_anisotropy, tensors
+from appliance.qc.images.tensor import UNKNOWNS, direction_and_anisotropy, mean, raw_anisotropy, tensors
 from appliance.qc.images.thresholds import GradientTable, Thresholds
 
 NAME, TITLE = "gradient-table", "Gradient table"
@@ -77,15 +77,16 @@ def fibre_coherence(scan: Scan, rule: GradientTable) -> Coherence | None:
     """How well fibres run on under each table; None where a tensor cannot be fitted or shows too little fibre."""
     if scan.mask is None or np.linalg.matrix_rank(scan.matrix, tol=1e-3) < UNKNOWNS or min(scan.grid) < 3:
         return None
-    found = tensors(scan.fitted)
-    directions, anisotropy = direction_and_anisotropy(found)
-    mean = np.trace(found, axis1=1, axis2=2) / 3
-    chosen = (anisotropy > rule.least_anisotropy) & (anisotropy < _NEARLY_ONE) & (mean > _LEAST_DIFFUSIVITY)
-    if int(chosen.sum()) < rule.least_voxels:
+    hopeful = np.flatnonzero((raw_anisotropy(scan.fitted) > rule.least_anisotropy) & (mean(scan.fitted) > _LEAST_DIFFUSIVITY))
+    directions, anisotropy = direction_and_anisotropy(tensors(scan.fitted[:, hopeful]))
+    fibre = (anisotropy > rule.least_anisotropy) & (anisotropy < _NEARLY_ONE)
+    if int(fibre.sum()) < rule.least_voxels:
         return None
+    chosen = np.zeros(scan.fitted.shape[1], bool)
+    chosen[hopeful[fibre]] = True
     where = np.zeros(scan.grid, bool)
     where[scan.mask] = chosen
-    if bend_degrees(directions[chosen], where) < rule.least_bend_degrees:
+    if bend_degrees(directions[fibre], where) < rule.least_bend_degrees:
         return None
     right_handed = bool(np.linalg.det(scan.affine[:3, :3]) > 0)
-    return coherence(directions[chosen], anisotropy[chosen], where, scan.voxel_mm, right_handed)
+    return coherence(directions[fibre], anisotropy[fibre], where, scan.voxel_mm, right_handed)

@@ -88,19 +88,25 @@ class Registration:
 
 
 def _matrix(step: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    from scipy.spatial.transform import Rotation
-
+    """A shift and a turn about an axis by its length in radians (Rodrigues) as 4 x 4."""
     found = np.eye(4)
-    found[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix()
     found[:3, 3] = step[:3]
+    angle = float(np.linalg.norm(step[3:]))
+    if angle > 0:
+        x, y, z = step[3:] / angle
+        axis = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+        found[:3, :3] += np.sin(angle) * axis + (1.0 - np.cos(angle)) * (axis @ axis)
     return found
 
 
 def _angles(matrix: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    from scipy.spatial.transform import Rotation
-
-    found: NDArray[np.float64] = Rotation.from_matrix(matrix).as_rotvec()
-    return found
+    """The axis of a rotation, as long as its angle in radians; movements of a head stay far below half a turn."""
+    twice_sine = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
+    length = float(np.linalg.norm(twice_sine))
+    if length < 1e-12:
+        return np.zeros(3)
+    angle = float(np.arctan2(length, np.trace(matrix) - 1.0))
+    return twice_sine * (angle / length)
 
 
 def _triple(numbers: "NDArray[np.float64]") -> tuple[float, float, float]:

@@ -1,8 +1,10 @@
 """The image stage: converts the input series, looks at them, and puts what it finds behind the headers' findings."""
 
+import importlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,9 +81,13 @@ def _part(progress: Progress, begin: float, share: float) -> Progress:
 def _look(files: list[SeriesFile], work: Path, off: frozenset[str], progress: Progress) -> _Looked:
     """One series through all checks that are not switched off."""
     progress(0.0, "converting images")
-    series = next(iter(read_study(files, lambda _share: None).series), Series(id=files[0].series))
+    with ThreadPoolExecutor(1) as beside:
+        # The converter is a process of its own: while it works, this one reads the headers and loads what it will need.
+        converting = beside.submit(convert, files, work, CONVERSION_TIMEOUT_S)
+        series = next(iter(read_study(files, lambda _share: None).series), Series(id=files[0].series))
+        importlib.import_module("scipy.ndimage")
     try:
-        converted = convert(files, work, CONVERSION_TIMEOUT_S)
+        converted = converting.result()
         table = read_table(converted.bvalues, converted.bvectors) if converted else None
         if converted is None or table is None:
             return _Looked(series, _only(conversion.nothing()))

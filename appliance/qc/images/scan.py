@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,9 +120,10 @@ def _first_pass(source: Volumes, image: Path, bvalues: "NDArray[np.float64]", ve
 
 
 def _digest(pixels: "NDArray[np.float32]") -> bytes:
+    """A slice's fingerprint; a volume lies in memory as in its file (x fastest), so that a slice is one piece of it."""
     if float(pixels.min()) == float(pixels.max()):
         return b""
-    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
+    return hashlib.sha256(np.ascontiguousarray(pixels.T).data).digest()
 
 
 def _second_pass(source: Volumes, scan: Scan, mask: "NDArray[np.bool_]") -> None:
@@ -172,8 +174,9 @@ def reduced(volume: "NDArray[np.float32]", blocks: tuple[int, int, int]) -> "NDA
     """Means of whole blocks; what is left over at the far edges is cut off."""
     if blocks == (1, 1, 1):
         return volume
-    whole = [size // block * block for size, block in zip(volume.shape, blocks, strict=True)]
-    cut = volume[: whole[0], : whole[1], : whole[2]]
-    shape = [part for size, block in zip(whole, blocks, strict=True) for part in (size // block, block)]
-    found: NDArray[np.float32] = cut.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
-    return found
+    cut = volume[tuple(slice(size // block * block) for size, block in zip(volume.shape, blocks, strict=True))]
+    corners = list(product(*(range(block) for block in blocks)))
+    found = np.zeros([size // block for size, block in zip(volume.shape, blocks, strict=True)], np.float32, order="F")
+    for corner in corners:
+        found += cut[tuple(slice(start, None, step) for start, step in zip(corner, blocks, strict=True))]
+    return found / np.float32(len(corners))
