@@ -20,6 +20,7 @@ from api.views import (
     TimelineView,
     ValueView,
 )
+from appliance.compute.dask import WAITING
 from appliance.errors import Unknown
 from appliance.events import Event, InstancesArrived
 from appliance.moments import iso
@@ -51,11 +52,15 @@ def at(moment: int | None) -> str | None:
     return iso(moment) if moment else None
 
 
-def _order_facts(state: OrderState, delivery_failed: bool) -> Facts:
+_WAITS = Facts("Waiting", "waiting", "◌", ".", "", active=True)
+"""An order whose state is at work and which cannot go on now; its code says for what it waits."""
+
+
+def _order_facts(state: OrderState, delivery_failed: bool, code: str) -> Facts:
     # A failed delivery leaves the order REPORTED; what people must see is the delivery.
     if delivery_failed and state is OrderState.REPORTED:
         return DELIVERY_FACTS[DeliveryState.FAILED]
-    return ORDER_FACTS[state]
+    return _WAITS if code in WAITING and ORDER_FACTS[state].active else ORDER_FACTS[state]
 
 
 def study_row(line: StudyLine) -> StudyRow:
@@ -66,7 +71,7 @@ def study_row(line: StudyLine) -> StudyRow:
 def _study_fields(line: StudyLine) -> dict[str, Any]:
     if line.order:
         state: OrderState | StudyState = OrderState(line.order_state)
-        facts = _order_facts(OrderState(line.order_state), line.delivery_failed)
+        facts = _order_facts(OrderState(line.order_state), line.delivery_failed, line.code)
     else:
         state = StudyState(line.study_state)
         facts = STUDY_FACTS[state]
@@ -95,6 +100,7 @@ def _study_fields(line: StudyLine) -> dict[str, Any]:
         "detail": line.detail,
         "delivery_failed": line.delivery_failed,
         "bypassed": bool(line.bypass_by),
+        "priority": line.priority,
     }
 
 
@@ -194,7 +200,7 @@ async def order_by_id(order: str) -> OrderView:
 def order_view(found: OrderDetails) -> OrderView:
     """One order with its runs, reports and deliveries."""
     row = found.order
-    facts = _order_facts(row.state, row.delivery_failed)
+    facts = _order_facts(row.state, row.delivery_failed, row.code)
     return OrderView(
         order=row.id,
         study=row.study,
@@ -247,6 +253,8 @@ _ADVICE: dict[OrderState, str] = {
 def _advice(row: OrderRow) -> str:
     if row.delivery_failed:
         return "Test the destination, correct its settings, then send the report again."
+    if row.code in WAITING:
+        return "Nothing: it goes on by itself when that is there."
     return _ADVICE.get(row.state, "")
 
 

@@ -134,6 +134,8 @@ class StudyRow(View, frozen=True, kw_only=True):
     detail: str
     delivery_failed: bool
     bypassed: bool
+    priority: int
+    """Of the order: 0 is routine, above it is urgent."""
 
 
 class SeriesView(View, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.compute.local import Limits, StageDied, StageEnded
 from appliance.deidentify.passport import Passport, Released
+from appliance.errors import Misconfigured, Waits
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.products.manifest import ProductRequest, ProductResult
@@ -23,9 +24,18 @@ DATA_FOLDER = "product-data"
 """Below the home: what the site installed for products, `atlas/`, `models/`, `keys/` and `norms/`."""
 
 
+class ModeNotConnected(Misconfigured):
+    """Processing mode {mode} has no connection from this version."""
+
+    code = "mode-not-connected"
+    next_step = "Cancel this order, choose processing mode local in Settings, Processing, and open it again."
+
+
 async def begin(work: Work) -> Move:
-    """One row for each product run; to PROCESSING."""
-    row = work.row
+    """One row for each product run; to PROCESSING. What is meant for elsewhere is never computed here instead (PRO-07)."""
+    row, mode = work.row, work.settings.compute.mode
+    if mode != "local":
+        raise ModeNotConnected(field="compute.mode", mode=mode)
     existing = {run.product for run in await orders.runs(row.id)}
     rows = [
         ProductRun(id=new_id(), order=row.id, product=one.id, product_version=one.version, state=str(RunState.PENDING))
@@ -110,6 +120,9 @@ async def _run_product(work: Work, run: orders.RunRow, released: Released) -> No
             "product", request, limits, ProductResult, out_folder=draft, measured_as=f"product/{run.product}"
         )
         await asyncio.to_thread(publish_folder, draft, final)
+    except Waits:
+        await _settle_run(work, run, RunState.PENDING, {"attempt": run.attempt})
+        raise
     finally:
         await asyncio.to_thread(remove_folder, scratch)
     await _settle_run(work, run, RunState.DONE, {"result": msgspec.json.encode(result).decode()})

@@ -3,6 +3,7 @@
     RanvierError
     |- Rejected        the peer is told, nothing is stored
     |- Retry           the same work is tried again after `after` seconds
+    |  `- Waits        the same, and no attempt is counted: something is away that the study needs and is not to blame for
     |- Failed          the order ends and a failure report is made
     |- NeedsPerson     the order is held until somebody has looked
     |- Misconfigured   an operator must change a setting; shown on that field
@@ -64,6 +65,12 @@ class Retry(RanvierError):
     def __init__(self, after: float = 30.0, **facts: Fact) -> None:
         self.after = after
         super().__init__(**facts)
+
+
+class Waits(Retry):
+    """What this needs is not there; it goes on by itself when it is."""
+
+    code = "waits"
 
 
 class Failed(RanvierError):

@@ -173,6 +173,26 @@ class OrderHeld(Event, frozen=True, kw_only=True):
     what: str
 
 
+class OrderWaits(Event, frozen=True, kw_only=True):
+    """Something is away that the order needs; it goes on by itself, and no attempt is counted."""
+
+    title = "Order waits"
+    severity = "warning"
+    sentence = "Order waits ({code}): {what}"
+    code: str
+    what: str
+
+
+class OrderNotOpened(Event, frozen=True, kw_only=True):
+    """A complete study got no order, because the settings do not fit."""
+
+    title = "Order not opened"
+    severity = "error"
+    sentence = "No order was opened ({code}): {what}"
+    code: str
+    what: str
+
+
 class OrderFailed(Event, frozen=True, kw_only=True):
     """An order ended without a result."""
 

@@ -22,7 +22,7 @@ from appliance.access.accounts import create_user, set_password
 from appliance.access.passwords import check_rules
 from appliance.errors import Misconfigured
 from appliance.fields import section_fields
-from appliance.house import default_home, open_house
+from appliance.house import default_home, open_house, product_problems
 from appliance.moments import now_ms
 from appliance.records import users
 
@@ -174,6 +174,16 @@ def _field_problem(section: str, name: str, value: object) -> str:
     return ""
 
 
+def _mode_problem(value: str) -> str:
+    """Whether the products that come first can run there: a site's own are not there yet."""
+    why = _field_problem("compute", "mode", value)
+    if why:
+        return why
+    before = settings.Settings()
+    after, _ = settings.patched(before, {"compute": {"mode": value}})
+    return "; ".join(one.message for one in product_problems(default_home(), before, after))
+
+
 def _port_problem(section: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not value.isdigit() or not 0 < int(value) < 65536:
@@ -208,7 +218,7 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "ae_title": lambda value: _field_problem("receive", "ae_title", value),
     "dicom_port": _port_problem("receive"),
     "http_port": _port_problem("access"),
-    "mode": lambda value: _field_problem("compute", "mode", value),
+    "mode": lambda value: _mode_problem(value),
     "password": _password_problem,
 }
 
@@ -233,7 +243,7 @@ async def _write(answers: Answers) -> int:
         }
         wanted, changed = settings.patched(loaded.settings, change)
         if changed or not loaded.version:
-            await settings.save(house.keys, wanted, based_on=loaded.version, actor="wizard", now=now_ms(), changed=changed)
+            await house.save(wanted, based_on=loaded.version, actor="wizard", now=now_ms(), changed=changed)
         await _administrator(answers.password)
     print(f"Written to {home}.")
     if answers.start:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from appliance.errors import Misconfigured
 from appliance.keys import Keys, load_keys
+from appliance.products import catalogue, offered
 from appliance.records.engine import Records, migrate
-from appliance.settings import Loaded, load, load_bootstrap
+from appliance.settings import FieldProblem, Loaded, Settings, load, load_bootstrap, save
 from appliance.storage import Storage
 
 HOME_VARIABLE = "RANVIER_HOME"
@@ -34,6 +35,32 @@ class House:
     async def settings(self) -> Loaded:
         """The settings in force now."""
         return await load(self.keys)
+
+    async def save(self, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
+        """Stores settings that fit the products of this appliance; raises `SettingsStale` or `SettingsRefused`."""
+
+        def further(before: Settings, after: Settings) -> list[FieldProblem]:
+            return product_problems(self.home, before, after)
+
+        return await save(self.keys, settings, based_on=based_on, actor=actor, now=now, changed=changed, further=further)
+
+
+def product_problems(home: Path, before: Settings, after: Settings) -> list[FieldProblem]:
+    """PRO-07: default products that this appliance does not offer in the processing mode, when either was changed."""
+    mode, wanted = after.compute.mode, after.products.default_products
+    if mode == before.compute.mode and wanted == before.products.default_products:
+        return []
+    known, can = catalogue(home), offered(home, mode)
+    listed = ", ".join(sorted(can)) or "none"
+    problems = []
+    for one in wanted:
+        if one not in known:
+            message = f"no product {one[:40]!r} is installed; there are: {', '.join(sorted(known))}"
+            problems.append(FieldProblem(field="products.default_products", message=message))
+        elif one not in can:
+            message = f"{one} does not run in processing mode {mode}; those that do: {listed}"
+            problems.append(FieldProblem(field="products.default_products", message=message))
+    return problems
 
 
 def default_home() -> Path:

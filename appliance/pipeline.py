@@ -21,6 +21,7 @@ from appliance.events import (
     MetadataGiven,
     OrderCancelled,
     OrderMoved,
+    OrderNotOpened,
     OrderOpened,
     PriorityGiven,
     QcBypassed,
@@ -29,6 +30,8 @@ from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.qc.finding import Origin, QcReport
+from appliance.receive import part10
+from appliance.receive.header import REQUESTED_PRIORITY
 from appliance.records import deliveries, events, identities, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
@@ -41,6 +44,8 @@ SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
 
 ROUTINE, URGENT = 0, 5
 """Priorities by name; callers may use any from 0 to 9."""
+URGENT_WORDS = frozenset({"STAT", "HIGH"})
+"""Of Requested Procedure Priority; the others are ROUTINE, MEDIUM and LOW (PS3.3 section C.4.11)."""
 
 Step = Callable[[Work], Awaitable[Move]]
 
@@ -103,6 +108,10 @@ class ProductNotHere(Misconfigured):
     next_step = "Choose a product that Settings, Products offers, or change the processing mode."
 
 
+_NOT_OPENED = frozenset({ProductUnknown.code, ProductNotHere.code})
+"""Reasons of studies that got no order."""
+
+
 async def advance(house: House, row: OrderRow, move: Move, *, now: int) -> None:
     """Makes one move true: state, columns, further rows and events in one transaction; raises `LeaseLost` or `IllegalMove`."""
     if move.to is not row.state:
@@ -135,13 +144,7 @@ async def open_order(
     Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
     """
     now_set = (await house.settings()).settings
-    chosen = list(products) or list(now_set.products.default_products)
-    installed = catalogue(house.home)
-    for product in chosen:
-        if product not in installed:
-            raise ProductUnknown(field="products", product=product[:40])
-        if now_set.compute.mode not in installed[product].runs_on:
-            raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
+    chosen = _chosen(house, now_set, products)
     order = new_id(now)
     async with house.records.transaction():
         # The study's row is locked first, so that two openers with one key meet here.
@@ -167,13 +170,29 @@ async def open_order(
                 updated_at=now,
             )
         )
+        if found.reason in _NOT_OPENED:
+            await studies.give_reason(house.records, study, "")
         await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen)), now)
     return order
 
 
+def _chosen(house: House, now_set: settings.Settings, products: Sequence[str]) -> list[str]:
+    """The products that were asked for, or the default ones; raises `ProductUnknown` or `ProductNotHere`."""
+    chosen = list(products) or list(now_set.products.default_products)
+    installed = catalogue(house.home)
+    for product in chosen:
+        if product not in installed:
+            raise ProductUnknown(field="products", product=product[:40])
+        if now_set.compute.mode not in installed[product].runs_on:
+            raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
+    return chosen
+
+
 async def _urgency(house: House, study: studies.StudyRow, section: ComputeSection) -> int:
-    """What the study's sender and its description make of it (PRO-05)."""
+    """What the study's sender, its priority tag and its description make of it (PRO-05)."""
     if study.sender in section.urgent_callers:
+        return URGENT
+    if section.urgent_tag and await _requested_priority(house, study.id) in URGENT_WORDS:
         return URGENT
     if section.urgent_descriptions:
         identity = await identities.get(house.keys, study.id)
@@ -181,6 +200,15 @@ async def _urgency(house: House, study: studies.StudyRow, section: ComputeSectio
         if any(one.casefold() in described for one in section.urgent_descriptions):
             return URGENT
     return ROUTINE
+
+
+async def _requested_priority(house: House, study: str) -> str:
+    """Requested Procedure Priority (0040,1003) of the study's first instance (PS3.3 C.4.11); empty where it has none."""
+    first = await studies.first_instance(study)
+    if first is None:
+        return ""
+    found = await asyncio.to_thread(part10.value_of, house.storage.absolute(first.path), REQUESTED_PRIORITY)
+    return found.upper()
 
 
 async def open_due_orders(house: House, *, now: int) -> list[str]:
@@ -193,8 +221,18 @@ async def open_due_orders(house: House, *, now: int) -> list[str]:
         if study.version > 1 and receive.late_instances != "always":
             continue
         key = f"{study.id}/v{study.version}"
-        opened.append(await open_order(house, study.id, actor="appliance", now=now, idempotency_key=key))
+        try:
+            opened.append(await open_order(house, study.id, actor="appliance", now=now, idempotency_key=key))
+        except Misconfigured as error:
+            await _say_not_opened(house, study.id, error, now)
     return opened
+
+
+async def _say_not_opened(house: House, study: str, error: Misconfigured, now: int) -> None:
+    """Once for each reason: it is tried every half second, and opens the order as soon as the settings fit."""
+    async with house.records.transaction():
+        if await studies.give_reason(house.records, study, error.code):
+            await events.append(OrderNotOpened(study=study, code=error.code, what=error.what), now)
 
 
 def cancelled(row: OrderRow, actor: str) -> Move:
@@ -309,7 +347,7 @@ async def set_paused(house: House, paused: bool, *, actor: str, now: int) -> Non
     loaded = await house.settings()
     if loaded.settings.compute.paused != paused:
         wanted, changed = settings.patched(loaded.settings, {"compute": {"paused": paused}})
-        await settings.save(house.keys, wanted, based_on=loaded.version, actor=actor, now=now, changed=changed)
+        await house.save(wanted, based_on=loaded.version, actor=actor, now=now, changed=changed)
 
 
 async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:

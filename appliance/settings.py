@@ -5,6 +5,7 @@
 
 import base64
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import available_timezones
@@ -180,8 +181,20 @@ def changed_fields(before: Settings, after: Settings) -> list[str]:
     return _differences(to_plain(before, lambda found: found.reveal()), to_plain(after, lambda found: found.reveal()))
 
 
-async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
-    """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values."""
+async def save(
+    keys: Keys,
+    settings: Settings,
+    *,
+    based_on: int,
+    actor: str,
+    now: int,
+    changed: list[str],
+    further: Callable[[Settings, Settings], list[FieldProblem]] = lambda before, after: [],
+) -> Loaded:
+    """Stores a new version; raises `SettingsStale` when `based_on` is not the newest, `SettingsRefused` for bad values.
+
+    `further` finds what is wrong beyond what the settings alone can tell.
+    """
     document = msgspec.json.encode(to_plain(settings, lambda found: _seal(keys, found))).decode()
     async with rows.transaction():
         newest = await rows.newest()
@@ -189,7 +202,7 @@ async def save(keys: Keys, settings: Settings, *, based_on: int, actor: str, now
         if version != based_on:
             raise SettingsStale(version=version)
         before = _decode(keys, newest.document) if newest else Settings()
-        problems = await _mode_problems(before, settings) or cross_check(settings)
+        problems = await _mode_problems(before, settings) or [*cross_check(settings), *further(before, settings)]
         if problems:
             raise SettingsRefused(problems)
         await rows.add(version + 1, document, now, actor)
@@ -281,8 +294,6 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
     problems += _cluster_problems(settings.compute)
-    if settings.compute.mode != "local":
-        problems.append(FieldProblem(field="compute.mode", message="this version processes on site only"))
     if settings.site.time_zone not in available_timezones():
         problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
     for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):

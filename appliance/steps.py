@@ -91,17 +91,23 @@ class Work:
 
         await self.say(name, 0.0, "starting")
         kept = limits if self.settings.compute.limits else msgspec.structs.replace(limits, memory_mb=0, cores=0)
-        began = time.monotonic()
-        raw = await self._runner(name)(name, request, kept, progress=progress, stop=self.stop, out_folder=out_folder)
+        began = [time.monotonic()]
+
+        def taken_up() -> None:
+            # The time in a cluster's queue is none of the stage's own.
+            began[0] = time.monotonic()
+
+        run = self._runner(name, taken_up)
+        raw = await run(name, request, kept, progress=progress, stop=self.stop, out_folder=out_folder)
         try:
             found = msgspec.json.decode(raw, type=answer)
         except msgspec.DecodeError as fault:
             what = f"The {name} stage answered something that is no {answer.__name__}."
             raise StageEnded(StageError(kind="failed", code="answer-unreadable", what=what)) from fault
-        await durations.note(self.house.records, measured_as or name, time.monotonic() - began)
+        await durations.note(self.house.records, measured_as or name, time.monotonic() - began[0])
         return found
 
-    def _runner(self, name: str) -> Callable[..., Awaitable[bytes]]:
+    def _runner(self, name: str, began: Callable[[], None]) -> Callable[..., Awaitable[bytes]]:
         compute = self.settings.compute
         if not compute.scheduler or name not in ON_CLUSTER:
             return run_stage
@@ -111,7 +117,7 @@ class Work:
             certificate=compute.scheduler_certificate,
             key=compute.scheduler_key,
         )
-        return partial(run_on_cluster, cluster)
+        return partial(run_on_cluster, cluster, began=began)
 
 
 @dataclass(frozen=True, slots=True)

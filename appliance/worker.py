@@ -9,10 +9,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from appliance.compute.dask import WAITING
 from appliance.compute.local import StageCancelled, StageDied, StageEnded
 from appliance.dispatch import close_delivered
-from appliance.errors import Misconfigured, NeedsPerson, RanvierError, Retry
-from appliance.events import Event, OrderFailed, OrderHeld, Progress, StageRetried
+from appliance.errors import Misconfigured, NeedsPerson, RanvierError, Retry, Waits
+from appliance.events import Event, OrderFailed, OrderHeld, OrderWaits, Progress, StageRetried
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.pipeline import STEPS, advance, cancelled
@@ -133,7 +134,9 @@ class Worker:
                 return
             shown[0] = (step, percent)
             async with self.house.records.transaction():
-                await orders.show_progress(self.house.records, row, stage=stage, step=step, percent=percent)
+                await orders.show_progress(
+                    self.house.records, row, stage=stage, step=step, percent=percent, waits_no_more=row.code in WAITING
+                )
                 event = Progress(study=row.study, order=row.id, stage=stage, step=step, percent=percent)
                 await events.replace_progress(event, self._clock())
 
@@ -165,6 +168,9 @@ class Worker:
             return await self._quarantined(work, PoisonStudy(count=row.failures + 1, crash=died.what))
         except (NeedsPerson, Misconfigured) as error:
             return _held(row, error.code, error.what)
+        except Waits as error:
+            await self._waits(work, error)
+            return None
         except Retry as error:
             return await self._again(work, error.code, error.what, error.after)
         except RanvierError as error:
@@ -188,6 +194,22 @@ class Worker:
             return _failed(row, error.code, error.what)
         await write_bundle(self.house, work.settings, row, error.what, now=self._clock())
         return _held(row, error.code, error.what)
+
+    async def _waits(self, work: Work, error: Waits) -> None:
+        """Back to the queue without an attempt counted; the world is told once, however often it is tried."""
+        row, now = work.row, self._clock()
+        async with self.house.records.transaction():
+            await orders.give_up(
+                self.house.records,
+                row,
+                now=now,
+                not_before=now + int(error.after * 1000),
+                failures=row.failures,
+                detail=error.what,
+                code=error.code,
+            )
+            if row.code != error.code:
+                await events.append(OrderWaits(study=row.study, order=row.id, code=error.code, what=error.what), now)
 
     async def _again(self, work: Work, code: str, what: str, after: float) -> Move | None:
         """Another attempt later, or the end when there were enough."""

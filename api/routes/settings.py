@@ -53,9 +53,7 @@ async def change_settings(
         raise settings.SettingsStale(version=loaded.version)
     result, changed = settings.patched(loaded.settings, data)
     async with visit.audited("settings.change", f"settings/{based_on + 1}", ", ".join(changed)):
-        saved = await settings.save(
-            visit.house.keys, result, based_on=based_on, actor=visit.caller.name, now=visit.now, changed=changed
-        )
+        saved = await visit.house.save(result, based_on=based_on, actor=visit.caller.name, now=visit.now, changed=changed)
     view = SettingsSaved(version=saved.version, changed=changed, restart=sorted(settings.restarts(changed)))
     return Response(view, headers={"ETag": f'"{saved.version}"'})
 

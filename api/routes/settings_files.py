@@ -132,9 +132,7 @@ async def _take(visit: Visit, wanted: Settings, changed: list[str], action: str,
         return TakenOver(version=loaded.version, dry_run=dry_run, differences=found, restart=restart)
     based_on = version_of(if_match)
     async with visit.audited(action, f"settings/{based_on + 1}", ", ".join(changed)):
-        saved = await settings.save(
-            visit.house.keys, wanted, based_on=based_on, actor=visit.caller.name, now=visit.now, changed=changed
-        )
+        saved = await visit.house.save(wanted, based_on=based_on, actor=visit.caller.name, now=visit.now, changed=changed)
     return TakenOver(version=saved.version, dry_run=False, differences=found, restart=restart)
 
 

@@ -27,13 +27,18 @@ from appliance.compute.local import (
     StageError,
     run_encoded,
 )
-from appliance.errors import Misconfigured, Retry
+from appliance.errors import Misconfigured, Waits
 
 ON_CLUSTER = frozenset({"product"})
 """Stages that may leave this machine: those that see the de-identified copy only."""
 CONNECT_S = 10
 LOOK_EVERY_S = 0.25
 ENDED_WITHIN_S = 3.0
+QUEUED_WITHIN_S = 0.5
+"""A task that had not begun may have begun a moment ago: so long word of that is on its way."""
+LONELY_S = 5.0
+"""A cluster that has had no worker for so long keeps nobody waiting: the order goes back to the queue."""
+WITHOUT_WORKER_AFTER_S = 10.0
 
 
 class ClusterNotInstalled(Misconfigured):
@@ -43,11 +48,22 @@ class ClusterNotInstalled(Misconfigured):
     next_step = "Install Ranvier with its extra `cluster`, or take the cluster's address out of Settings, Processing."
 
 
-class SchedulerAway(Retry):
+class SchedulerAway(Waits):
     """The cluster's scheduler at {address} does not answer."""
 
     code = "scheduler-away"
     next_step = "It is tried again; check that the scheduler runs, and the address and certificates in Settings, Processing."
+
+
+class NoClusterWorker(Waits):
+    """The cluster at {address} has no worker."""
+
+    code = "cluster-without-worker"
+    next_step = "It goes on by itself when one has come: start a worker, and see whether the scheduler knows it."
+
+
+WAITING = frozenset({SchedulerAway.code, NoClusterWorker.code})
+"""Codes of an order that waits for the cluster."""
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,15 +93,15 @@ class _Line:
         self.topic = f"ranvier-{uuid.uuid4().hex}"
         self.listeners: dict[str, Callable[[float, str], Awaitable[None]]] = {}
         self.ended: dict[str, asyncio.Event] = {}
-        self.begun: set[str] = set()
+        self.begun: dict[str, asyncio.Event] = {}
         client.subscribe_topic(self.topic, self._heard)
 
     async def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         _, said = event
         key = said["key"]
         if "begun" in said:
-            if key in self.ended:
-                self.begun.add(key)
+            if key in self.begun:
+                self.begun[key].set()
         elif "ended" in said:
             if key in self.ended:
                 self.ended[key].set()
@@ -106,26 +122,31 @@ async def run_on_cluster(
     progress: Progress,
     stop: asyncio.Event | None = None,
     out_folder: Path | None = None,
+    began: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """Runs one stage on some worker and gives its answer as JSON; raises what `run_stage` raises, and `SchedulerAway`."""
+    """Runs one stage on some worker and gives its answer as JSON.
+
+    `began` is called when a worker has taken it up. Raises what `run_stage` raises, `SchedulerAway`, and `NoClusterWorker` when
+    it waits and nobody is there.
+    """
     while True:
         line = await _line(cluster)
         key = f"ranvier-{name}-{uuid.uuid4().hex}"
-        ended = line.ended[key] = asyncio.Event()
+        asked = _Asked(line, key, cluster)
         line.listeners[key] = progress
         task = (name, msgspec.json.encode(request), msgspec.json.encode(limits), str(out_folder or ""), version("ranvier"))
         try:
+            await progress(0.0, "in the queue of the cluster")
             future = line.client.submit(_on_worker, *task, line.topic, key, key=key, pure=False, retries=0)
-            raw = await _result(future, name, cluster, ended, stop)
+            raw = await asked.result(future, name, stop, began)
         except StageDied:
-            if key in line.begun:
+            if asked.begun.is_set():
                 raise
             # It waited behind another task of a worker that died: no attempt was made, and none is counted.
             continue
         finally:
-            line.listeners.pop(key, None)
-            line.ended.pop(key, None)
-            line.begun.discard(key)
+            for listed in (line.listeners, line.ended, line.begun):
+                listed.pop(key, None)
         return _unpacked(msgspec.msgpack.decode(raw, type=_Outcome))
 
 
@@ -166,35 +187,61 @@ async def _client(cluster: Cluster) -> Any:
     return client
 
 
-async def _result(future: Any, name: str, cluster: Cluster, ended: asyncio.Event, stop: asyncio.Event | None) -> bytes:
-    from distributed import CancelledError, KilledWorker
+class _Asked:
+    """One task that the scheduler has."""
 
-    waiting = asyncio.ensure_future(future.result())
-    stopping = asyncio.ensure_future(stop.wait() if stop else asyncio.Event().wait())
-    try:
-        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            await _call_off(future, ended)
-            raise StageCancelled()
-        return bytes(waiting.result())
-    except KilledWorker:
-        raise StageDied(stage=name, how="its worker of the cluster died") from None
-    except CancelledError:
-        if waiting.done():
-            raise SchedulerAway(after=10.0, address=cluster.address) from None
-        await _call_off(future, ended)
-        raise
-    finally:
-        for task in (waiting, stopping):
-            task.cancel()
-        await asyncio.gather(waiting, stopping, return_exceptions=True)
+    def __init__(self, line: _Line, key: str, cluster: Cluster) -> None:
+        self._line, self._cluster = line, cluster
+        self.begun = line.begun[key] = asyncio.Event()
+        self._ended = line.ended[key] = asyncio.Event()
 
+    async def result(self, future: Any, name: str, stop: asyncio.Event | None, began: Callable[[], None]) -> bytes:
+        """What the task gave, unless `stop` is set before, or nobody is there to take it up."""
+        from distributed import CancelledError, KilledWorker
 
-async def _call_off(future: Any, ended: asyncio.Event) -> None:
-    """Takes a task back, and waits for word that its processes are gone."""
-    await future.cancel()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(ended.wait(), ENDED_WITHIN_S)
+        waiting = asyncio.ensure_future(future.result())
+        stopping = asyncio.ensure_future(stop.wait() if stop else asyncio.Event().wait())
+        watching = asyncio.ensure_future(self._lonely(began))
+        try:
+            await asyncio.wait({waiting, stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                await self._call_off(future)
+                raise StageCancelled() if stopping.done() else self._alone()
+            return bytes(waiting.result())
+        except KilledWorker:
+            raise StageDied(stage=name, how="its worker of the cluster died") from None
+        except CancelledError:
+            if waiting.done():
+                raise SchedulerAway(after=10.0, address=self._cluster.address) from None
+            await self._call_off(future)
+            raise
+        finally:
+            for task in (waiting, stopping, watching):
+                task.cancel()
+            await asyncio.gather(waiting, stopping, watching, return_exceptions=True)
+
+    def _alone(self) -> NoClusterWorker:
+        return NoClusterWorker(after=WITHOUT_WORKER_AFTER_S, address=self._cluster.address)
+
+    async def _lonely(self, began: Callable[[], None]) -> None:
+        """Ends when the task waits and the cluster has had no worker for a while; never once the task has begun."""
+        loop = asyncio.get_running_loop()
+        seen_at = loop.time()
+        while loop.time() - seen_at < LONELY_S:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.begun.wait(), LOOK_EVERY_S)
+                began()
+                await asyncio.Event().wait()
+            # A scheduler that is gone cancels the task, which is met elsewhere.
+            with contextlib.suppress(OSError):
+                if await self._line.client.nthreads():
+                    seen_at = loop.time()
+
+    async def _call_off(self, future: Any) -> None:
+        """Takes a task back, and waits for word that its processes are gone."""
+        await future.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), ENDED_WITHIN_S if self.begun.is_set() else QUEUED_WITHIN_S)
 
 
 def _unpacked(outcome: _Outcome) -> bytes:

@@ -10,7 +10,11 @@ class ComputeSection(Section, frozen=True, kw_only=True):
 
     mode: Annotated[
         Literal["local", "cloud", "hub"],
-        field("Processing mode", "local: products run on this appliance.", recommended="local"),
+        field(
+            "Processing mode",
+            "Where products run: on this appliance, in the cloud, or on a hub. Stays as it is while orders are open.",
+            recommended="local",
+        ),
     ] = "local"
     workers: Annotated[
         int, field("Orders at once", "How many orders are worked on at the same time.", ge=1, le=64, restart="work")
@@ -35,6 +39,13 @@ class ComputeSection(Section, frozen=True, kw_only=True):
         tuple[Annotated[str, field("", min_length=2, max_length=64)], ...],
         field("Urgent descriptions", "Studies whose Study Description (0008,1030) contains one of these go before all others."),
     ] = ()
+    urgent_tag: Annotated[
+        bool,
+        field(
+            "Urgent by tag",
+            "Studies whose Requested Procedure Priority (0040,1003) is STAT or HIGH go before all others.",
+        ),
+    ] = True
     scheduler: Annotated[
         str,
         field(

@@ -7,7 +7,7 @@ mean the same here.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -35,7 +35,8 @@ class SiteManifest(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     version: Annotated[str, Meta(min_length=1, max_length=32)]
     title: _Line
     intended_use: Annotated[str, Meta(min_length=1, max_length=1000)]
-    command: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+    command: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    runs_on: Annotated[tuple[Literal["local", "cloud", "hub"], ...], Meta(min_length=1)] = ("local",)
     protocol: Protocol = Protocol()
     outputs: list[str] = []
     memory_mb: Annotated[int, Meta(ge=64, le=1_048_576)] = 4096
@@ -84,6 +85,8 @@ def read(folder: Path) -> Manifest:
         raise ManifestWrong(field=where, folder=folder.name, reason=f"{where}: {message}") from fault
     except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError, OSError) as fault:
         raise ManifestWrong(field="manifest", folder=folder.name, reason=f"{files[0].name} cannot be read") from fault
+    if "local" in found.runs_on and not found.command:
+        raise ManifestWrong(field="command", folder=folder.name, reason="command: a product that runs here needs one")
     if found.id != folder.name:
         raise ManifestWrong(field="id", folder=folder.name, reason=f"id: {found.id!r} is not the name of its folder")
     return Manifest(

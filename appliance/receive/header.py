@@ -40,6 +40,7 @@ STUDY_INSTANCE = 0x0020000D
 SERIES_INSTANCE = 0x0020000E
 STUDY_ID = 0x00200010
 SERIES_NUMBER = 0x00200011
+REQUESTED_PRIORITY = 0x00401003
 
 _WANTED = frozenset(
     {
@@ -156,6 +157,18 @@ def head_uids(data: Buffer, transfer_syntax: str, *, whole: bool) -> tuple[str, 
     return header.uid(SOP_CLASS), header.uid(SOP_INSTANCE)
 
 
+def value_beyond(data: Buffer, transfer_syntax: str, tag: int) -> str | None:
+    """One plain value of the top level that stands behind the head; empty without it, None when it was not reached."""
+    values: dict[int, bytes] = {}
+    little, implicit = transfer_syntax != EXPLICIT_BIG, transfer_syntax == IMPLICIT_LITTLE
+    try:
+        head = _inflated(data) if transfer_syntax == DEFLATED else data
+        _Scanner(head, implicit=implicit, little=little).read(values, last=tag, wanted=frozenset({tag}))
+    except (Unreadable, struct.error, IndexError):
+        return None
+    return values.get(tag, b"").decode("ascii", "replace").strip("\0 ")
+
+
 class _Scanner:
     """Walks the elements of one data set; `skip_item` follows sequences of undefined length."""
 
@@ -169,7 +182,7 @@ class _Scanner:
         self._short = struct.Struct(order + "H").unpack_from
         self._long = struct.Struct(order + "I").unpack_from
 
-    def read(self, values: dict[int, bytes], last: int = _LAST) -> None:
+    def read(self, values: dict[int, bytes], last: int = _LAST, wanted: frozenset[int] = _WANTED) -> None:
         """Collects the wanted values up to the last of them; raises `Unreadable`."""
         at = 0
         data, end, short, long, tag_of, implicit = self._data, self._end, self._short, self._long, self._tag, self._implicit
@@ -193,7 +206,7 @@ class _Scanner:
                 continue
             if at + length > end:
                 raise Unreadable
-            if tag in _WANTED and length <= _VALUE_BYTES:
+            if tag in wanted and length <= _VALUE_BYTES:
                 values[tag] = bytes(data[at : at + length])
             at += length
 

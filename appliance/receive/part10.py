@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.receive.header import Buffer, is_uid
+from appliance.receive.header import Buffer, is_uid, value_beyond
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.211705948874459380724419819999720909542"
 IMPLEMENTATION_VERSION: Final = "RANVIER_1"
@@ -19,6 +19,8 @@ PREAMBLE_BYTES = 132
 _PREAMBLE: Final = b"\0" * 128 + b"DICM"
 _LONG_FORM = {b"OB", b"UR"}
 _MOST_META_BYTES = 64 * 1024
+_HEADS = (256 * 1024, 16 * 1024 * 1024)
+"""So much of a file is read for a value that stands before its pixels; the second where the first was not enough."""
 
 _CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
 _SENDER, _RECEIVER, _ADDRESS = 0x0016, 0x0018, 0x0026
@@ -126,3 +128,19 @@ def read_file(path: Path) -> tuple[Origin, memoryview]:
     data = path.read_bytes()
     origin, start = read_prefix(data)
     return origin, memoryview(data)[start:]
+
+
+def value_of(path: Path, tag: int) -> str:
+    """One plain value of a file's top level, read without its pixels; empty when there is none or the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            for limit in _HEADS:
+                file.seek(0)
+                data = file.read(limit)
+                origin, start = read_prefix(data)
+                found = value_beyond(memoryview(data)[start:], origin.transfer_syntax, tag)
+                if found is not None:
+                    return found
+    except (OSError, NotPart10):
+        return ""
+    return ""

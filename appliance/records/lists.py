@@ -79,6 +79,7 @@ class StudyLine(msgspec.Struct, kw_only=True, frozen=True):
     qc_report: str = ""
     bypass_by: str = ""
     delivery_failed: bool = False
+    priority: int = 0
     updated_at: int = 0
 
 
@@ -119,7 +120,7 @@ _STUDIES = _List(
         "s.id AS study, s.version, s.state AS study_state, s.group_name AS grouped, s.first_at AS received_at, s.last_at, "
         "s.instances, s.series, s.sender, s.reason, COALESCE(i.accession_key, '') <> '' AS has_accession, o.id AS order_id, "
         "o.state AS order_state, o.code, o.detail, o.products, o.percent, o.step, o.qc_verdict, o.qc_report, o.bypass_by, "
-        "o.delivery_failed, o.updated_at"
+        "o.delivery_failed, o.priority, o.updated_at"
     ),
     sorts={
         "received": "s.first_at",

@@ -151,10 +151,17 @@ async def renew(records: Records, row: OrderRow, *, now: int, lease_ms: int) -> 
     return bool(rows[0]["cancel_asked"])
 
 
-async def show_progress(records: Records, row: OrderRow, *, stage: str, step: str, percent: int) -> None:
-    """Writes how far the stage has come, where the lease still holds."""
+async def show_progress(
+    records: Records, row: OrderRow, *, stage: str, step: str, percent: int, waits_no_more: bool = False
+) -> None:
+    """Writes how far the stage has come, where the lease still holds; `waits_no_more` takes off why it waited.
+
+    A failed order keeps its mark that its failure report is due.
+    """
+    reason = "code = '', detail = '', " if waits_no_more else ""
     await records.run(
-        "UPDATE orders SET stage = {}, step = {}, percent = {} WHERE id = {} AND worker = {} AND attempt = {}",
+        f"UPDATE orders SET {reason}stage = CASE WHEN state = 'FAILED' THEN stage ELSE {{}} END, step = {{}}, percent = {{}} "
+        "WHERE id = {} AND worker = {} AND attempt = {}",
         stage,
         step[:64],
         percent,
@@ -217,13 +224,21 @@ async def clear_delivery_failed(records: Records, order: str) -> None:
     await records.run("UPDATE orders SET delivery_failed = {} WHERE id = {}", False, order)
 
 
-async def give_up(records: Records, row: OrderRow, *, now: int, not_before: int, failures: int, detail: str) -> None:
-    """Returns an order to the queue for a later attempt, state unchanged; raises `LeaseLost`."""
+async def give_up(
+    records: Records, row: OrderRow, *, now: int, not_before: int, failures: int, detail: str, code: str = ""
+) -> None:
+    """Returns an order to the queue for a later attempt, state unchanged; `code` says what it waits for.
+
+    Raises `LeaseLost`.
+    """
     rows = await records.run(
-        "UPDATE orders SET worker = '', lease_until = 0, not_before = {}, failures = {}, detail = {}, updated_at = {}, "
-        "row_version = row_version + 1 WHERE id = {} AND worker = {} AND attempt = {} RETURNING id",
+        "UPDATE orders SET worker = '', lease_until = 0, stage = CASE WHEN state = 'FAILED' THEN stage ELSE '' END, step = '', "
+        "percent = 0, not_before = {}, failures = {}, code = CASE WHEN state = 'FAILED' THEN code ELSE {} END, "
+        "detail = CASE WHEN state = 'FAILED' THEN detail ELSE {} END, updated_at = {}, row_version = row_version + 1 "
+        "WHERE id = {} AND worker = {} AND attempt = {} RETURNING id",
         not_before,
         failures,
+        code,
         detail,
         now,
         row.id,

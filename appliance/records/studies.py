@@ -161,6 +161,13 @@ async def without_order(records: Records, limit: int = 100) -> list[StudyRow]:
     return [_study(row) for row in rows]
 
 
+async def give_reason(records: Records, study: str, reason: str) -> bool:
+    """Notes why a stable study does not go on, or with nothing that it does; false when it said so already."""
+    return bool(
+        await records.run("UPDATE studies SET reason = {} WHERE id = {} AND reason <> {} RETURNING id", reason, study, reason)
+    )
+
+
 async def series(study: str) -> list[SeriesRow]:
     """The series of a study by their number."""
     rows = await Series.select().where(Series.study == study).order_by(Series.number, Series.id).run()
@@ -173,6 +180,12 @@ async def instances(study: str, version: int, *, series: str = "") -> list[Insta
     if series:
         query = query.where(Instance.series == series)
     return [_instance(row) for row in await query.order_by(Instance.id).run()]
+
+
+async def first_instance(study: str) -> InstanceRow | None:
+    """The instance that came first."""
+    row = await Instance.select().where(Instance.study == study).order_by(Instance.id).first().run()
+    return _instance(row) if row else None
 
 
 def _instance(row: dict[str, Any]) -> InstanceRow:

@@ -84,3 +84,49 @@ async def test_the_bundle_of_a_quarantined_order_is_handed_out_and_that_of_anoth
     answer = await door.call("admin", "GET", f"/api/orders/{order}/support-bundle")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
     assert answer.content.startswith(b"PK")
+
+
+async def test_the_mode_is_changed_over_http_only_between_orders_and_only_where_the_products_can_run(door: Door) -> None:
+    """PRO-07: the refusal names the open order, then the product; what cannot run in the mode is not offered."""
+    folder = door.house.home / "products" / "elsewhere"
+    folder.mkdir(parents=True)
+    (folder / "manifest.toml").write_text(
+        'id = "elsewhere"\nversion = "1"\ntitle = "E"\nintended_use = "Test."\nruns_on = ["cloud", "hub"]\n'
+    )
+    order = await an_order(door)
+
+    async def refusal(change: dict[str, dict[str, str]]) -> dict[str, str]:
+        answer = await door.call("admin", "PATCH", "/api/settings", json=change, headers={"If-Match": '"0"'})
+        assert answer.status_code == 422, answer.text
+        (field,) = answer.json()["fields"]
+        return {field["field"]: field["message"]}
+
+    cloud = {"compute": {"mode": "cloud"}}
+    assert await refusal(cloud) == {"compute.mode": f"cannot change while orders are open: {order[-8:]}"}
+    await door.call("admin", "POST", f"/api/orders/{order}/cancel")
+    assert await refusal(cloud) == {
+        "products.default_products": "dti does not run in processing mode cloud; those that do: elsewhere"
+    }
+    both = {**cloud, "products": {"default_products": ["elsewhere"]}}
+    answer = await door.call("admin", "PATCH", "/api/settings", json=both, headers={"If-Match": '"0"'})
+    assert answer.status_code == 200, answer.text
+    assert (await door.get("/api/status"))["mode"] == "cloud"
+    offered = {one["product"]: one["reason"] for one in await door.get("/api/products") if not one["offered"]}
+    assert offered == dict.fromkeys(("dti", "dti-fw"), "It does not run in processing mode cloud.")
+    answer = await door.call("admin", "POST", "/api/orders", json={"study": STUDY, "products": ["dti"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "product-not-in-this-mode")
+    answer = await door.call("admin", "POST", "/api/orders", json={"study": STUDY})
+    assert answer.json()["products"] == ["elsewhere"]
+
+
+async def test_an_order_that_waits_for_the_cluster_is_shown_as_waiting_with_the_reason(door: Door) -> None:
+    """PRO-06: nobody wonders why nothing happens."""
+    order = await an_order(door)
+    await door.house.records.run(
+        "UPDATE orders SET state = 'PROCESSING', code = 'cluster-without-worker', detail = 'No worker.', priority = 5"
+    )
+    view = await door.get(f"/api/orders/{order}")
+    assert (view["word"], view["state"], view["detail"]) == ("Waiting", "PROCESSING", "No worker.")
+    assert "by itself" in view["advice"]
+    (row,) = (await door.get("/api/studies"))["items"]
+    assert (row["word"], row["code"], row["priority"]) == ("Waiting", "cluster-without-worker", 5)

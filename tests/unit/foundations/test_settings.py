@@ -121,7 +121,6 @@ def test_a_problem_never_repeats_a_secret() -> None:
         ({"receive": {"port": 3001}}, "access.port"),
         ({"products": {"default_products": []}}, "products.default_products"),
         ({"delivery": {"destinations": [PACS, PACS]}}, "delivery.destinations"),
-        ({"compute": {"mode": "hub"}}, "compute.mode"),
     ],
 )
 def test_sections_that_contradict_each_other_are_refused(change: dict[str, Any], field: str) -> None:

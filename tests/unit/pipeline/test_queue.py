@@ -7,18 +7,23 @@ import msgspec
 import pytest
 
 from appliance import pipeline, settings, worker
+from appliance.compute.dask import NoClusterWorker
 from appliance.compute.local import OutOfMemory
 from appliance.compute.section import ComputeSection
 from appliance.house import House
 from appliance.pipeline import open_order
 from appliance.products import catalogue
-from appliance.records import durations, events, identities, orders
+from appliance.products.section import ProductsSection
+from appliance.receive.header import EXPLICIT_LITTLE
+from appliance.receive.part10 import Origin, prefix
+from appliance.records import durations, events, identities, orders, studies
 from appliance.records.identities import PatientIdentity
-from appliance.records.tables import Order, ProductRun, Study
+from appliance.records.tables import Instance, Order, ProductRun, Study
 from appliance.settings import Settings, SettingsRefused
 from appliance.states import OrderState, RunState
 from appliance.steps import Move, Work
 from tests.unit.pipeline.conftest import NOW
+from tests.unit.receive.test_header import a_dataset, encoded
 
 STATES = (OrderState.QC, OrderState.QUEUED)
 
@@ -29,6 +34,13 @@ async def saved(house: House, **fields: Any) -> Settings:
     wanted, changed = settings.patched(loaded.settings, {"compute": fields})
     await settings.save(house.keys, wanted, based_on=loaded.version, actor="a", now=NOW, changed=changed)
     return wanted
+
+
+async def change(house: House, sections: dict[str, dict[str, Any]]) -> None:
+    """Settings without the rules about installed products."""
+    loaded = await house.settings()
+    wanted, changed = settings.patched(loaded.settings, sections)
+    await settings.save(house.keys, wanted, based_on=loaded.version, actor="a", now=NOW, changed=changed)
 
 
 async def next_id(house: House, now: int = NOW + 100) -> str:
@@ -64,6 +76,33 @@ async def test_a_study_whose_description_holds_an_urgent_word_goes_first(house: 
     assert (await orders.get(await open_order(house, study, actor="a", now=NOW))).priority == pipeline.ROUTINE
     await saved(house, urgent_descriptions=["notfall"])
     assert (await orders.get(await open_order(house, study, actor="a", now=NOW))).priority == pipeline.URGENT
+
+
+@pytest.mark.parametrize(("word", "priority"), [("STAT", 5), ("high ", 5), ("ROUTINE", 0), ("LOW", 0), ("", 0)])
+async def test_a_study_whose_images_say_that_they_are_urgent_goes_first(
+    house: House, study: str, word: str, priority: int
+) -> None:
+    """PRO-05: priority by Requested Procedure Priority (0040,1003), unless the site does not want that."""
+    await an_instance(house, study, word)
+    order = await open_order(house, study, actor="a", now=NOW)
+    assert (await orders.get(order)).priority == priority
+    await saved(house, urgent_tag=False)
+    order = await open_order(house, study, actor="a", now=NOW)
+    assert (await orders.get(order)).priority == pipeline.ROUTINE
+
+
+async def an_instance(house: House, study: str, priority: str) -> None:
+    """One filed instance whose head is longer than what is read first."""
+    dataset = a_dataset()
+    dataset.RequestedProcedurePriority = priority
+    dataset.add_new(0x00291010, "OB", bytes(300_000))
+    origin = Origin(sop_class="1.2.840.10008.5.1.4.1.1.4", sop_instance="1.2.3.4", transfer_syntax=EXPLICIT_LITTLE)
+    path = house.storage.root / "studies" / "a.dcm"
+    path.write_bytes(prefix(origin) + encoded(dataset, EXPLICIT_LITTLE))
+    row = Instance(
+        id="i", study=study, series="s", version=1, sop_key="k", content_hash="h", path=house.storage.relative(path), bytes=1
+    )
+    await Instance.insert(row).run()
 
 
 async def test_an_order_that_has_ended_gets_no_other_priority(house: House, study: str) -> None:
@@ -137,9 +176,55 @@ async def test_the_mode_stays_while_orders_are_open_and_the_refusal_says_which(h
     assert problem.field == "compute.mode"
     assert order[-8:] in problem.message
     await pipeline.cancel(house, order, actor="a", now=NOW)
+    assert (await settings.save(house.keys, wanted, based_on=0, actor="a", now=NOW, changed=["compute.mode"])).version == 1
+
+
+async def test_a_mode_in_which_a_default_product_cannot_run_is_refused_and_says_which_can(house: House) -> None:
+    """PRO-07: only products that can run in the mode are offered."""
+    cloud = msgspec.structs.replace(Settings(), compute=ComputeSection(mode="cloud"))
     with pytest.raises(SettingsRefused) as refused:
-        await settings.save(house.keys, wanted, based_on=0, actor="a", now=NOW, changed=["compute.mode"])
-    assert "open" not in refused.value.problems[0].message
+        await house.save(cloud, based_on=0, actor="a", now=NOW, changed=["compute.mode"])
+    (problem,) = refused.value.problems
+    assert problem.field == "products.default_products"
+    assert problem.message == "dti does not run in processing mode cloud; those that do: none"
+    a_cloud_product(house)
+    both = msgspec.structs.replace(cloud, products=ProductsSection(default_products=("elsewhere",)))
+    assert (await house.save(both, based_on=0, actor="a", now=NOW, changed=["compute.mode"])).version == 1
+
+
+def a_cloud_product(house: House) -> None:
+    folder = house.home / "products" / "elsewhere"
+    folder.mkdir(parents=True)
+    (folder / "manifest.toml").write_text(
+        'id = "elsewhere"\nversion = "1"\ntitle = "Elsewhere"\nintended_use = "Test."\nruns_on = ["cloud"]\n'
+    )
+
+
+async def test_an_order_for_the_cloud_is_never_computed_here_instead(house: House, study: str) -> None:
+    """PRO-07: without a connection it is held, and says why."""
+    a_cloud_product(house)
+    await change(house, {"compute": {"mode": "cloud"}, "products": {"default_products": ["elsewhere"]}})
+    order = await open_order(house, study, actor="a", now=NOW)
+    await house.records.run("UPDATE orders SET state = 'DEIDENTIFIED' WHERE id = {}", order)
+    assert await worker.Worker(house, clock=lambda: NOW).work_once(asyncio.Event())
+    row = await orders.get(order)
+    assert (row.state, row.code) == (OrderState.HELD, "mode-not-connected")
+    assert await orders.runs(order) == []
+
+
+async def test_a_study_for_which_no_order_can_be_opened_says_so_once_and_goes_on_when_the_settings_fit(
+    house: House, study: str
+) -> None:
+    """PRO-07: a product that went away, or a mode that it cannot run in, is told and blocks no other study."""
+    await change(house, {"products": {"default_products": ["gone"]}})
+    for tick in range(3):
+        assert await pipeline.open_due_orders(house, now=NOW + tick) == []
+    (event,) = [one for one in await events.after(0, study=study) if one.name == "order-not-opened"]
+    assert event.event.text() == "No order was opened (product-not-installed): No product gone is installed."
+    assert (await studies.get(study)).reason == "product-not-installed"
+    await change(house, {"products": {"default_products": ["dti"]}})
+    assert len(await pipeline.open_due_orders(house, now=NOW)) == 1
+    assert (await studies.get(study)).reason == ""
 
 
 async def test_a_product_that_cannot_run_in_this_mode_is_not_taken(
@@ -168,6 +253,62 @@ def test_a_cluster_on_another_machine_is_reached_by_tls_only(fields: dict[str, s
     with pytest.raises(SettingsRefused) as refused:
         settings.patched(Settings(), {"compute": fields})
     assert {one.field for one in refused.value.problems} == wrong
+
+
+# --- waiting for something that is away --------------------------------------------------------------------------------
+
+
+async def test_an_order_that_waits_for_the_cluster_counts_no_attempt_and_says_so_once(
+    house: House, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PRO-06: a cluster without a worker ends no order, however long it lasts."""
+    away = [True]
+
+    async def step(work: Work) -> Move:
+        await work.say("product", 0.0, "in the queue of the cluster")
+        if away[0]:
+            raise NoClusterWorker(after=10.0, address="tls://c:1")
+        await work.say("product", 0.5, "half")
+        seen.append(await orders.get(order))
+        return Move(OrderState.QUEUED)
+
+    seen: list[orders.OrderRow] = []
+    monkeypatch.setitem(pipeline.STEPS, OrderState.QC, step)
+    order = await open_order(house, study, actor="a", now=NOW)
+    now = NOW
+    for _ in range(12):
+        assert await worker.Worker(house, clock=iter([now] * 99).__next__).work_once(asyncio.Event())
+        row = await orders.get(order)
+        assert (row.state, row.code, row.failures, row.step) == (OrderState.QC, "cluster-without-worker", 0, "")
+        assert row.detail == "The cluster at tls://c:1 has no worker."
+        assert row.not_before == now + 10_000
+        now += 10_000
+    waits = [one for one in await events.after(0, order=order) if one.name == "order-waits"]
+    assert [one.event.text() for one in waits] == [f"Order waits (cluster-without-worker): {row.detail}"]
+    away[0] = False
+    assert await worker.Worker(house, clock=lambda: now).work_once(asyncio.Event())
+    assert [(one.code, one.detail, one.step) for one in seen] == [("", "", "half")]
+    assert (await orders.get(order)).state is OrderState.QUEUED
+
+
+async def test_a_failure_report_whose_worker_died_is_made_by_the_next(
+    house: House, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PRO-05: what a stage says while it runs does not take away the mark that the report is due."""
+    order = await open_order(house, study, actor="a", now=NOW)
+    await house.records.run(
+        "UPDATE orders SET state = 'FAILED', stage = {}, code = 'x', detail = 'y' WHERE id = {}",
+        orders.FAILURE_REPORT_DUE,
+        order,
+    )
+    row = await orders.claim(house.records, worker="w", states=STATES, now=NOW, lease_ms=10)
+    assert row is not None
+    await orders.show_progress(house.records, row, stage="report", step="pages", percent=10)
+    again = await orders.claim(house.records, worker="v", states=STATES, now=NOW + 20, lease_ms=10)
+    assert again is not None, "it is still due"
+    await orders.give_up(house.records, again, now=NOW, not_before=0, failures=1, detail="crashed")
+    row = await orders.get(order)
+    assert (row.stage, row.code, row.detail) == (orders.FAILURE_REPORT_DUE, "x", "y")
 
 
 # --- studies that take workers along -----------------------------------------------------------------------------------
