@@ -9,9 +9,10 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from api import documentation, headers, manual, problems
+from api import documentation, doorstep, headers, manual, problems
 from api.guards import Recognition, check_routes, guard
 from api.limits import Bucket
+from api.presented import Presented
 from api.routes import HANDLERS
 from api.stream import Feed
 from api.visit import provide_visit
@@ -28,6 +29,7 @@ CALL_EVERY_MS = 20
 
 def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The app; raises `UndeclaredPermission` when a route declares none. `more` are further handlers (tests)."""
+    presented = Presented(house)
     feed = Feed(gaps=not house.records.on_sqlite)
 
     @asynccontextmanager
@@ -41,6 +43,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
             {
                 "house": house,
                 "feed": feed,
+                "presented": presented,
                 "strangers": Strangers(),
                 "sign_ins": sign_in_bucket(),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
@@ -60,7 +63,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
         request_max_body_size=BODY_BYTES,
         logging_config=None,
     )
-    app.asgi_handler = headers.number_requests(app.asgi_handler)
+    app.asgi_handler = doorstep.check_host(headers.number_requests(app.asgi_handler), presented)
     check_routes(app)
     return app
 

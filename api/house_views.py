@@ -38,6 +38,25 @@ class TokenView(View, frozen=True, kw_only=True):
     secret: str = ""
 
 
+class CertificateView(View, frozen=True, kw_only=True):
+    """A TLS certificate: what it says about itself, and whether browsers and programs meet it."""
+
+    in_force: bool
+    own: bool
+    """Whether this appliance signs it itself."""
+    subject: str
+    issuer: str
+    names: list[str]
+    valid_from: str | None
+    valid_until: str | None
+    key: str
+    fingerprint: str
+    """SHA-256, as browsers show it."""
+    warnings: list[str]
+    trouble: str = ""
+    """Why the certificate of the settings is not in force; empty when it is."""
+
+
 class AuditRowView(View, frozen=True, kw_only=True):
     """One row of the audit."""
 

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import dispatch, pipeline
+from appliance import certificates, dispatch, pipeline
+from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
-from appliance.records import orders, processes
+from appliance.records import events, orders, processes
 from appliance.worker import is_dead
 
 DAY_MS = 86_400_000
@@ -57,12 +58,29 @@ async def _forget_processes(house: House, now: int) -> object:
     return None
 
 
+async def _watch_certificates(house: House, now: int) -> object:
+    """Tells once a day of a certificate that nears its end; the one that the appliance signs itself is renewed by itself."""
+    found = (await house.settings()).settings
+    doors = (
+        ("HTTPS", found.access.tls, found.access.tls_certificate),
+        ("DICOM", found.receive.tls, found.receive.tls_certificate),
+    )
+    told = {one.door for one in await events.since(CertificateExpires, now - DAY_MS)}
+    for door, on, certificate in doors:
+        if on and certificate and door not in told:
+            left = certificates.days_left(certificate, now)
+            if left < certificates.WARN_DAYS:
+                await events.append(CertificateExpires(door=door, days=left), now)
+    return None
+
+
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("close-orders", 5, _close_orders),
     Task("free-dead-workers", 2, _free_dead_workers),
     Task("keep-reserve", 60, _keep_reserve),
     Task("forget-processes", 3600, _forget_processes),
+    Task("watch-certificates", 3600, _watch_certificates),
 )
 
 

@@ -341,6 +341,35 @@ class LowDisk(Event, frozen=True, kw_only=True):
     reserve_mb: int
 
 
+class CertificateExpires(Event, frozen=True, kw_only=True):
+    """A TLS certificate is near its end, or past it; told once a day."""
+
+    title = "Certificate expires"
+    severity = "warning"
+    sentence = "The TLS certificate of {door} has {days} days left."
+    door: str
+    days: int
+
+
+class CertificateUnusable(Event, frozen=True, kw_only=True):
+    """A TLS certificate of the settings cannot be used; the one before it, or our own, is presented instead."""
+
+    title = "Certificate unusable"
+    severity = "error"
+    sentence = "The TLS certificate of {door} cannot be used: {cause}."
+    door: str
+    cause: str
+
+
+class CertificateInForce(Event, frozen=True, kw_only=True):
+    """New connections meet another TLS certificate."""
+
+    title = "Certificate in force"
+    sentence = "{door} presents the certificate {fingerprint}."
+    door: str
+    fingerprint: str
+
+
 def catalogue() -> dict[str, type[Event]]:
     """All events by name."""
     return {kind.name(): kind for kind in Event.__subclasses__()}

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import certificates
 from appliance.errors import Misconfigured
 from appliance.keys import Keys, load_keys
 from appliance.products import catalogue, offered
@@ -37,10 +38,10 @@ class House:
         return await load(self.keys)
 
     async def save(self, settings: Settings, *, based_on: int, actor: str, now: int, changed: list[str]) -> Loaded:
-        """Stores settings that fit the products of this appliance; raises `SettingsStale` or `SettingsRefused`."""
+        """Stores settings whose products and certificates can be used; raises `SettingsStale` or `SettingsRefused`."""
 
         def further(before: Settings, after: Settings) -> list[FieldProblem]:
-            return product_problems(self.home, before, after)
+            return [*product_problems(self.home, before, after), *certificate_problems(before, after, now)]
 
         return await save(self.keys, settings, based_on=based_on, actor=actor, now=now, changed=changed, further=further)
 
@@ -60,6 +61,29 @@ def product_problems(home: Path, before: Settings, after: Settings) -> list[Fiel
         elif one not in can:
             message = f"{one} does not run in processing mode {mode}; those that do: {listed}"
             problems.append(FieldProblem(field="products.default_products", message=message))
+    return problems
+
+
+def certificate_problems(before: Settings, after: Settings, now: int) -> list[FieldProblem]:
+    """What is wrong with certificates that were changed; one that has expired since it was saved keeps nobody from saving."""
+    problems: list[FieldProblem] = []
+    # The authority of receiving is that of its callers.
+    doors = (
+        ("access", before.access, after.access, after.access.tls_authority),
+        ("receive", before.receive, after.receive, ""),
+    )
+    for name, old, new, authority in doors:
+        same = (new.tls_certificate, new.tls_key, authority) == (
+            old.tls_certificate,
+            old.tls_key,
+            authority and old.tls_authority,
+        )
+        if same or not (new.tls_certificate or new.tls_key):
+            continue
+        try:
+            certificates.examine(new.tls_certificate, new.tls_key.reveal() if new.tls_key else "", authority, now=now)
+        except certificates.BadCertificate as error:
+            problems.append(FieldProblem(field=f"{name}.tls_{error.field}", message=str(error.facts["cause"])))
     return problems
 
 

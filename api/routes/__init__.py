@@ -2,6 +2,7 @@
 
 from api.routes import (
     audit,
+    certificate,
     deletion,
     deliveries,
     events,
@@ -37,6 +38,7 @@ HANDLERS = (
     *events.HANDLERS,
     *settings.HANDLERS,
     *settings_files.HANDLERS,
+    *certificate.HANDLERS,
     *audit.HANDLERS,
     *users.HANDLERS,
     *tokens.HANDLERS,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from appliance.certificates import WARN_DAYS, BadCertificate
 from appliance.moments import now_ms
 from appliance.receive import sweep
 from appliance.receive.filing import Filer
@@ -21,7 +22,7 @@ from appliance.receive.intake import Audited, Intake, nobody
 from appliance.receive.scp import Listener
 from appliance.receive.section import ReceiveSection
 from appliance.receive.stable import Settler
-from appliance.receive.tls import WARN_DAYS, BadCertificate, days_left
+from appliance.receive.tls import days_left
 from appliance.records import processes, studies
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer

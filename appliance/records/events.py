@@ -1,9 +1,13 @@
 """Event rows: append, and read on from a sequence number."""
 
+from typing import TypeVar
+
 import msgspec
 
 from appliance.events import Event, catalogue
 from appliance.records.tables import EventRow
+
+E = TypeVar("E", bound=Event)
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +50,18 @@ async def after(seq: int, limit: int = 500, study: str = "", order: str = "") ->
         query = query.where(EventRow.order == order)
     rows = await query.order_by(EventRow.seq).limit(limit).run()
     return [_stored(row) for row in rows]
+
+
+async def since(kind: type[E], at: int) -> list[E]:
+    """Events of one kind that are not older than a moment, oldest first."""
+    rows = (
+        await EventRow.select(EventRow.body)
+        .where(EventRow.name == kind.name())
+        .where(EventRow.at >= at)
+        .order_by(EventRow.seq)
+        .run()
+    )
+    return [msgspec.json.decode(str(row["body"]), type=kind) for row in rows]
 
 
 async def newest_seq() -> int:

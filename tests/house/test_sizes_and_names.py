@@ -11,6 +11,7 @@ FUNCTION_LINES = 50
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "manager", "service", "helpers", "helper", "base", "misc"}
 
 PROCESS_EDGES = (
+    "api/__main__.py",  # a database that is away must not end the front door
     "api/stream.py",  # a database that is away must not end the live stream
     "appliance/clock.py",  # one scheduled task must not end the others
     "appliance/dispatch.py",  # one order must not end the loop

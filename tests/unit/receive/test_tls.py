@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from appliance.certificates import BadCertificate
 from appliance.fields import Secret
 from appliance.receive.door import Door, Visit
 from appliance.receive.section import ReceiveSection
-from appliance.receive.tls import BadCertificate, context_of, days_left
+from appliance.receive.tls import context_of, days_left
 from tests.servers import HOST, until
 from tests.wire import association_request
 
