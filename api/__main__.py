@@ -98,7 +98,7 @@ async def serve(house: House, stop: asyncio.Event) -> None:
         presented,
     )
     ended = asyncio.create_task(_until(stop, server, app.state.feed.close))
-    beating = asyncio.create_task(_beat(stop))
+    beating = asyncio.create_task(_beat(house, stop))
     watching = asyncio.create_task(_watch(stop, presented))
     try:
         await server.serve()
@@ -113,9 +113,10 @@ async def _until(stop: asyncio.Event, server: Server, end_streams: Callable[[], 
     server.should_exit = True
 
 
-async def _beat(stop: asyncio.Event) -> None:
+async def _beat(house: House, stop: asyncio.Event) -> None:
     process = processes.this_process("api", now_ms())
     while not stop.is_set():
+        logs.set_level((await house.settings()).settings.logs.level)
         await processes.beat(process, now_ms())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), BEAT_S)

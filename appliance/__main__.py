@@ -120,7 +120,9 @@ async def _receive(stop: asyncio.Event) -> None:
     async with open_house(default_home()) as house:
 
         async def reload() -> ReceiveSection:
-            return (await house.settings()).settings.receive
+            settings = (await house.settings()).settings
+            logs.set_level(settings.logs.level)
+            return settings.receive
 
         async def audited(caller: str, address: str, reason: str) -> None:
             await audit.append(caller or "unknown", "association", "receive", "refused", address, now_ms(), reason)

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import certificates, dispatch, pipeline
+from appliance import certificates, dispatch, logs, pipeline
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.records import events, orders, processes
+from appliance.upkeep.cadence import due
 from appliance.worker import is_dead
 
 DAY_MS = 86_400_000
@@ -74,6 +75,21 @@ async def _watch_certificates(house: House, now: int) -> object:
     return None
 
 
+class Upkeep:
+    """What follows the cadence of the settings: old log files are deleted."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    async def __call__(self, house: House, now: int) -> object:
+        """Runs when the cadence is due; the first time at once, for what was missed while nothing ran."""
+        settings = (await house.settings()).settings
+        last, self._last = self._last, now
+        if not due(settings.scheduler, settings.site.time_zone, last, now):
+            return None
+        return await asyncio.to_thread(logs.forget, house.home, settings.retention.logs_days, now)
+
+
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("close-orders", 5, _close_orders),
@@ -81,6 +97,7 @@ TASKS: tuple[Task, ...] = (
     Task("keep-reserve", 60, _keep_reserve),
     Task("forget-processes", 3600, _forget_processes),
     Task("watch-certificates", 3600, _watch_certificates),
+    Task("upkeep", 20, Upkeep()),
 )
 
 

@@ -52,6 +52,7 @@ def field(
     *,
     recommended: str = "",
     applies_when: str = "",
+    unavailable: str = "",
     restart: Restart = "none",
     unit: str = "",
     ge: float | None = None,
@@ -63,11 +64,13 @@ def field(
 ) -> Meta:
     """The annotation of one setting; goes into `Annotated[type, field(...)]`.
 
-    `applies_when` is `section.name=value`: elsewhere the field is shown read-only with that reason.
+    `applies_when` is `section.name=value`, or `=one|other`, several with commas between them: elsewhere the field is shown
+    read-only with that reason. `unavailable` says why nothing reads the field yet: it is shown and refused with that reason.
     """
     extra = {
         "x-recommended": recommended,
         "x-applies-when": applies_when,
+        "x-unavailable": unavailable,
         "x-restart": restart,
         "x-unit": unit,
         "x-widget": widget,

@@ -14,7 +14,9 @@ from pathlib import Path
 from appliance.moments import iso
 
 FILE_BYTES = 20_000_000
-FILES = 10
+FILES = 60
+"""Kept files of one process at most; a new one begins each day, so that retention can go by days."""
+DAY_S = 86_400
 _FIELDS = ("study", "order", "code", "request", "sender")
 
 
@@ -53,13 +55,53 @@ class Plain(logging.Formatter):
         return line
 
 
+class DailyFile(logging.handlers.RotatingFileHandler):
+    """A file that also ends with its day (UTC): what is deleted by age is a whole file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES)
+        self._day = _day(path.stat().st_mtime)
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        """Whether the file is full, or of an earlier day."""
+        day = _day(record.created)
+        earlier, self._day = self._day, day
+        return day != earlier or bool(super().shouldRollover(record))
+
+
+def _day(seconds: float) -> int:
+    return int(seconds // DAY_S)
+
+
+def set_level(level: str) -> None:
+    """The least that this process writes; libraries that echo what peers send stay as quiet as they are."""
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    if logging.getLogger().level != wanted:
+        logging.getLogger().setLevel(wanted)
+
+
+def forget(home: Path, days: int, now: int) -> int:
+    """Deletes closed log files last written to more than `days` ago; gives how many. 0 days is without end."""
+    if not days:
+        return 0
+    gone = 0
+    for file in (home / "logs").glob("*.jsonl.*"):
+        try:
+            if file.stat().st_mtime * 1000 < now - days * DAY_S * 1000:
+                file.unlink()
+                gone += 1
+        except FileNotFoundError:
+            continue  # its process has just turned it into the next number
+    return gone
+
+
 def start(home: Path, process: str, *, console: bool = True, level: int = logging.INFO) -> None:
     """Sends this process's log to `<home>/logs/<process>.jsonl`, and to standard error for a person."""
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(level)
     (home / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(home / "logs" / f"{process}.jsonl", maxBytes=FILE_BYTES, backupCount=FILES)
+    file = DailyFile(home / "logs" / f"{process}.jsonl")
     file.setFormatter(JsonLines(process))
     root.addHandler(file)
     if console:

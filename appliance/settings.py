@@ -8,62 +8,30 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
-from zoneinfo import available_timezones
 
 import msgspec
 
 from appliance import errors
-from appliance.access.section import AccessSection
-from appliance.compute.section import ComputeSection
-from appliance.deidentify.section import DeidentifySection
-from appliance.delivery.body import check
-from appliance.delivery.section import DeliverySection, Destination, Rest
+from appliance.delivery.section import Destination
 from appliance.events import SettingsChanged
-from appliance.fields import (
-    UNCHANGED,
-    Restart,
-    Secret,
-    Section,
-    decode_hook,
-    field,
-    masked,
-    schema_hook,
-    section_fields,
-    to_plain,
-)
+from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
-from appliance.products.section import ProductsSection
-from appliance.qc.section import QcSection
-from appliance.receive.section import ReceiveSection
 from appliance.records import events, orders
 from appliance.records import settings as rows
-from appliance.reports.section import ReportsSection
+from appliance.settings_rules import FieldProblem, changed_fields, cross_check, plain_values, unheeded
+from appliance.settings_schema import Settings, schema, section_types
 from appliance.storage import write_durable
 
+__all__ = [
+    "FieldProblem",
+    "Settings",
+    "changed_fields",
+    "cross_check",
+    "schema",
+    "section_types",
+]
+
 _SEALED = "@sealed:"
-
-
-class SiteSection(Section, frozen=True, kw_only=True):
-    """Site"""
-
-    name: Annotated[str, field("Site name", "Shown in the console and on reports.", max_length=64)] = "ranvier"
-    time_zone: Annotated[
-        str, field("Time zone", "IANA name; the console shows times in it.", pattern=r"^[A-Za-z0-9_+\-/]{1,64}(?!\n)$")
-    ] = "UTC"
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an operator can set."""
-
-    site: SiteSection = SiteSection()
-    receive: ReceiveSection = ReceiveSection()
-    qc: QcSection = QcSection()
-    deidentify: DeidentifySection = DeidentifySection()
-    products: ProductsSection = ProductsSection()
-    compute: ComputeSection = ComputeSection()
-    reports: ReportsSection = ReportsSection()
-    delivery: DeliverySection = DeliverySection()
-    access: AccessSection = AccessSection()
 
 
 class Bootstrap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,13 +43,6 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def url(self, home: Path) -> str:
         """The database's address."""
         return self.database or f"sqlite://{home / 'ranvier.db'}"
-
-
-class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with one field."""
-
-    field: str
-    message: str
 
 
 class SettingsRefused(errors.Misconfigured):
@@ -125,11 +86,6 @@ def save_bootstrap(home: Path, bootstrap: Bootstrap) -> None:
     write_durable(home / "ranvier.toml", f'database = "{escaped}"\n'.encode())
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema of all settings, for the API, the console's forms, the wizard and the documentation."""
-    return msgspec.json.schema(Settings, schema_hook=schema_hook)
-
-
 async def load(keys: Keys) -> Loaded:
     """The settings in force."""
     row = await rows.newest()
@@ -158,27 +114,13 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 async def history(keys: Keys, limit: int = 50) -> list[Revision]:
     """The newest versions, newest first, each compared with the one before it."""
     saved = await rows.history(limit + 1)
-    documents = [to_plain(_decode(keys, one.document), lambda found: found.reveal()) for one in saved]
+    documents = [_decode(keys, one.document) for one in saved]
     if len(saved) <= limit:
-        documents.append(to_plain(Settings(), lambda found: found.reveal()))
+        documents.append(Settings())
     return [
-        Revision(version=one.version, saved_at=one.saved_at, saved_by=one.saved_by, changed=_differences(before, after))
+        Revision(version=one.version, saved_at=one.saved_at, saved_by=one.saved_by, changed=changed_fields(before, after))
         for one, after, before in zip(saved, documents, documents[1:], strict=False)
     ]
-
-
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    return [
-        f"{section}.{name}"
-        for section, fields in after.items()
-        for name, value in fields.items()
-        if before.get(section, {}).get(name) != value
-    ]
-
-
-def changed_fields(before: Settings, after: Settings) -> list[str]:
-    """The names of the fields that differ."""
-    return _differences(to_plain(before, lambda found: found.reveal()), to_plain(after, lambda found: found.reveal()))
 
 
 async def save(
@@ -202,7 +144,11 @@ async def save(
         if version != based_on:
             raise SettingsStale(version=version)
         before = _decode(keys, newest.document) if newest else Settings()
-        problems = await _mode_problems(before, settings) or [*cross_check(settings), *further(before, settings)]
+        problems = await _mode_problems(before, settings) or [
+            *unheeded(before, settings),
+            *cross_check(settings),
+            *further(before, settings),
+        ]
         if problems:
             raise SettingsRefused(problems)
         await rows.add(version + 1, document, now, actor)
@@ -222,7 +168,7 @@ def patched(settings: Settings, change: dict[str, Any]) -> tuple[Settings, list[
     `change` is `{section: {field: value}}`; a secret of `@secret:unchanged` stays as it is. Raises `SettingsRefused` with
     one problem for each wrong field.
     """
-    before = to_plain(settings, lambda found: found.reveal())
+    before = plain_values(settings)
     problems: list[FieldProblem] = []
     changed: list[str] = []
     sections: dict[str, Section] = {}
@@ -239,7 +185,7 @@ def patched(settings: Settings, change: dict[str, Any]) -> tuple[Settings, list[
     if problems:
         raise SettingsRefused(problems)
     result = msgspec.structs.replace(settings, **sections)
-    later = cross_check(result)
+    later = cross_check(result) + unheeded(settings, result)
     if later:
         raise SettingsRefused(later)
     return result, changed
@@ -278,51 +224,6 @@ async def _mode_problems(before: Settings, after: Settings) -> list[FieldProblem
         return []
     listed = ", ".join(one[-8:] for one in found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
     return [FieldProblem(field="compute.mode", message=f"cannot change while orders are open: {listed}")]
-
-
-def section_types() -> dict[str, type[Section]]:
-    """Section name -> its struct."""
-    return dict(get_type_hints(Settings))
-
-
-def cross_check(settings: Settings) -> list[FieldProblem]:
-    """The rules between sections and between entries of a list."""
-    problems: list[FieldProblem] = []
-    names = [one.name for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations)]
-    for name in sorted({one for one in names if names.count(one) > 1}):
-        problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
-    if settings.receive.port == settings.access.port:
-        problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
-    problems += _cluster_problems(settings.compute)
-    if settings.site.time_zone not in available_timezones():
-        problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
-    for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
-        problems += _body_problems(one)
-    if not settings.products.default_products:
-        problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
-    return problems
-
-
-def _body_problems(destination: Destination) -> list[FieldProblem]:
-    if not isinstance(destination, Rest):
-        return []
-    try:
-        check(destination.body, identity=destination.identity_in_values)
-    except errors.Misconfigured as error:
-        return [FieldProblem(field="delivery.destinations", message=f"{destination.name}: {error.what}")]
-    return []
-
-
-def _cluster_problems(section: ComputeSection) -> list[FieldProblem]:
-    """Whoever speaks with a scheduler can run programs on the cluster: only TLS keeps that to us, save on one machine."""
-    address = section.scheduler
-    files = ("scheduler_ca", "scheduler_certificate", "scheduler_key")
-    if address.startswith("tls://"):
-        missing = [name for name in files if not getattr(section, name)]
-        return [FieldProblem(field=f"compute.{name}", message="is needed with a tls:// address") for name in missing]
-    if address and not address.startswith(("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:")):
-        return [FieldProblem(field="compute.scheduler", message="use tls:// for a scheduler on another machine")]
-    return []
 
 
 def _field_problems(kind: type[Section], name: str, merged: dict[str, Any]) -> list[FieldProblem]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from appliance import clock
+from appliance import clock, logs
 from appliance.compute import dask
 from appliance.dispatch import Dispatcher
 from appliance.house import House
@@ -24,7 +24,7 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
     process = processes.this_process("work", now_ms())
     busy: set[str] = set()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_beat(process, stop))
+        group.create_task(_beat(house, process, stop))
         group.create_task(clock.run(house, stop))
         for _ in range(workers):
             group.create_task(Worker(house, lease_ms=lease_ms).run(stop))
@@ -35,8 +35,9 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
     await dask.close()
 
 
-async def _beat(process: processes.Process, stop: asyncio.Event) -> None:
+async def _beat(house: House, process: processes.Process, stop: asyncio.Event) -> None:
     while not stop.is_set():
+        logs.set_level((await house.settings()).settings.logs.level)
         await processes.beat(process, now_ms())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), BEAT_S)

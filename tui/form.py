@@ -37,6 +37,7 @@ class FormField:
     recommended: str = ""
     restart: str = ""
     applies_when: str = ""
+    unavailable: str = ""
 
     @property
     def key(self) -> str:
@@ -44,8 +45,9 @@ class FormField:
         return f"{self.section}.{self.name}"
 
     def about(self) -> str:
-        """Help, bounds, recommendation and effect in one text."""
-        parts = [self.help]
+        """Help, bounds, recommendation and effect in one text; first of all why it cannot be set, where that is so."""
+        parts = [f"Not available in this version: {self.unavailable}."] if self.unavailable else []
+        parts.append(self.help)
         if self.bounds:
             parts.append(f"Allowed: {self.bounds}.")
         if self.choices:
@@ -59,6 +61,17 @@ class FormField:
         if self.restart:
             parts.append(f"Acts after a restart of {self.restart}.")
         return " ".join(part for part in parts if part)
+
+    def reason_against(self, settings: Mapping[str, Any]) -> str:
+        """Why the field cannot be set among these values; empty when it can."""
+        if self.unavailable:
+            return self.unavailable
+        for condition in filter(None, self.applies_when.split(", ")):
+            where, _, wanted = condition.partition("=")
+            section, _, name = where.partition(".")
+            if str(settings.get(section, {}).get(name)) not in wanted.split("|"):
+                return f"only with {where} {wanted.replace('|', ' or ')}"
+        return ""
 
     def show(self, value: Any) -> str:
         """A value as a person reads and types it."""
@@ -130,13 +143,14 @@ def _field(section: str, name: str, entry: Mapping[str, Any]) -> FormField:
         recommended=str(entry.get("x-recommended") or ""),
         restart=str(entry.get("x-restart") or ""),
         applies_when=str(entry.get("x-applies-when") or ""),
+        unavailable=str(entry.get("x-unavailable") or ""),
     )
 
 
 def _kind(entry: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...]]:
     if entry.get("enum"):
         return "choice", tuple(str(one) for one in entry["enum"])
-    if entry.get("format") == "password" or entry.get("writeOnly"):
+    if any(one.get("format") == "password" for one in (entry, *(entry.get("anyOf") or ()))):
         return "secret", ()
     match entry.get("type"):
         case "boolean":

@@ -1,10 +1,10 @@
 """Settings of the front door: address, sessions."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Host, Pem, Port, Secret, Section, field
+from appliance.fields import Host, Pem, Port, Secret, Section, Url, field
 
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?(?!\n)$")]
 Address = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")]
@@ -67,3 +67,53 @@ class AccessSection(Section, frozen=True, kw_only=True):
     ] = 8
     lock_after: Annotated[int, field("Wrong passwords", "An account is locked after so many.", ge=3, le=50)] = 5
     lock_minutes: Annotated[int, field("Locked for", "Doubles each time.", unit="min", ge=1, le=1440)] = 5
+
+
+_NO_SAML = "this version signs in by password, second factor and API token only"
+_TESTED_ONLY = "In this version only the test uses it."
+
+
+class SamlSection(Section, frozen=True, kw_only=True):
+    """SAML single sign-on"""
+
+    enabled: Annotated[bool, field("Enable SAML SSO", "Off: accounts of this appliance only.", unavailable=_NO_SAML)] = False
+    mode: Annotated[
+        Literal["local", "both", "saml"],
+        field("Authentication mode", "Accounts of this appliance, both, or the identity provider only.", unavailable=_NO_SAML),
+    ] = "local"
+    idp_entity_id: Annotated[
+        str, field("IdP entity ID", f"The identity provider's own name (issuer). {_TESTED_ONLY}", max_length=1024)
+    ] = ""
+    idp_sso_url: Annotated[Url, field("IdP SSO URL", f"Where people sign in. {_TESTED_ONLY}")] = ""
+    idp_slo_url: Annotated[Url, field("IdP SLO URL", f"Where they sign out. {_TESTED_ONLY}")] = ""
+    idp_certificate: Annotated[Pem, field("IdP certificate (PEM)", f"What its assertions are signed with. {_TESTED_ONLY}")] = ""
+    idp_metadata_url: Annotated[
+        Url, field("IdP metadata URL", f"Its metadata; the test compares them with the fields above. {_TESTED_ONLY}")
+    ] = ""
+    own_machine: Annotated[
+        bool, field("This machine", "Allow a metadata URL that leads to this machine itself or to a link-local address.")
+    ] = False
+    authority: Annotated[
+        Pem, field("Certificate authority", "PEM, for a metadata host whose certificate the site signs itself.")
+    ] = ""
+    sp_entity_id: Annotated[
+        str, field("SP entity ID", "How this appliance calls itself.", max_length=1024, unavailable=_NO_SAML)
+    ] = "ranvier"
+    sp_base_url: Annotated[Url, field("SP base URL", "Where people reach this appliance, by HTTPS.", unavailable=_NO_SAML)] = ""
+    name_id_format: Annotated[
+        Literal["email", "persistent", "transient", "unspecified"],
+        field("NameID format", "What the identity provider is to name people by.", recommended="email", unavailable=_NO_SAML),
+    ] = "email"
+    require_signed_assertions: Annotated[
+        bool,
+        field("Require signed assertions", "Off: the response must be signed instead.", recommended="on", unavailable=_NO_SAML),
+    ] = True
+    admin_group: Annotated[
+        str, field("Admin group", "Its members are administrators; empty: nobody is.", max_length=256, unavailable=_NO_SAML)
+    ] = ""
+    user_group: Annotated[
+        str,
+        field(
+            "User group", "Only its members may use the appliance; empty: everybody may.", max_length=256, unavailable=_NO_SAML
+        ),
+    ] = ""

@@ -19,13 +19,28 @@ class ComputeSection(Section, frozen=True, kw_only=True):
     workers: Annotated[
         int, field("Orders at once", "How many orders are worked on at the same time.", ge=1, le=64, restart="work")
     ] = 1
-    cores: Annotated[int, field("Cores per order", "0 leaves the choice to the product.", ge=0, le=256)] = 0
-    memory_mb: Annotated[
-        int, field("Memory per order", "0 leaves the choice to the product.", unit="MB", ge=0, le=1_048_576)
+    cores: Annotated[
+        int, field("Cores per order", "0 leaves the choice to the product.", ge=0, le=256, applies_when="compute.mode=local")
     ] = 0
-    limits: Annotated[bool, field("Enforce core and memory limits", "Off: only the number of orders at once is limited.")] = (
-        True
-    )
+    memory_mb: Annotated[
+        int,
+        field(
+            "Memory per order",
+            "0 leaves the choice to the product.",
+            unit="MB",
+            ge=0,
+            le=1_048_576,
+            applies_when="compute.mode=local",
+        ),
+    ] = 0
+    limits: Annotated[
+        bool,
+        field(
+            "Enforce core and memory limits",
+            "Off: only the number of orders at once is limited.",
+            applies_when="compute.mode=local",
+        ),
+    ] = True
     attempts: Annotated[
         int, field("Attempts", "How often a stage that crashed is tried before its study is put aside.", ge=1, le=10)
     ] = 3

@@ -61,10 +61,22 @@ class DeliverySection(Section, frozen=True, kw_only=True):
 
     destinations: Annotated[
         tuple[Destination, ...],
-        field("Result destinations", "Up to five; each gets every report.", max_length=5, widget="destinations"),
+        field(
+            "Result destinations",
+            "Up to five; each gets every report. This version sends as DICOM Encapsulated PDF and REST; DICOM SR and "
+            "e-mail are not available yet.",
+            max_length=5,
+            widget="destinations",
+        ),
     ] = ()
     failure_destinations: Annotated[
-        tuple[Rest, ...], field("Failure report destinations", "Up to five.", max_length=5, widget="destinations")
+        tuple[Rest, ...],
+        field(
+            "Failure report destinations",
+            "Up to five, by REST; e-mail is not available yet.",
+            max_length=5,
+            widget="destinations",
+        ),
     ] = ()
     attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30

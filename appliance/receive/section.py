@@ -7,14 +7,17 @@ from msgspec import Meta
 from appliance.fields import AeTitle, Host, Pem, Port, Secret, Section, field
 
 CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
+Hex4 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{4}(?!\n)$")]
+_NO_TAG = "received studies get the default products; a private attribute is not read"
 
 
 class ReceiveSection(Section, frozen=True, kw_only=True):
     """Receiving (DICOM)"""
 
-    ae_title: Annotated[AeTitle, field("AE title", "The name that senders call this appliance by.", restart="receive")] = (
-        "RANVIER_SCP"
-    )
+    ae_title: Annotated[
+        AeTitle,
+        field("AE title", "The name that senders call this appliance by.", recommended="RANVIER_SCP", restart="receive"),
+    ] = "RANVIER_SCP"
     host: Annotated[Host, field("Address", "The address to listen on; 0.0.0.0 is every address.", restart="receive")] = (
         "0.0.0.0"
     )
@@ -82,4 +85,22 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             "ask opens no order, always opens a new one, never ignores.",
         ),
     ] = "ask"
+    product_tag_group: Annotated[
+        Hex4,
+        field("Product tag: group", "Group of a private attribute that names products, such as 0019.", unavailable=_NO_TAG),
+    ] = "0019"
+    product_tag_element: Annotated[
+        Hex4, field("Product tag: element", "Element of that attribute, such as 0021.", unavailable=_NO_TAG)
+    ] = "0021"
+    product_tag_creator: Annotated[
+        str, field("Product tag: private creator", "Empty: any creator.", max_length=64, unavailable=_NO_TAG)
+    ] = ""
     open_orders: Annotated[bool, field("Process received studies", "Open an order by itself when a study is complete.")] = True
+
+
+class UploadsSection(Section, frozen=True, kw_only=True):
+    """Uploads"""
+
+    maximum_gb: Annotated[
+        int, field("Maximum upload size", unit="GB", ge=1, le=100, unavailable="this version takes no uploads")
+    ] = 5

@@ -48,7 +48,12 @@ def _code(value: object) -> str:
 
 # --- settings -------------------------------------------------------------------------------------------------------
 
-_WORDS = {"x-recommended": "recommended: {}", "x-applies-when": "only with `{}`", "x-restart": "restarts `{}`"}
+_WORDS = {
+    "x-recommended": "recommended: {}",
+    "x-applies-when": "only with `{}`",
+    "x-unavailable": "not available: {}",
+    "x-restart": "restarts `{}`",
+}
 
 
 def _bounds(described: Mapping[str, Any]) -> str:
@@ -103,7 +108,8 @@ def settings_page() -> str:
         "# Settings\n",
         "Every setting has a default; the wizard of `ranvier init` asks only for those that differ from site to site.",
         "Change them in the console (Settings), by the API or in a file of answers. A saved change is a new version;",
-        "the versions before it stay. Secrets can be written and never read back.\n",
+        "the versions before it stay. Secrets can be written and never read back. What this version does not read yet is",
+        "listed as not available, with the reason, and cannot be changed.\n",
     ]
     kinds = section_types()
     for name, kind in kinds.items():

@@ -1,5 +1,7 @@
 """Settings: forms made from the schema, errors on the field, a diff before saving, nothing typed is lost, no secret shown."""
 
+import copy
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -155,3 +157,20 @@ async def test_who_is_no_administrator_reads_settings_and_cannot_change_them(wor
         await pilot.press("6")
         await see(pilot, "read only")
         assert all(field.disabled for field in pilot.app.screen.query(Input))
+
+
+async def test_a_field_that_cannot_be_set_says_why_below_it_and_takes_no_keys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UI-04: what this version does not read is shown as unavailable with the reason; conditions are shown too."""
+    schema = copy.deepcopy(SETTINGS_SCHEMA)
+    fields = schema["$defs"]["receive"]["properties"]
+    fields["quiet_seconds"]["x-unavailable"] = "nothing reads it"
+    fields["ae_title"]["x-applies-when"] = "receive.late_instances=sometimes|never"
+    monkeypatch.setattr("tests.tui.world.SETTINGS_SCHEMA", schema)
+    async with console_over(world).run_test(size=(100, 30)) as pilot:
+        await receiving(pilot)
+        quiet, title = (pilot.app.screen.query_one(f"#f-receive-{name}", Input) for name in ("quiet-seconds", "ae-title"))
+        assert (quiet.disabled, title.disabled) == (True, True)
+        assert "not available: nothing reads it" in screen_text(pilot)
+        assert "only with receive.late_instances" in screen_text(pilot)

@@ -164,13 +164,16 @@ class SettingsPage(Page):
         wide = self.app.size.width >= 100
         notes = [field.unit, f"restart {field.restart}" if field.restart and wide else ""]
         note = "  ".join(part for part in notes if part)
+        against = field.reason_against(self._view.settings)
+        words = f"not available: {against}" if field.unavailable else against
         line = Horizontal(
             Label(Text(short(field.title, 26, self.console.look.ellipsis)), classes="title"),
             self._control(field),
             Label(Text(note, "dim"), classes="note"),
             classes="line -tall" if field.kind == "json" else "line",
         )
-        return Vertical(line, Static(Text(self._wrong.get(field.key, "")), classes="wrong", id=f"w-{_id(field.key)}"))
+        why = [Static(Text(words), classes="why")] if against else []
+        return Vertical(line, *why, Static(Text(self._wrong.get(field.key, "")), classes="wrong", id=f"w-{_id(field.key)}"))
 
     def _control(self, field: FormField) -> Widget:
         draft = self.drafts.get(field.key, self._saved(field))
@@ -184,13 +187,8 @@ class SettingsPage(Page):
             hint = ("set; type to replace" if is_set else "not set") if field.kind == "secret" else ""
             control = Input(draft, placeholder=hint, password=field.kind == "secret", compact=True, id=_id(field.key))
             control.cursor_blink = False
-        control.disabled = not self.may_write or not self._applies(field)
+        control.disabled = not self.may_write or bool(field.reason_against(self._view.settings))
         return control
-
-    def _applies(self, field: FormField) -> bool:
-        where, _, wanted = field.applies_when.partition("=")
-        section, _, name = where.partition(".")
-        return not name or str(self._view.settings.get(section, {}).get(name)) == wanted
 
     def _value(self, field: FormField) -> Any:
         return self._view.settings.get(field.section, {}).get(field.name)

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance import settings as module
 from appliance.delivery.section import DicomPdf, Rest
 from appliance.errors import Misconfigured, Unknown
-from appliance.fields import UNCHANGED, Secret
+from appliance.fields import UNCHANGED, Secret, masked, section_fields, to_plain
 from appliance.keys import Keys, SealBroken
 from appliance.records import events
 from appliance.records import settings as rows
@@ -236,6 +235,98 @@ def test_a_damaged_bootstrap_file_is_named(tmp_path: Path, text: str) -> None:
     assert caught.value.field.startswith("ranvier.toml")
 
 
-def test_section_names_are_the_rooms_that_they_set() -> None:
+def test_every_section_stands_in_the_room_that_it_sets() -> None:
+    rooms = {name: kind.__module__ for name, kind in section_types().items()}
+    assert rooms.pop("site") == "appliance.settings_schema"
+    other = {"uploads": "receive", "saml": "access", **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs"), "upkeep")}
+    assert rooms == {name: f"appliance.{other.get(name, name)}.section" for name in rooms}
+
+
+def _set(section: str, **fields: Any) -> list[tuple[str, str]]:
+    """What is wrong with setting these fields of new settings."""
+    try:
+        patched(Settings(), {section: fields})
+    except SettingsRefused as refused:
+        return [(one.field, one.message) for one in refused.problems]
+    return []
+
+
+def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None:
+    """UI-04: nobody is deceived by a switch that does nothing."""
+    asked: list[tuple[str, str, Any]] = [
+        ("saml", "enabled", True),
+        ("notify", "events", ["qc-failed"]),
+        ("groups", "auto_assign", "PARK-01"),
+        ("retention", "orders_days", 30),
+        ("heartbeat", "health", False),
+        ("uploads", "maximum_gb", 2),
+        ("scan", "enabled", True),
+        ("cloud", "upload_retries", 5),
+        ("receive", "product_tag_creator", "SITE"),
+    ]
+    for section, name, value in asked:
+        ((field_name, message),) = _set(section, **{name: value})
+        assert field_name == f"{section}.{name}"
+        assert message.startswith("is not available in this version: ")
+        default = to_plain(getattr(getattr(Settings(), section), name), masked)
+        assert _set(section, **{name: default}) == []
+
+
+def test_a_field_that_does_not_apply_is_refused_with_its_condition() -> None:
+    """DEID-11: with local processing the section is read-only with its defaults, and says why."""
+    why = "applies only when compute.mode is cloud or hub; it is local"
+    assert _set("deidentify", shift_dates=False) == [("deidentify.shift_dates", why)]
+    assert _set("deidentify", shift_dates=True) == []
+    assert _set("scheduler", cron="5 4 * * *")[0][1] == "applies only when scheduler.cadence is cron; it is hourly"
+    assert _set("scheduler", cadence="cron", cron="5 4 * * *") == []
+    assert _set("compute", cores=2, memory_mb=4096) == []
+
+
+def test_every_condition_names_a_field_and_values_that_it_can_have() -> None:
+    conditions = 0
     for name, kind in section_types().items():
-        assert kind.__module__ in (f"appliance.{name}.section", module.__name__)
+        for key, meta in section_fields(kind).items():
+            for condition in filter(
+                None, str((meta.extra_json_schema or {}).get("x-applies-when", "") if meta else "").split(", ")
+            ):
+                where, _, values = condition.partition("=")
+                section, _, wanted = where.partition(".")
+                other = schema()["$defs"][section_types()[section].__name__]["properties"][wanted]
+                assert set(values.split("|")) <= set(other["enum"]), f"{name}.{key}"
+                conditions += 1
+    assert conditions >= 8
+
+
+GUIDE = {
+    "cloud": "api_url service_user service_password show_external_orders upload_retries",
+    "saml": "enabled mode idp_entity_id idp_sso_url idp_slo_url idp_certificate idp_metadata_url sp_entity_id sp_base_url "
+    "name_id_format require_signed_assertions admin_group user_group",
+    "receive": "ae_title allowed_callers quiet_seconds tls tls_certificate tls_key tls_authority product_tag_group "
+    "product_tag_element product_tag_creator",
+    "products": "default_products",
+    "deidentify": "shift_dates date_shift_range_days mask_zip_codes send_accession_number remove_software_versions",
+    "heartbeat": "system_metrics order_statistics health",
+    "uploads": "maximum_gb",
+    "qc": "switched_off",
+    "groups": "auto_assign send_on_completion schedule report_type filename_template delivery",
+    "notify": "protocol events cpu_percent memory_percent swap_percent disk_free_percent cool_down_minutes",
+    "delivery": "destinations failure_destinations attempts",
+    "scheduler": "cadence cron",
+    "compute": "mode limits workers cores memory_mb",
+    "retention": "orders_days records_days logs_days",
+}
+
+
+@pytest.mark.parametrize("section", GUIDE)
+def test_every_setting_of_the_guide_has_its_place(section: str) -> None:
+    """UI-04, NOT-01, NOT-03, NOT-04, UI-07, CLD-01 to CLD-04: all sections, whether this version reads them or not."""
+    assert set(GUIDE[section].split()) <= set(section_fields(section_types()[section]))
+
+
+def test_the_defaults_are_those_of_the_requirements() -> None:
+    """NOT-04, UPL-04, REC-02, RES-02, UI-07."""
+    new = Settings()
+    assert (new.retention.orders_days, new.retention.records_days, new.retention.logs_days) == (90, 0, 30)
+    assert (new.uploads.maximum_gb, new.receive.ae_title, new.delivery.attempts) == (5, "RANVIER_SCP", 3)
+    assert (new.deidentify.shift_dates, new.deidentify.date_shift_range_days) == (True, 365)
+    assert (new.saml.sp_entity_id, new.saml.require_signed_assertions, new.compute.limits) == ("ranvier", True, True)

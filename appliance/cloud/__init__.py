@@ -1,0 +1,1 @@
+"""Cloud: being a client of the two cloud protocols."""

@@ -1,0 +1,1 @@
+"""Groups: cohorts of orders with the same products."""

@@ -1,0 +1,1 @@
+"""Notify: which events go to whom."""

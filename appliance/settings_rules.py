@@ -1,0 +1,107 @@
+"""What may be saved: the rules between sections, and which fields apply or are read by any part of this version."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+import msgspec
+
+from appliance import errors
+from appliance.compute.section import ComputeSection
+from appliance.delivery.body import check
+from appliance.delivery.section import Destination, Rest
+from appliance.fields import section_fields, to_plain
+from appliance.settings_schema import Settings, section_types
+from appliance.upkeep.cadence import problem
+
+
+class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+def plain_values(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Section -> field -> value as builtins, secrets included: for comparing, never for showing."""
+    found: dict[str, dict[str, Any]] = to_plain(settings, lambda one: one.reveal())
+    return found
+
+
+def changed_fields(before: Settings, after: Settings) -> list[str]:
+    """The names of the fields that differ."""
+    old, new = plain_values(before), plain_values(after)
+    return [
+        f"{section}.{name}" for section, fields in new.items() for name, value in fields.items() if old[section][name] != value
+    ]
+
+
+def unheeded(before: Settings, after: Settings) -> list[FieldProblem]:
+    """The changes that nothing would heed, each with the reason; going back to a default is always allowed."""
+    values, defaults = plain_values(after), plain_values(Settings())
+    problems = []
+    for place in changed_fields(before, after):
+        section, _, name = place.partition(".")
+        if values[section][name] == defaults[section][name]:
+            continue
+        why = reason_against(place, values)
+        if why:
+            problems.append(FieldProblem(field=place, message=why))
+    return problems
+
+
+def reason_against(place: str, values: dict[str, dict[str, Any]]) -> str:
+    """Why a field cannot be set among these values; empty when it can."""
+    section, _, name = place.partition(".")
+    meta = section_fields(section_types()[section]).get(name)
+    extra = (meta.extra_json_schema or {}) if meta else {}
+    if extra.get("x-unavailable"):
+        return f"is not available in this version: {extra['x-unavailable']}"
+    for condition in filter(None, str(extra.get("x-applies-when", "")).split(", ")):
+        where, _, wanted = condition.partition("=")
+        there, _, field_name = where.partition(".")
+        if str(values[there][field_name]) not in wanted.split("|"):
+            return f"applies only when {where} is {wanted.replace('|', ' or ')}; it is {values[there][field_name]}"
+    return ""
+
+
+def cross_check(settings: Settings) -> list[FieldProblem]:
+    """The rules between sections and between entries of a list."""
+    problems: list[FieldProblem] = []
+    names = [one.name for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations)]
+    for name in sorted({one for one in names if names.count(one) > 1}):
+        problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
+    if settings.receive.port == settings.access.port:
+        problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
+    problems += _cluster_problems(settings.compute)
+    if settings.site.time_zone not in available_timezones():
+        problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
+    for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
+        problems += _body_problems(one)
+    wrong_schedule = problem(settings.scheduler.cron)
+    if wrong_schedule:
+        problems.append(FieldProblem(field="scheduler.cron", message=wrong_schedule))
+    if not settings.products.default_products:
+        problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
+    return problems
+
+
+def _body_problems(destination: Destination) -> list[FieldProblem]:
+    if not isinstance(destination, Rest):
+        return []
+    try:
+        check(destination.body, identity=destination.identity_in_values)
+    except errors.Misconfigured as error:
+        return [FieldProblem(field="delivery.destinations", message=f"{destination.name}: {error.what}")]
+    return []
+
+
+def _cluster_problems(section: ComputeSection) -> list[FieldProblem]:
+    """Whoever speaks with a scheduler can run programs on the cluster: only TLS keeps that to us, save on one machine."""
+    address = section.scheduler
+    files = ("scheduler_ca", "scheduler_certificate", "scheduler_key")
+    if address.startswith("tls://"):
+        missing = [name for name in files if not getattr(section, name)]
+        return [FieldProblem(field=f"compute.{name}", message="is needed with a tls:// address") for name in missing]
+    if address and not address.startswith(("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:")):
+        return [FieldProblem(field="compute.scheduler", message="use tls:// for a scheduler on another machine")]
+    return []

@@ -1,0 +1,1 @@
+"""Upkeep: what keeps the appliance fit: cadence, retention, heartbeat."""

@@ -1,0 +1,86 @@
+"""Settings of upkeep, by the names of the agent's guide: cadence, retention, log, heartbeat."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from appliance.fields import Section, field
+
+Cadence = Literal["every-minute", "every-5-minutes", "hourly", "daily-midnight", "daily-3", "weekly-sunday-3", "cron"]
+Level = Literal["debug", "info", "warning", "error"]
+
+_NO_HEARTBEAT = "this version sends no heartbeat"
+_BY_HAND = "nothing is deleted by its age; studies and orders are deleted by hand"
+
+
+class SchedulerSection(Section, frozen=True, kw_only=True):
+    """Scheduler"""
+
+    cadence: Annotated[
+        Cadence, field("Management tasks", "How often clean-up and maintenance run, in the site's time zone.")
+    ] = "hourly"
+    cron: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9*,/\-]+( [0-9*,/\-]+){4}(?!\n)$", max_length=128)],
+        field(
+            "Schedule",
+            "Minute, hour, day of the month, month, weekday (0 is Sunday).",
+            applies_when="scheduler.cadence=cron",
+            widget="cron",
+        ),
+    ] = "0 3 * * *"
+
+
+class RetentionSection(Section, frozen=True, kw_only=True):
+    """Data retention"""
+
+    orders_days: Annotated[
+        int,
+        field(
+            "Orders",
+            "Orders with all their patient data; 0 is without end.",
+            unit="days",
+            ge=0,
+            le=36_500,
+            unavailable=_BY_HAND,
+        ),
+    ] = 90
+    records_days: Annotated[
+        int,
+        field("Database records", "All other rows; 0 is without end.", unit="days", ge=0, le=36_500, unavailable=_BY_HAND),
+    ] = 0
+    logs_days: Annotated[
+        int,
+        field(
+            "Logs",
+            "Older log files are deleted; 0 is without end. The audit is never deleted.",
+            unit="days",
+            recommended="30",
+            ge=0,
+            le=36_500,
+        ),
+    ] = 30
+
+
+class LogsSection(Section, frozen=True, kw_only=True):
+    """Log"""
+
+    level: Annotated[
+        Level, field("Level", "The least that is written; acts within a minute in every process.", recommended="info")
+    ] = "info"
+
+
+class HeartbeatSection(Section, frozen=True, kw_only=True):
+    """Heartbeat"""
+
+    system_metrics: Annotated[
+        bool, field("Include system metrics", "Processor, memory and disk.", unavailable=_NO_HEARTBEAT)
+    ] = True
+    order_statistics: Annotated[
+        bool, field("Include order statistics", "How many orders are done, failed and at work.", unavailable=_NO_HEARTBEAT)
+    ] = True
+    health: Annotated[
+        bool,
+        field(
+            "Include health", "Whether the appliance and its database are well.", recommended="on", unavailable=_NO_HEARTBEAT
+        ),
+    ] = True
