@@ -11,6 +11,7 @@ from api.views import (
     OrderView,
     OriginView,
     QcView,
+    RepairView,
     ReportView,
     ResultView,
     RunView,
@@ -340,7 +341,23 @@ async def qc_view(order: str) -> QcView:
     if not row.qc_report:
         raise NoQcYet()
     report = msgspec.json.decode(row.qc_report, type=QcReport)
-    findings = msgspec.convert(msgspec.to_builtins(report.findings), list[FindingView])
+    shown = [
+        msgspec.structs.replace(one, picture=f"/api/orders/{order}/qc/{one.check}/picture" if one.picture else "")
+        for one in report.findings
+    ]
     return QcView(
-        verdict="bypassed" if row.bypass_by else str(report.verdict), findings=findings, metadata=_metadata(report.metadata)
+        verdict="bypassed" if row.bypass_by else str(report.verdict),
+        findings=msgspec.convert(msgspec.to_builtins(shown), list[FindingView]),
+        metadata=_metadata(report.metadata),
+        repairs=msgspec.convert(msgspec.to_builtins(report.repairs), list[RepairView], strict=False),
+        thresholds=report.thresholds,
     )
+
+
+def qc_picture(row: OrderRow, check: str) -> str:
+    """The name of a check's picture in the order's folder of them; raises `Unknown`."""
+    report = msgspec.json.decode(row.qc_report, type=QcReport) if row.qc_report else None
+    found = next((one.picture for one in report.findings if one.check == check), "") if report else ""
+    if not found:
+        raise Unknown(kind="picture of this check")
+    return found

@@ -239,6 +239,21 @@ class FindingView(View, frozen=True, kw_only=True):
     action: str
     figure: float | None
     unit: str
+    picture: str
+    """Where its picture (PNG) is fetched; empty where there is none."""
+
+
+class RepairView(View, frozen=True, kw_only=True):
+    """A gradient table that is repaired for the analysis, or could be with consent; the images stay as received."""
+
+    series: str
+    number: int | None
+    words: str
+    before: float
+    """Coherence of the fibres under the table as it is."""
+    after: float
+    consent: str
+    """Who agreed; empty while it is only proposed."""
 
 
 class QcView(View, frozen=True, kw_only=True):
@@ -247,6 +262,9 @@ class QcView(View, frozen=True, kw_only=True):
     verdict: str
     findings: list[FindingView]
     metadata: dict[str, OriginView]
+    repairs: list[RepairView]
+    thresholds: str
+    """Version of the image checks' limits; empty where no image was looked at."""
 
 
 class FilterWordView(View, frozen=True, kw_only=True):

@@ -138,10 +138,11 @@ async def open_order(
     products: Sequence[str] = (),
     priority: int = 0,
     idempotency_key: str = "",
+    qc_report: str = "",
 ) -> str:
     """Starts work on a study and gives the order's id; the same idempotency key gives the same order.
 
-    Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
+    `qc_report` is that of an earlier order, whose agreed repairs the new one takes over. Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
     """
     now_set = (await house.settings()).settings
     chosen = _chosen(house, now_set, products)
@@ -166,6 +167,7 @@ async def open_order(
                 group_name=found.group_name,
                 owner=actor,
                 idempotency_key=idempotency_key,
+                qc_report=qc_report,
                 created_at=now,
                 updated_at=now,
             )
@@ -264,26 +266,35 @@ async def bypass(house: House, order: str, *, actor: str, reason: str, now: int)
     await advance(house, row, Move(OrderState.QUEUED, [event], changes), now=now)
 
 
-async def repair_gradients(house: House, order: str, *, actor: str, now: int) -> None:
+async def repair_gradients(house: House, order: str, *, actor: str, now: int) -> str:
     """A person's consent to the proposed repair of gradient tables; QC runs again and says what was done.
 
+    Gives the order that carries the repair: this one, or a new one on the same study where this one has its report already.
     The images as received are never touched: the repaired table is used for the analysis alone. Raises `NotNow`,
     `NothingToRepair`.
     """
     row = await orders.get(order)
-    if row.state not in (OrderState.QC_FAILED, OrderState.HELD, OrderState.FAILED):
+    reported = row.state in (OrderState.REPORTED, OrderState.DELIVERED)
+    if not reported and row.state not in (OrderState.QC_FAILED, OrderState.HELD, OrderState.FAILED):
         raise NotNow(state=row.state, action="repaired")
     report = msgspec.json.decode(row.qc_report, type=QcReport) if row.qc_report else None
     if report is None or not any(not one.consent for one in report.repairs):
         raise NothingToRepair()
     agreed = [msgspec.structs.replace(one, consent=one.consent or actor) for one in report.repairs]
     series = ", ".join(f"series {one.number}" for one in agreed)
-    event: Event = GradientRepairAgreed(
-        study=row.study, order=row.id, actor=actor, series=series, change="; ".join(one.words for one in agreed)
-    )
     kept = msgspec.json.encode(msgspec.structs.replace(report, repairs=agreed)).decode()
-    changes: dict[str, Any] = {"qc_report": kept, "qc_verdict": "", "bypass_by": ""}
-    await advance(house, row, Move(OrderState.QC, [event], changes), now=now)
+    carrier = order
+    if reported:
+        carrier = await open_order(house, row.study, actor=actor, now=now, products=row.product_list, qc_report=kept)
+    words = "; ".join(one.words for one in agreed)
+    event: Event = GradientRepairAgreed(study=row.study, order=carrier, actor=actor, series=series, change=words)
+    if reported:
+        async with house.records.transaction():
+            await events.append(event, now)
+    else:
+        changes: dict[str, Any] = {"qc_report": kept, "qc_verdict": "", "bypass_by": ""}
+        await advance(house, row, Move(OrderState.QC, [event], changes), now=now)
+    return carrier
 
 
 async def give_metadata(house: House, order: str, *, actor: str, now: int, age: str = "", sex: str = "") -> None:

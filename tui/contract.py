@@ -160,6 +160,18 @@ class Finding(Answer, frozen=True, kw_only=True):
     found: str = ""
     expected: str = ""
     action: str = ""
+    picture: str = ""
+    """Where its picture is fetched; empty where there is none."""
+
+
+class Repair(Answer, frozen=True, kw_only=True):
+    """A wrong gradient table and what puts it right."""
+
+    number: int | None = None
+    words: str = ""
+    before: float = 0.0
+    after: float = 0.0
+    consent: str = ""
 
 
 class QcReport(Answer, frozen=True, kw_only=True):
@@ -167,6 +179,7 @@ class QcReport(Answer, frozen=True, kw_only=True):
 
     verdict: str | None = ""
     findings: list[Finding] = []
+    repairs: list[Repair] = []
 
 
 class Value(Answer, frozen=True, kw_only=True):

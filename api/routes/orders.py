@@ -7,10 +7,10 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
-from api.fill import order_by_id, order_view, qc_view
+from api.fill import order_by_id, order_view
 from api.guards import declared
 from api.routes.asked import Cursor, Filter, Limit, Sort, asked
-from api.views import OrderList, OrderView, QcView
+from api.views import OrderList, OrderView
 from api.visit import Visit
 from appliance import pipeline
 from appliance.errors import Conflict, Unknown
@@ -94,12 +94,6 @@ async def list_orders(
 async def get_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
     """One order with its runs, reports and deliveries."""
     return await order_by_id(await visit.id_of("order", order))
-
-
-@get("/api/orders/{order:str}/qc", operation_id="getQc", tags=["orders"], **declared("orders.read", 404))
-async def get_qc(visit: NamedDependency[Visit], order: FromPath[str]) -> QcView:
-    """What quality control found, expected, and advises."""
-    return await qc_view(await visit.id_of("order", order))
 
 
 @post(
@@ -198,7 +192,6 @@ HANDLERS = (
     open_order,
     list_orders,
     get_order,
-    get_qc,
     give_metadata,
     retry_order,
     cancel_order,

@@ -34,6 +34,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "studies.force-stable": _ADMIN,
     "orders.metadata": _ADMIN,
     "orders.bypass": _ADMIN,
+    "orders.repair": _ADMIN,
     "orders.retry": _ADMIN,
     "orders.priority": _ADMIN,
     "orders.support": _ADMIN,

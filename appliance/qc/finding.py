@@ -106,4 +106,4 @@ class QcImagesRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Pictures go here; work is done in a folder `work` beside it that is gone at the end."""
     switched_off: list[str] = []
     consent: dict[str, str] = {}
-    """Our series identifier -> who agreed to the repair of its gradient table; `*` for every series."""
+    """Our series identifier -> who agreed to the repair of its gradient table; `*` for every one that is clearly wrong."""

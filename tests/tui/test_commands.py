@@ -12,7 +12,7 @@ import pytest
 
 from tests.tui.facts import PASSWORD, PATIENT, USER, identifier
 from tests.tui.serving import served
-from tests.tui.world import World
+from tests.tui.world import World, with_a_flipped_table
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -105,6 +105,19 @@ def test_orders_are_acted_upon_and_partly_is_2(ranvier: Run, world: World) -> No
     assert world.bodies[-1][1] == {"reason": "telephone"}
     partly = ranvier("orders", "retry", order, "ffffffff-0000-7000-8000-000000000000")
     assert partly.returncode in {2, 70, 76}
+
+
+def test_a_gradient_repair_is_agreed_to_and_pictures_are_saved(ranvier: Run, world: World, tmp_path: Path) -> None:
+    """QC-04, QC-06: from a script."""
+    world.qc = with_a_flipped_table()
+    order = world.studies[3]["order"]
+    shown = ranvier("orders", "qc", order, "--pictures", str(tmp_path / "pictures"))
+    assert "the sign of x wrong (coherence 80 to 101)" in shown.stderr
+    assert "Pad the head." in shown.stdout, "what to do stands in the table"
+    assert [one.name for one in (tmp_path / "pictures").iterdir()] == [f"{identifier(3, 1)}_image-motion.png"]
+    agreed = ranvier("orders", "repair", order)
+    assert (agreed.returncode, agreed.stdout.split()[0]) == (0, order)
+    assert ("POST", f"/api/orders/{order}/repair-gradients") in world.requests
 
 
 def test_qc_that_failed_is_1_and_shows_found_and_expected(ranvier: Run, world: World) -> None:

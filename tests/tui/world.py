@@ -1,6 +1,7 @@
 """A small appliance as the console sees it: the HTTP contract over a transport in memory; its patients are known."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -44,6 +45,7 @@ class World:
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, Json]] = []
         self.revealed: list[list[str]] = []
+        self.qc: Json = QC
         self.settings_version = 3
         self.settings: Json = {section: dict(fields) for section, fields in SETTINGS.items()}
         self._streams: list[asyncio.Queue[bytes | None]] = []
@@ -124,7 +126,8 @@ class World:
                 {"items": [self._order(one) for one in self.studies if one["order"]]}
             ),
             ("GET", "/api/orders/*"): lambda request, order: self._of_order(order, self._order),
-            ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: QC),
+            ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: self.qc),
+            ("GET", "/api/orders/*/qc/*/picture"): self._picture,
             ("POST", "/api/orders/*/*"): self._act,
             ("GET", "/api/results"): self._results,
             ("GET", "/api/reports/*/*"): self._file,
@@ -264,7 +267,7 @@ class World:
 
     def _act(self, request: httpx.Request, order: str, verb: str) -> httpx.Response:
         number = next(index for index, row in enumerate(self.studies) if row["order"] == order)
-        moved = {"cancel": "CANCELLED", "bypass": "QUEUED", "metadata": "QC", "retry": "QC"}[verb]
+        moved = {"cancel": "CANCELLED", "bypass": "QUEUED", "metadata": "QC", "retry": "QC", "repair-gradients": "QC"}[verb]
         self.change(number, moved, bypassed=verb == "bypass")
         return _answer(self._order(self.studies[number]))
 
@@ -283,6 +286,10 @@ class World:
         name = f'attachment; filename="{report}_report.{kind}"'
         text = REPORT_TEXT.format(order=report[-8:])
         return httpx.Response(200, content=text.encode(), headers={"content-disposition": name, "content-type": "text/plain"})
+
+    def _picture(self, request: httpx.Request, order: str, check: str) -> httpx.Response:
+        name = f'attachment; filename="{order}_{check}.png"'
+        return httpx.Response(200, content=a_picture(), headers={"content-disposition": name, "content-type": "image/png"})
 
     def _settings_view(self) -> Json:
         saved = {"saved_at": iso(NOW - timedelta(days=2)), "saved_by": USER}
@@ -317,6 +324,32 @@ class World:
                 self._streams.remove(queue)
 
         return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+
+def a_picture() -> bytes:
+    """A picture of quality control: dark on the left, bright on the right."""
+    from PIL import Image
+
+    picture, written = Image.new("L", (80, 40), 20), io.BytesIO()
+    picture.paste(230, (40, 0, 80, 40))
+    picture.save(written, "PNG")
+    return written.getvalue()
+
+
+def with_a_flipped_table() -> Json:
+    """Quality control that found a wrong gradient table, with a picture and what would put it right."""
+    address = f"/api/orders/{identifier(3, 1)}/qc/image-motion/picture"
+    moved = {
+        "check": "image-motion",
+        "title": "Motion between volumes",
+        "verdict": "warning",
+        "found": "at most 3.1 mm",
+        "expected": "below 2 mm",
+        "action": "Pad the head.",
+        "picture": address,
+    }
+    repair = {"series": "b", "number": 4, "words": "the sign of x wrong", "before": 80.0, "after": 101.0, "consent": ""}
+    return {**QC, "findings": [*QC["findings"], moved], "repairs": [repair]}
 
 
 def problem(status: int, code: str, title: str, detail: str, **more: Any) -> httpx.Response:

@@ -1,9 +1,10 @@
-"""`ranvier orders`: list, show, open, qc, wait, and what a person decides about them."""
+"""`ranvier orders`: list, show, open, qc, repair, wait, and what a person decides about them."""
 
 import argparse
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, add_listing, all_pages, list_out, many, parser, run, verbs
 from tui.contract import OrderView, QcReport
+from tui.saving import save
 
 _USUAL = ("order", "study", "word", "products", "qc_verdict", "code", "created_at")
 _ENDED_WELL = frozenset({"DELIVERED", "REPORTED"})
@@ -30,12 +32,16 @@ def main(arguments: Sequence[str]) -> int:
     opened.add_argument("--product", action="append", default=[], metavar="NAME", help="may be repeated")
     opened.add_argument("--key", default="", help="the same key twice gives the same order")
     qc = verb.add_parser("qc", help="quality control with findings; exit 1 when it failed")
+    qc.add_argument(
+        "--pictures", default="", metavar="FOLDER", help="saves the checks' pictures there; never over another file"
+    )
+    repair = verb.add_parser("repair", help="agree to the repair of a wrong gradient table; prints the order that carries it")
     bypass = verb.add_parser("bypass", help="let an order through in spite of its findings")
     bypass.add_argument("--reason", required=True)
     metadata = verb.add_parser("metadata", help="give age and sex that the header lacks")
     metadata.add_argument("--age", default="", help="63 (years) or 063Y, 018M, 006W, 010D")
     metadata.add_argument("--sex", default="", choices=("", "F", "M", "O"))
-    for one in (show, qc, bypass, metadata):
+    for one in (show, qc, repair, bypass, metadata):
         one.add_argument("order")
     for name, about in (("retry", "start orders again"), ("cancel", "end orders; asks nothing")):
         verb.add_parser(name, help=about).add_argument("orders", nargs="+", metavar="ORDER")
@@ -58,6 +64,9 @@ async def _orders(client: Client, given: argparse.Namespace) -> int:
             return _show(given, await client.post("/api/orders", dict[str, Any], body, headers=headers))
         case "qc":
             return await _qc(client, given)
+        case "repair":
+            carrier = await client.post(f"/api/orders/{given.order}/repair-gradients", OrderView)
+            print(f"{carrier.order} {carrier.word}")
         case "bypass":
             await client.post(f"/api/orders/{given.order}/bypass", object, {"reason": given.reason})
         case "metadata":
@@ -101,8 +110,22 @@ async def _qc(client: Client, given: argparse.Namespace) -> int:
     if given.json:
         printing.json_out("orders.qc", raw)
     else:
-        rows = [[one.verdict, one.title or one.check, one.found or "-", one.expected or "-"] for one in report.findings]
-        printing.table_out(["VERDICT", "CHECK", "FOUND", "EXPECTED"], rows)
+        rows = [
+            [one.verdict, one.title or one.check, one.found or "-", one.expected or "-", one.action or "-"]
+            for one in report.findings
+        ]
+        printing.table_out(["VERDICT", "CHECK", "FOUND", "EXPECTED", "TO DO"], rows)
+        for repair in report.repairs:
+            agreed = f"repair agreed by {repair.consent}" if repair.consent else "`ranvier orders repair` agrees to its repair"
+            gain = f"coherence {repair.before:g} to {repair.after:g}"
+            printing.say(f"Gradient table of series {repair.number}: {repair.words} ({gain}); {agreed}.")
+    if given.pictures:
+        folder = Path(given.pictures)
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in report.findings:
+            if one.picture:
+                file = await client.download(one.picture)
+                printing.say(f"Saved {save(folder / file.name, file.content)}")
     return exits.NEGATIVE if (report.verdict or "").lower().startswith("fail") else exits.DONE
 
 

@@ -21,6 +21,9 @@ from tui.screens.fields import Fields
 _AGE = re.compile(r"^\d{1,3}([YMWD])?$", re.IGNORECASE)
 """PS3.5 section 6.2, VR AS: three digits and Y, M, W or D; here years may go without unit and leading zeros."""
 
+_SHORTEST_REASON = 5
+"""What the API takes."""
+
 
 class Confirm(ModalScreen[bool]):
     """Names the object and the effect; No is the default."""
@@ -128,8 +131,9 @@ class AskReason(_Form):
     def accept(self) -> None:
         """A reason is needed."""
         reason = self.query_one("#reason", Input).value.strip()
-        if len(reason) < 3:
-            self.wrong("Give a reason; it is printed on the report.")
+        if len(reason) < _SHORTEST_REASON:
+            few = f"Give a reason of {_SHORTEST_REASON} letters or more; it is printed on the report."
+            self.wrong(few if reason else "Give a reason; it is printed on the report.")
             return
         self.dismiss(reason)
 

@@ -16,7 +16,7 @@ from textual.widgets import Static, Tree
 from tui.contract import QcReport, StudyDetail, StudyRow, tail
 from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded
-from tui.screens import study_text
+from tui.screens import quality, study_text
 from tui.screens.actions import StudyActions
 from tui.trouble import Problem, Trouble
 from tui.widgets.cells import PatientText, hidden
@@ -56,6 +56,8 @@ class StudyScreen(StudyActions):
         Binding("i", "show_summary", "Summary"),
         Binding("t", "show_timeline", "Timeline"),
         Binding("d", "download", "Download"),
+        Binding("v", "pictures", "Pictures"),
+        Binding("D", "repair", "Repair table"),
         Binding("j,down", "scroll_tab(1)", "Down (k up, g top, G bottom)", show=False),
         Binding("k,up", "scroll_tab(-1)", "", show=False),
         Binding("g,home", "scroll_tab(-100000)", "", show=False),
@@ -71,11 +73,13 @@ class StudyScreen(StudyActions):
         "reveal",
         "metadata",
         "bypass",
+        "repair",
         "retry",
         "force_stable",
         "cancel",
         "show_status",
         "download",
+        "pictures",
         "copy",
     )
 
@@ -85,6 +89,8 @@ class StudyScreen(StudyActions):
 
         study: StudyDetail
         qc: QcReport
+        pictures: dict[str, bytes]
+        """PNGs by their address."""
 
     @dataclass
     class NotLoaded(Message):
@@ -106,6 +112,7 @@ class StudyScreen(StudyActions):
         self._tab = tab
         self.study: StudyDetail | None = None
         self._qc = QcReport()
+        self._pictures: dict[str, bytes] = {}
         self._report = ("", "")
         self.trouble: Trouble | None = None
         self._gathering = False
@@ -167,12 +174,16 @@ class StudyScreen(StudyActions):
             return Text("Loading" + self.console.look.ellipsis, "dim")
         match self._tab:
             case "qc":
-                return study_text.qc_text(self.console, self._qc)
+                return study_text.qc_text(self.console, self._qc, self._pictures, self._room())
             case "timeline":
                 return study_text.timeline(self.console, self.study.timeline)
             case "report":
                 return Text(self._report[1])
         return study_text.summary(self.console, self.study, self.console.reveals.of(self.study_id))
+
+    def _room(self) -> int:
+        """Cells that a picture may be wide; none on a terminal that shows no colours."""
+        return 0 if self.console.look.plain else self.query_one("#scroll").size.width - 4
 
     def _draw_series(self, study: StudyDetail) -> None:
         tree = self.query_one(Tree)
@@ -213,10 +224,13 @@ class StudyScreen(StudyActions):
             study = await client.get(f"/api/studies/{self.study_id}", StudyDetail)
             order = study.orders[0].order if study.orders else study.order
             qc = await self._quality(order) if order else QcReport()
+            # Only for somebody who looks at them, because the audit keeps who saw what.
+            known = self._pictures if qc == self._qc else {}
+            pictures = await quality.pictures(client, qc, known) if self._tab == "qc" else known
         except Trouble as trouble:
             self.post_message(self.NotLoaded(trouble))
             return
-        self.post_message(self.Loaded(study, qc))
+        self.post_message(self.Loaded(study, qc, pictures))
         report = newest_report(study)
         if report and report != self._report[0] and self._tab == "report":
             self._load_report(report)
@@ -246,6 +260,7 @@ class StudyScreen(StudyActions):
         if self.study is None or message.study.series_list != self.study.series_list:
             self._draw_series(message.study)
         self.study, self._qc, self.trouble = message.study, message.qc, None
+        self._pictures = message.pictures
         if not newest_report(message.study):
             self._report = ("", "No report yet. It is made when processing has ended.")
         elif not self._report[0] and self._tab == "report":
@@ -289,6 +304,8 @@ class StudyScreen(StudyActions):
         if name == "report" and report and report != self._report[0]:
             self._report = ("", "Loading" + self.console.look.ellipsis)
             self._load_report(report)
+        if name == "qc" and not self._pictures and self.study:
+            self.reload()
         self.draw()
 
     def action_tab(self, step: int) -> None:
@@ -337,10 +354,24 @@ class StudyScreen(StudyActions):
             found = next((one for one in self.study.reports if one.report == report), None)
             offer(self, report, found.formats if found else [])
 
+    def action_pictures(self) -> None:
+        """Saves pictures of quality control on the machine that runs this console."""
+        quality.offer_pictures(self, self._qc)
+
+    def action_repair(self) -> None:
+        """Agrees to the repair of a gradient table after a question."""
+        if self.study and self.study.orders:
+            order = self.study.orders[0]
+            quality.ask_repair(self, order.order, order.terminal or order.state == "REPORTED", self._qc)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Download is offered when there is a report."""
+        """Download is offered when there is a report, pictures and repair when quality control has some."""
         if action == "download":
             return bool(self.study and newest_report(self.study))
+        if action == "pictures":
+            return any(one.picture for one in self._qc.findings)
+        if action == "repair":
+            return bool(quality.proposed(self._qc)) and self.console.me.role in {"admin", ""}
         return super().check_action(action, parameters)
 
     def copied(self) -> str:

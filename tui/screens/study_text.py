@@ -12,6 +12,7 @@ from tui.clock import age, clock_time, full_time, moment
 from tui.contract import DeliveryView, Identity, OrderView, QcReport, StudyDetail, StudyRow, TimelineEntry, tail
 from tui.inert import fit, inert
 from tui.widgets.cells import hidden, state_text
+from tui.widgets.halves import drawn
 from tui.widgets.lines import Field, sheet
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _VERDICTS = {"passed": "*", "warning": "!", "bypassed": "!", "failed": "X"}
 _ORIGINS = {"dicom": "DICOM"}
+_NARROWEST_PICTURE = 30
 _GLYPHS = {"*": "●", "!": "▲", "X": "✖"}
 
 
@@ -150,13 +152,16 @@ def summary(console: "Console", study: StudyDetail, identity: Identity | None) -
     return sheet(lines)
 
 
-def qc_text(console: "Console", report: QcReport) -> RenderableType:
-    """The second tab: each check with its verdict, what was found, what was expected and what to do."""
+def qc_text(console: "Console", report: QcReport, pictures: Mapping[str, bytes], room: int) -> RenderableType:
+    """The second tab: each check with its verdict, what was found, what was expected and what to do.
+
+    Pictures (PNG by their address) stand below their finding where there is `room`, in cells.
+    """
     if not report.findings:
         return Text("No QC yet: it runs when the study is stable.", "dim")
     asked = [one for one in report.findings if one.verdict != "not-applicable"]
     passed = sum(one.verdict == "passed" for one in asked)
-    lines: list[Text | Field] = [Text(f"{passed} of {len(asked)} checks passed", "bold")]
+    lines: list[Text | Field] = [Text(f"{passed} of {len(asked)} checks passed", "bold"), *_repairs(console, report)]
     for finding in report.findings:
         mark = _VERDICTS.get(finding.verdict, "-")
         line = Text("\n")
@@ -166,7 +171,24 @@ def qc_text(console: "Console", report: QcReport) -> RenderableType:
         for title, value in (("  Found", finding.found), ("  Expected", finding.expected), ("  To do", finding.action)):
             if value and not (mark == "*" and value is finding.action):
                 lines.append(Field(title, inert(str(value))))
+        if finding.picture:
+            lines += _picture(pictures.get(finding.picture), room)
     return sheet(lines, 12)
+
+
+def _repairs(console: "Console", report: QcReport) -> list[Text | Field]:
+    lines: list[Text | Field] = []
+    for one in report.repairs:
+        said = f"repaired for the analysis, agreed by {one.consent}" if one.consent else "can be repaired (D)"
+        text = f"Gradient table of series {one.number}: {one.words}; {said} (coherence {one.before:g} to {one.after:g})"
+        lines.append(Text(inert(text), console.colour("!")))
+    return lines
+
+
+def _picture(png: bytes | None, room: int) -> list[Text | Field]:
+    """Half blocks where there is colour and room for them, else the key that saves it."""
+    shown = drawn(png, room) if png and room >= _NARROWEST_PICTURE else None
+    return [Text(), shown] if shown is not None else [Field("  Picture", Text("v saves it", "dim"))]
 
 
 def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> RenderableType:

@@ -126,7 +126,7 @@ def _repairs(looked: Iterable[_Looked], consent: dict[str, str]) -> list[Gradien
                 words=words(gradient_table.as_change(table.change)),
                 before=table.before or 0.0,
                 after=table.after or 0.0,
-                consent=consent.get(series.id, "") or consent.get("*", ""),
+                consent=consent.get(series.id, "") or (consent.get("*", "") if table.verdict is Verdict.FAILED else ""),
             )
         )
     return found
