@@ -142,7 +142,8 @@ async def open_order(
 ) -> str:
     """Starts work on a study and gives the order's id; the same idempotency key gives the same order.
 
-    `qc_report` is that of an earlier order, whose agreed repairs the new one takes over. Raises `Unknown`, `StudyNotReady` or `ProductUnknown`.
+    `qc_report` is that of an earlier order, whose agreed repairs the new one takes over. Raises `Unknown`, `StudyNotReady` or
+    `ProductUnknown`.
     """
     now_set = (await house.settings()).settings
     chosen = _chosen(house, now_set, products)

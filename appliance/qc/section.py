@@ -16,9 +16,9 @@ class QcSection(Section, frozen=True, kw_only=True):
         bool,
         field(
             "Repair flipped gradient tables",
-            "On: a table whose axes are clearly flipped or exchanged is repaired for the analysis, and the report says so. Off: "
-            "the study stops until a person agrees. Where the gain is small, a person always decides. The images are never "
-            "changed.",
+            "On: a table whose axes are clearly flipped or exchanged is repaired for the analysis, and the report says so. "
+            "Off: the study stops until a person agrees. Where the gain is small, a person always decides. The images are "
+            "never changed.",
             recommended="off",
         ),
     ] = False
