@@ -63,7 +63,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
         request_max_body_size=BODY_BYTES,
         logging_config=None,
     )
-    app.asgi_handler = doorstep.check_host(headers.number_requests(app.asgi_handler), presented)
+    app.asgi_handler = doorstep.in_pieces(doorstep.check_host(headers.number_requests(app.asgi_handler), presented))
     check_routes(app)
     return app
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.headers import standing_headers
@@ -32,6 +33,7 @@ class Conversation(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._ended = ended
         self._head_bytes = 0
+        self._field_bytes = 0
         self._body_bytes = 0
         self._in_head = True
         self._in_body = False
@@ -41,6 +43,8 @@ class Conversation(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The head's time begins with the connection."""
         super().connection_made(transport)
+        # Over TLS the loop would keep eight times as much for a caller that does not read.
+        transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
         self._arm(HEAD_S, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,13 +78,15 @@ class Conversation(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field of the head."""
         super().on_header(name, value)
-        if len(self.headers) > HEAD_FIELDS:
-            raise ValueError("too many header fields")
+        self._field_bytes += len(name) + len(value)
+        if len(self.headers) > HEAD_FIELDS or self._field_bytes > HEAD_BYTES:
+            raise ValueError("too many header fields, or too long ones")
 
     def on_headers_complete(self) -> None:
         """The head is here; now the body has to come."""
         self._disarm()
-        self._in_head, self._in_body, self._head_bytes, self._body_bytes = False, True, 0, 0
+        self._in_head, self._in_body = False, True
+        self._head_bytes = self._field_bytes = self._body_bytes = 0
         self._arm(BODY_WINDOW_S, self._look_at_body)
         super().on_headers_complete()
 

@@ -14,6 +14,7 @@ from litestar.response import File
 from litestar.serialization import encode_json
 from swagger_ui_bundle import swagger_ui_path
 
+from api.doorstep import PIECE
 from api.guards import COOKIE, declared
 from appliance.access.permissions import OPEN
 
@@ -81,7 +82,7 @@ def show_asset(name: FromPath[str]) -> File | Response[str]:
         raise NotFoundException()
     headers = {"Cache-Control": "max-age=86400"}
     path = Path(str(swagger_ui_path)) / name
-    return File(path=path, media_type=ASSETS[name], content_disposition_type="inline", headers=headers)
+    return File(path=path, media_type=ASSETS[name], content_disposition_type="inline", headers=headers, chunk_size=PIECE)
 
 
 @get("/schema/openapi.json", include_in_schema=False, sync_to_thread=False, **declared(OPEN))

@@ -10,12 +10,13 @@ from api.conversation import problem_body
 from api.headers import standing_headers
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.presented import Presented
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._\-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _SAFE = ("GET", "HEAD")
+PIECE = 32_768
 
 
 def check_host(app: "ASGIApp", presented: "Presented") -> "ASGIApp":
@@ -47,6 +48,24 @@ def _ours(name: str, names: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def in_pieces(app: "ASGIApp") -> "ASGIApp":
+    """Hands a large answer to the connection piece by piece: whoever does not read holds one piece, not the whole."""
+
+    async def cut(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        async def send_on(message: "Message") -> None:
+            if message["type"] == "http.response.body" and len(body := message.get("body", b"")) > PIECE:
+                last = len(body) - PIECE
+                for start in range(0, len(body), PIECE):
+                    more = start < last or message.get("more_body", False)
+                    await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": more})
+                return
+            await send(message)
+
+        await app(scope, receive, send_on)
+
+    return cut
 
 
 async def to_https(scope: "Any", receive: "Any", send: "Any") -> None:

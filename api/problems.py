@@ -149,12 +149,14 @@ def of_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[P
             if isinstance(one, dict)
         ]
     code, detail, step = _HTTP.get(status, ("http", HTTPStatus(status).description or HTTPStatus(status).phrase, _DOCS))
-    if status >= 500:
+    if status >= 500 and error.detail != _LEFT:
         log.error("%s", type(error).__name__, exc_info=error, extra={"code": code, "request": request_id(request)})
     kept = {name: value for name, value in (error.headers or {}).items() if name.lower() in ("allow", "retry-after")}
     return _answer(_problem(request, int(status), code, detail, step, fields), kept)
 
 
+_LEFT = "client disconnected prematurely"
+"""The framework's word for a caller that went away in the middle of a request, which is no fault of ours."""
 _DOCS = "See /api-docs for what this address takes."
 _HTTP: dict[int, tuple[str, str, str]] = {
     400: ("bad-request", "The request is not of the form that this address takes.", _DOCS),

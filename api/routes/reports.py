@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter
 from litestar.response import File
 
+from api.doorstep import PIECE
 from api.fill import report_of_line, shown_formats
 from api.guards import declared
 from api.routes.asked import Cursor, Filter, Limit, Sort, asked
@@ -58,7 +59,8 @@ async def download_report(
     if not os.path.isfile(path):
         raise ReportFileMissing()
     await visit.note("report.download", found.id, detail=format_name)
-    return File(path=path, filename=name, media_type=MEDIA_TYPES[format_name], content_disposition_type="attachment")
+    kind = MEDIA_TYPES[format_name]
+    return File(path=path, filename=name, media_type=kind, content_disposition_type="attachment", chunk_size=PIECE)
 
 
 HANDLERS = (list_reports, download_report)

@@ -1,15 +1,8 @@
 """HTTPS at the real process: first boot, rotation, other people's tools."""
 
 import asyncio
-import contextlib
 import json
-import os
-import signal
-import ssl
-import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,67 +10,12 @@ import pytest
 
 from api.presented import Presented, addresses
 from appliance import settings
-from appliance.access.tokens import create_token
-from appliance.house import HOME_VARIABLE, House, open_house
+from appliance.house import House, open_house
 from appliance.moments import now_ms
 from appliance.records import audit, events
+from tests.api.front import PATIENCE_S, Serving, serving
 from tests.certificates import Pair, make
 from tests.servers import program
-
-PATIENCE_S = 60
-
-
-@dataclass(frozen=True)
-class Serving:
-    """`python -m api` on a free port."""
-
-    home: Path
-    port: int
-    token: str
-    pid: int
-
-    def client(self, trust: str | bool = False, scheme: str = "https") -> httpx.AsyncClient:
-        """A client that trusts one certificate, or looks at none."""
-        verify = ssl.create_default_context(cadata=trust) if isinstance(trust, str) else trust
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(
-            base_url=f"{scheme}://localhost:{self.port}", verify=verify, headers=headers, timeout=30, trust_env=False
-        )
-
-    async def use(self, pair: Pair, authority: str = "") -> httpx.Response:
-        """Uploads a certificate."""
-        given = {"certificate": pair.certificate, "key": pair.key, "authority": authority}
-        async with self.client() as client:
-            return await client.put("/api/certificate", json=given)
-
-
-@contextlib.asynccontextmanager
-async def serving(folder: Path, port: int, **access: object) -> AsyncIterator[Serving]:
-    """The process, up and answering."""
-    async with open_house(folder, create=True) as house:
-        change = {"access": {"host": "127.0.0.1", "port": port, **access}}
-        result, changed = settings.patched((await house.settings()).settings, change)
-        await house.save(result, based_on=0, actor="test", now=now_ms(), changed=changed)
-        made = await create_token(house.keys, "machine", "admin", created_by="test", now=now_ms())
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "api", env={**os.environ, HOME_VARIABLE: str(folder)})
-    try:
-        found = Serving(folder, port, made.secret, process.pid)
-        async with asyncio.timeout(PATIENCE_S), found.client(scheme="http") as client:
-            while process.returncode is None:
-                try:
-                    await client.get("/health")
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-                else:
-                    break
-        assert process.returncode is None
-        yield found
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_first_boot_presents_a_certificate_of_its_own_and_plain_http_stays_on_this_machine(

@@ -1,0 +1,98 @@
+"""What slow callers cost the others: the p95 of a status call during each attack, beside the same run's quiet time."""
+
+import asyncio
+import contextlib
+import math
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+
+from tests.api.front import Serving, serving
+from tests.bench.figures import Figure, figure
+from tests.servers import a_free_port, program
+
+SECONDS = 30
+CONNECTIONS = 1000
+ELSEWHERE = "127.0.0.9"
+GOAL = 0.5
+"""Under twice the quiet p95."""
+GROWTH_MB = 50.0
+ATTACKS = {
+    "slow head (slowloris)": ("-H",),
+    "slow body": ("-B", "-t", "POST", "-s", "8192"),
+    "slow reading": ("-X", "-w", "64", "-y", "128", "-n", "1", "-z", "8"),
+}
+
+
+def measure() -> list[Figure]:
+    """Quiet, then each attack by slowhttptest with as many connections as it takes, then endless bodies of 4 GiB."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Figure]:
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving(Path(folder) / "home", a_free_port()) as api:
+            await _p95(api, asyncio.create_task(asyncio.sleep(2)))
+            quiet = await _p95(api, asyncio.create_task(asyncio.sleep(SECONDS)))
+            before = api.memory_kb()
+            for name, words in ATTACKS.items():
+                path = "/api-docs/assets/swagger-ui-bundle.js" if "-X" in words else "/api/login"
+                during = await _p95(api, asyncio.create_task(_attack(api, path, words, Path(folder))))
+                found.append(
+                    figure(f"p95 of others during {name}", [during], "the same, quiet", [quiet], "ms", "lower", goal=GOAL)
+                )
+            during = await _p95(api, asyncio.create_task(_endless(api)))
+            found.append(
+                figure("p95 of others during 4 GiB bodies", [during], "the same, quiet", [quiet], "ms", "lower", goal=GOAL)
+            )
+            growth = max(0.1, (api.memory_kb() - before) / 1024)
+            found.append(figure("memory growth by all attacks", [growth], "the goal", [GROWTH_MB], "MB", "lower", goal=1.0))
+    return found
+
+
+async def _p95(api: Serving, until: "asyncio.Task[None]") -> float:
+    """Milliseconds, of calls one after the other while a task runs."""
+    took: list[float] = []
+    async with api.client(address=ELSEWHERE) as client:
+        while not until.done():
+            started = time.perf_counter()
+            answer = await client.get("/api/status")
+            took.append((time.perf_counter() - started) * 1000)
+            assert answer.status_code == 200, answer.text
+            await asyncio.sleep(0.02)
+    await until
+    return sorted(took)[math.ceil(len(took) * 0.95) - 1]
+
+
+async def _attack(api: Serving, path: str, words: tuple[str, ...], folder: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        program("slowhttptest", "slowhttptest"),
+        *(*words, "-u", f"https://127.0.0.1:{api.port}{path}"),
+        *("-c", str(CONNECTIONS), "-r", "200", "-l", str(SECONDS), "-i", "2", "-p", "3"),
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    await process.wait()
+
+
+async def _endless(api: Serving) -> None:
+    end = time.monotonic() + SECONDS
+    async with httpx.AsyncClient(verify=False, timeout=10, trust_env=False) as client:
+        while time.monotonic() < end:
+            with contextlib.suppress(httpx.TransportError):
+                await client.post(
+                    f"https://127.0.0.1:{api.port}/api/password-rule",
+                    content=_zeros(),
+                    headers={"Authorization": f"Bearer {api.token}", "Content-Length": str(4 * 2**30)},
+                )
+
+
+async def _zeros() -> AsyncIterator[bytes]:
+    for _ in range(65_536):
+        yield b"\0" * 65_536
