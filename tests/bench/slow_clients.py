@@ -54,6 +54,10 @@ async def _measure() -> list[Figure]:
     return found
 
 
+def _beside(name: str, during: float, quiet: float) -> Figure:
+    return figure(name, [during], "the same, quiet", [quiet], "ms", "lower", goal=GOAL)
+
+
 async def _p95(api: Serving, until: "asyncio.Task[None]") -> float:
     """Milliseconds, of calls one after the other while a task runs."""
     took: list[float] = []
