@@ -173,12 +173,14 @@ class StudyView(StudyRow, frozen=True, kw_only=True):
 
 
 class StudyList(View, frozen=True, kw_only=True):
-    """A page of studies; `matched` fit the filter, `total` are there."""
+    """A page of studies; `matched` fit the filter, `total` are there: the least there are, and an estimate, if not exact."""
 
     items: list[StudyRow]
     next: str | None
     matched: int
     total: int
+    matched_exact: bool = True
+    total_exact: bool = True
 
 
 class OrderList(View, frozen=True, kw_only=True):
@@ -188,6 +190,8 @@ class OrderList(View, frozen=True, kw_only=True):
     next: str | None
     matched: int
     total: int
+    matched_exact: bool = True
+    total_exact: bool = True
 
 
 class ResultList(View, frozen=True, kw_only=True):
@@ -197,6 +201,8 @@ class ResultList(View, frozen=True, kw_only=True):
     next: str | None
     matched: int
     total: int
+    matched_exact: bool = True
+    total_exact: bool = True
 
 
 class ReportList(View, frozen=True, kw_only=True):
@@ -206,6 +212,8 @@ class ReportList(View, frozen=True, kw_only=True):
     next: str | None
     matched: int
     total: int
+    matched_exact: bool = True
+    total_exact: bool = True
 
 
 class IdentityView(View, frozen=True, kw_only=True):

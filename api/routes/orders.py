@@ -9,7 +9,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.fill import order_by_id, order_view
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
 from api.views import OrderList, OrderView
 from api.visit import Visit
 from appliance import pipeline
@@ -87,7 +87,7 @@ async def list_orders(
     """A page of orders."""
     page = await lists.order_ids_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
     items = [order_view(one) for one in await details.of_orders(page.items)]
-    return OrderList(items=items, next=page.next, matched=page.matched, total=page.total)
+    return OrderList(items=items, **whole(page))
 
 
 @get("/api/orders/{order:str}", operation_id="getOrder", tags=["orders"], **declared("orders.read", 404))

@@ -11,7 +11,7 @@ from litestar.response import File
 from api.doorstep import PIECE
 from api.fill import report_of_line, shown_formats
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
 from api.views import ReportList
 from api.visit import Visit
 from appliance.errors import Conflict, Unknown
@@ -34,9 +34,7 @@ async def list_reports(
 ) -> ReportList:
     """A page of reports and failure reports."""
     page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    return ReportList(
-        items=[report_of_line(line) for line in page.items], next=page.next, matched=page.matched, total=page.total
-    )
+    return ReportList(items=[report_of_line(line) for line in page.items], **whole(page))
 
 
 @get(

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 
 from api.fill import result_views
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
 from api.views import ResultList
 from api.visit import Visit
 from appliance.records import lists
@@ -18,7 +18,7 @@ async def list_results(
     """A page of results."""
     page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
     items = await result_views(page.items)
-    return ResultList(items=items, next=page.next, matched=page.matched, total=page.total)
+    return ResultList(items=items, **whole(page))
 
 
 HANDLERS = (list_results,)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.fill import study_row, study_view
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked
+from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
 from api.views import FilterWordView, StudyList, StudyRow, StudyView
 from api.visit import Visit
 from appliance.receive.stable import force_stable
@@ -32,7 +32,7 @@ async def list_studies(
 ) -> StudyList:
     """A page of studies, each with its newest order; no patient value is part of it."""
     page = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    return StudyList(items=[study_row(line) for line in page.items], next=page.next, matched=page.matched, total=page.total)
+    return StudyList(items=[study_row(line) for line in page.items], **whole(page))
 
 
 @get("/api/studies/{study:str}", operation_id="getStudy", tags=["studies"], **declared("studies.read", 404))

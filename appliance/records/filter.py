@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.errors import Rejected
+from appliance.records.narrow import Narrow
 
 LONGEST = 1000
 MOST_TERMS = 40
@@ -52,10 +53,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A condition with `{}` in place of each value."""
+    """A condition with `{}` in place of each value, and the quick ways to the rows that can fulfil it."""
 
     sql: str
     values: tuple[object, ...] = ()
+    narrow: tuple[Narrow, ...] = ()
+    exact: bool = False
+    """Whether the one quick way says the same as the condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +106,20 @@ def parse(text: str, words: Vocabulary) -> list[Term]:
 def compile_filter(text: str, words: Vocabulary, now: int) -> Clause:
     """The condition of a whole filter; an empty filter is an empty condition. Raises `FilterProblem`."""
     clauses = [_compiled(term, words, now) for term in parse(text, words)]
-    return Clause(" AND ".join(one.sql for one in clauses), tuple(value for one in clauses for value in one.values))
+    return Clause(
+        " AND ".join(one.sql for one in clauses),
+        tuple(value for one in clauses for value in one.values),
+        tuple(narrow for one in clauses for narrow in one.narrow),
+        exact=len(clauses) == 1 and clauses[0].exact,
+    )
 
 
 def _compiled(term: Term, words: Vocabulary, now: int) -> Clause:
     built = words[term.key].build(term, now)
     # A missing row makes a condition NULL: "not failed" must still find what has no order yet.
-    sql = f"NOT COALESCE(({built.sql}), FALSE)" if term.negated else f"({built.sql})"
-    return Clause(sql, built.values)
+    if term.negated:
+        return Clause(f"NOT COALESCE(({built.sql}), FALSE)", built.values)
+    return Clause(f"({built.sql})", built.values, built.narrow, built.exact)
 
 
 def _skip_blanks(text: str, position: int) -> int:

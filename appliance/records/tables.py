@@ -36,6 +36,24 @@ class Study(Table, tablename="studies"):
     row_version = Integer(default=1)
 
 
+class StudyListed(Table, tablename="study_list"):
+    """The newest order of a study and what the list shows as its state; triggers keep it."""
+
+    study = Varchar(36, primary_key=True)
+    order = Varchar(36, default="", db_column_name="order_id")
+    shown = Varchar(16, default="")
+    flagged = Boolean(default=False)
+    first_at = BigInt(default=0)
+
+
+class StudyText(Table, tablename="study_texts"):
+    """What a study can be found by, in small letters: no patient's value among it; triggers keep it."""
+
+    nr = BigSerial(primary_key=True)
+    study = Varchar(36, unique=True)
+    body = Text(default="")
+
+
 class Series(Table, tablename="series"):
     """One series of a study; `label` is its description without anything that names the patient."""
 
@@ -286,6 +304,8 @@ class ProcessRow(Table, tablename="processes"):
 
 TABLES: tuple[type[Table], ...] = (
     Study,
+    StudyListed,
+    StudyText,
     Series,
     Instance,
     Identity,

@@ -1,11 +1,16 @@
-"""The words of the filter language, as conditions on real columns: `s` is the study, `o` its order, `r` the report."""
+"""The words of the filter language, as conditions on real columns: `s` is the study, `o` its order, `r` the report.
+
+A `+` before a column, or an empty text joined to it, keeps an engine from walking that column's index instead of the list's
+own order; `appliance.records.lists` takes it away where the list is sorted by that column.
+"""
 
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from appliance.records.filter import Clause, FilterProblem, Term, Value, Vocabulary, Word
-from appliance.records.lookup import dashed
+from appliance.records.lookup import SHORTEST_END, dashed
+from appliance.records.narrow import FLAGGED, SHORTEST_RUN, Narrow, by_words
 from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, OrderState
 
 _DURATION = re.compile(r"(\d{1,6})(m|h|d|w)")
@@ -43,24 +48,44 @@ def _matches(column: str, pattern: str) -> Clause:
     return _either([lowered, Clause(f"{column} LIKE {{}} ESCAPE '\\'", (pattern,))])
 
 
-def text_of(*columns: str) -> Callable[[Term, int], Clause]:
-    """A word that compares one of some columns with a pattern."""
+def text_of(*columns: str, indexed: bool = True) -> Callable[[Term, int], Clause]:
+    """A word that compares one of some columns with a pattern; `indexed`: they stand in the text of a study."""
 
     def build(term: Term, _now: int) -> Clause:
         _equals_only(term)
-        return _either(_matches(column, like_pattern(value.text)) for value in term.values for column in columns)
+        found = _either(_matches(column, like_pattern(value.text)) for value in term.values for column in columns)
+        return Clause(found.sql, found.values, by_words(*(value.text for value in term.values)) if indexed else ())
 
     return build
 
 
-def free_text(*columns: str) -> Callable[[Term, int], Clause]:
-    """Bare text: found anywhere in one of some columns."""
+def free_text(identifiers: tuple[str, ...], *columns: str) -> Callable[[Term, int], Clause]:
+    """Bare text: found anywhere in one of some columns or in the eight digits by which people name something.
+
+    More digits than those are the beginning or the end of an identifier.
+    """
 
     def build(term: Term, _now: int) -> Clause:
-        pattern = like_pattern(term.values[0].text, inside=True)
-        return _either(_matches(column, pattern) for column in columns)
+        typed = term.values[0].text
+        digits = typed.lower().replace("-", "")
+        if len(digits) > SHORTEST_END and _ID.fullmatch(digits):
+            return _identified(digits, identifiers)
+        pattern = like_pattern(typed, inside=True)
+        ends = [f"SUBSTR({one}, 29)" for one in identifiers]
+        found = _either(_matches(column, pattern) for column in (*ends, *columns))
+        return Clause(found.sql, found.values, by_words(typed))
 
     return build
+
+
+def _identified(digits: str, columns: tuple[str, ...]) -> Clause:
+    found = []
+    for column in columns:
+        found.append(Clause(f"{column} LIKE {{}}", (dashed(digits) + "%",)))
+        found.append(Clause(f"REPLACE({column}, '-', '') LIKE {{}}", ("%" + digits,)))
+    either = _either(found)
+    quick = (Narrow("ids", ((digits,),)),) if len(digits) >= SHORTEST_RUN else ()
+    return Clause(either.sql, either.values, quick)
 
 
 def listed_in(column: str, before: str, after: str) -> Callable[[Term, int], Clause]:
@@ -69,9 +94,10 @@ def listed_in(column: str, before: str, after: str) -> Callable[[Term, int], Cla
     def build(term: Term, _now: int) -> Clause:
         _equals_only(term)
         framed = f"({column})"
-        return _either(
+        found = _either(
             _matches(framed, f"%{like_pattern(before)}{like_pattern(one.text)}{like_pattern(after)}%") for one in term.values
         )
+        return Clause(found.sql, found.values, by_words(*(one.text for one in term.values)))
 
     return build
 
@@ -83,7 +109,7 @@ def number(column: str) -> Callable[[Term, int], Clause]:
         def one(value: Value) -> Clause:
             if not _NUMBER.fullmatch(value.text):
                 raise FilterProblem(value.position, "a whole number belongs here")
-            return Clause(f"{column} {_COMPARE[term.op]} {{}}", (int(value.text),))
+            return Clause(f"+{column} {_COMPARE[term.op]} {{}}", (int(value.text),))
 
         return _either(one(value) for value in term.values)
 
@@ -106,7 +132,7 @@ def _when(column: str, op: str, value: Value, now: int) -> Clause:
             raise FilterProblem(value.position, "say < (within) or > (longer ago) before a duration")
         # Longer ago is earlier.
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[op]
-        return Clause(f"{column} {turned} {{}}", (now - int(duration[1]) * _UNIT_MS[duration[2]],))
+        return Clause(f"+{column} {turned} {{}}", (now - int(duration[1]) * _UNIT_MS[duration[2]],))
     try:
         day = datetime.strptime(value.text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
@@ -114,8 +140,8 @@ def _when(column: str, op: str, value: Value, now: int) -> Clause:
     begin = int(day.timestamp() * 1000)
     end = begin + int(timedelta(days=1).total_seconds() * 1000)
     if op in (":", "="):
-        return Clause(f"({column} >= {{}} AND {column} < {{}})", (begin, end))
-    return Clause(f"{column} {'<' if op in ('<', '<=') else '>='} {{}}", (begin if op in ("<", ">=") else end,))
+        return Clause(f"(+{column} >= {{}} AND +{column} < {{}})", (begin, end))
+    return Clause(f"+{column} {'<' if op in ('<', '<=') else '>='} {{}}", (begin if op in ("<", ">=") else end,))
 
 
 def identifier(*columns: str) -> Callable[[Term, int], Clause]:
@@ -128,12 +154,20 @@ def identifier(*columns: str) -> Callable[[Term, int], Clause]:
             digits = value.text.lower().replace("-", "")
             if not _ID.fullmatch(digits):
                 raise FilterProblem(value.position, "hexadecimal digits and hyphens belong here")
-            for column in columns:
-                found.append(Clause(f"{column} LIKE {{}}", (dashed(digits) + "%",)))
-                found.append(Clause(f"REPLACE({column}, '-', '') LIKE {{}}", ("%" + digits,)))
-        return _either(found)
+            found.append(_identified(digits, columns))
+        return _one_of(found)
 
     return build
+
+
+def _one_of(clauses: list[Clause]) -> Clause:
+    """Either of some clauses, with one quick way if each of them has one."""
+    either = _either(clauses)
+    if not all(one.narrow for one in clauses):
+        return either
+    kind = clauses[0].narrow[0].kind
+    alternatives = tuple(dict.fromkeys(alternative for one in clauses for alternative in one.narrow[0].alternatives))
+    return Clause(either.sql, either.values, (Narrow(kind, alternatives),), exact=all(one.exact for one in clauses))
 
 
 _ACTIVE, _PROBLEM, _DONE = "active", "problem", "done"
@@ -148,13 +182,13 @@ STATUS_CHOICES: tuple[str, ...] = (
 
 
 def _in(column: str, states: list[str]) -> list[Clause]:
-    return [Clause(f"{column} IN ({', '.join('{}' for _ in states)})", tuple(states))] if states else []
+    return [Clause(f"{column} || '' IN ({', '.join('{}' for _ in states)})", tuple(states))] if states else []
 
 
 def status(term: Term, _now: int) -> Clause:
     """The state of the newest order, of the study where there is none, and of deliveries."""
     _equals_only(term)
-    return _either(_status(value) for value in term.values)
+    return _one_of([_status(value) for value in term.values])
 
 
 def _status(value: Value) -> Clause:
@@ -175,13 +209,17 @@ def _status(value: Value) -> Clause:
     clauses = _in("o.state", orders)
     clauses += [Clause(f"(o.id IS NULL AND {one.sql})", one.values) for one in _in("s.state", studies)]
     clauses += [Clause("o.delivery_failed = {}", (True,))] if flagged else []
+    quick = tuple((state,) for state in (*orders, *studies, *((FLAGGED,) if flagged else ())))
     for state in delivered:
         if state is not DeliveryState.FAILED:
             found = "EXISTS (SELECT 1 FROM deliveries d WHERE d.order_id = o.id AND d.state = {})"
             clauses.append(Clause(found, (str(state),)))
     if not clauses:
         raise FilterProblem(value.position, f"a state belongs here: {', '.join(STATUS_CHOICES)}")
-    return _either(clauses)
+    either = _either(clauses)
+    # A delivery's own state stands in no index of studies.
+    whole = not delivered or delivered == [DeliveryState.FAILED]
+    return Clause(either.sql, either.values, (Narrow("states", quick),) if whole else (), exact=whole)
 
 
 QC_CHOICES = ("passed", "warning", "failed", "bypassed", "none")
@@ -227,7 +265,7 @@ _COMMON: dict[str, Word] = {
     "label": Word("Label of the study", "label:Uploaded", _LABELS),
     "product": Word("Product of the order", "product:dti", _PRODUCTS),
     "sender": Word("AE title or place it came from", "sender:MR*", text_of("s.sender")),
-    "origin": Word("How it came", "origin:dicom", text_of("s.origin")),
+    "origin": Word("How it came", "origin:dicom", text_of("s.origin", indexed=False)),
     "code": Word("Reason code of a failed or held order", "code:out-of-*", text_of("o.code", "s.reason")),
     "age": Word("Age of the patient in years", "age<40", number("o.age_years")),
     "instances": Word("Number of instances", "instances>100", number("s.instances")),
@@ -237,24 +275,26 @@ _COMMON: dict[str, Word] = {
 }
 
 STUDY_WORDS: Vocabulary = {
-    "": Word("Text anywhere in a row", "MR1", free_text("s.id", "o.id", "s.sender", "s.group_name", "o.products", "o.code")),
+    "": Word("Text anywhere in a row", "MR1", free_text(("s.id", "o.id"), "s.sender", "s.group_name", "o.products", "o.code")),
     **_COMMON,
     "updated": Word("When the last instance came", "updated<1h", moment("s.last_at")),
     "id": Word("Beginning or end of a study's or order's identifier", "id:0199ab12", identifier("s.id", "o.id")),
 }
 
 ORDER_WORDS: Vocabulary = {
-    "": Word("Text anywhere in a row", "dti", free_text("o.id", "o.study", "s.sender", "o.group_name", "o.products", "o.code")),
+    "": Word(
+        "Text anywhere in a row", "dti", free_text(("o.id", "o.study"), "s.sender", "o.group_name", "o.products", "o.code")
+    ),
     **_COMMON,
     "created": Word("When the order was opened", "created<1d", moment("o.created_at")),
     "updated": Word("When the order last changed", "updated<1h", moment("o.updated_at")),
-    "owner": Word("Who opened the order", "owner:admin", text_of("o.owner")),
+    "owner": Word("Who opened the order", "owner:admin", text_of("o.owner", indexed=False)),
     "study": Word("Beginning or end of the study's identifier", "study:0199ab12", identifier("o.study")),
     "id": Word("Beginning or end of the order's identifier", "id:0199ab12", identifier("o.id")),
 }
 
 RESULT_WORDS: Vocabulary = {
-    "": Word("Text anywhere in a row", "dti", free_text("r.id", "o.id", "o.study", "s.group_name", "o.products")),
+    "": Word("Text anywhere in a row", "dti", free_text(("r.id", "o.id", "o.study"), "s.sender", "s.group_name", "o.products")),
     **_COMMON,
     "kind": Word("Report or failure report", "kind:failure", choice("r.kind", ("report", "failure")), ("report", "failure")),
     "created": Word("When the report was made", "created<1d", moment("r.created_at")),

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from appliance.records.engine import Records
 from appliance.records.filter import FilterProblem, Value, compile_filter, parse
-from appliance.records.lists import Asked, order_ids_page, results_page, studies_page
+from appliance.records.lists import order_ids_page, results_page, studies_page
+from appliance.records.paging import Asked
 from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
 from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS
 

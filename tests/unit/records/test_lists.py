@@ -9,8 +9,9 @@ import pytest
 
 from appliance.errors import Unknown
 from appliance.records.engine import Records
-from appliance.records.lists import Asked, BadCursor, BadSort, order_ids_page, results_page, studies_page, study_line
+from appliance.records.lists import order_ids_page, results_page, studies_page, study_line
 from appliance.records.lookup import Ambiguous, full_id
+from appliance.records.paging import Asked, BadCursor, BadSort
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
@@ -252,20 +253,32 @@ async def test_a_late_page_of_20000_studies_is_found_by_index_and_is_the_right_o
         assert [line.study for line in page.items] == wanted[seen : seen + 500]
         seen, before, cursor = seen + len(page.items), cursor, page.next
     assert seen == 20_000
-    statements: list[tuple[str, tuple[Any, ...]]] = []
-    run = records.run
-
-    async def listened(sql: str, *values: Any) -> list[dict[str, Any]]:
-        statements.append((sql, values))
-        return await run(sql, *values)
-
-    monkeypatch.setattr(records, "run", listened)
+    statements = listened(records, monkeypatch)
     await studies_page(records, Asked(cursor=before, limit=500), NOW)
-    sql, values = statements[0]
+    sql, values = statements[-1]
     if not records.on_sqlite:
-        await run("ANALYZE studies")
-    plan = str(await run(f"EXPLAIN {'QUERY PLAN ' if records.on_sqlite else ''}{sql}", *values))
+        await records.run("ANALYZE studies")
+    plan = await plan_of(records, sql, values)
     # Near the end PostgreSQL rightly sorts the few rows that are left; neither engine may look at those before.
     assert "studies_first_at_id" in plan if records.on_sqlite else "Seq Scan on studies" not in plan
     assert "TEMP B-TREE" not in plan
     assert "OFFSET" not in sql
+
+
+def listened(records: Records, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
+    """Every statement from now on, with its values."""
+    statements: list[tuple[str, tuple[Any, ...]]] = []
+    run = Records.run
+
+    async def heard(self: Records, sql: str, *values: Any) -> list[dict[str, Any]]:
+        if not sql.startswith("EXPLAIN"):
+            statements.append((sql, values))
+        return await run(self, sql, *values)
+
+    monkeypatch.setattr(Records, "run", heard)
+    return statements
+
+
+async def plan_of(records: Records, sql: str, values: tuple[Any, ...]) -> str:
+    """How the engine would run a statement."""
+    return str(await records.run(f"EXPLAIN {'QUERY PLAN ' if records.on_sqlite else ''}{sql}", *values))

@@ -10,7 +10,7 @@ from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Column, Integer, 
 from piccolo.table import Table
 
 from appliance.records.engine import Records, migrate
-from appliance.records.tables import TABLES
+from appliance.records.tables import TABLES, StudyListed, StudyText
 
 MIGRATE = """
 import asyncio, sys
@@ -38,6 +38,9 @@ def test_two_processes_that_migrate_at_once_do_it_once(records_url: str) -> None
     counts = sorted(int(said) for said, _ in answers)
     assert counts[0] == 0
     assert counts[1] > 0
+
+
+KEPT_BY_TRIGGERS = (StudyListed, StudyText)
 
 
 # What a column is: (SQLite's declared type, PostgreSQL's type and length).
@@ -111,7 +114,10 @@ async def test_every_column_declared_as_indexed_or_unique_is(records: Records, t
 
 async def test_no_table_stands_in_the_database_that_the_code_does_not_know(records: Records) -> None:
     if records.on_sqlite:
-        rows = await records.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        # The text index of SQLite keeps tables of its own behind `study_words`.
+        rows = await records.run(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'study_words%'"
+        )
     else:
         rows = await records.run("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
     assert {row["name"] for row in rows} - {"migration"} == {table._meta.tablename for table in TABLES}
@@ -119,6 +125,8 @@ async def test_no_table_stands_in_the_database_that_the_code_does_not_know(recor
 
 async def test_each_table_takes_and_gives_back_a_row(records: Records) -> None:
     for table in TABLES:
+        if table in KEPT_BY_TRIGGERS:
+            continue
         filled: dict[str, Any] = {
             column._meta.name: _a_value(column) for column in table._meta.columns if not isinstance(column, BigSerial)
         }

@@ -1,0 +1,364 @@
+"""One page of a list, filtered, sorted and found by keyset.
+
+A page is asked for by the sort value and identifier of the last row before it: page 500 costs what page 1 costs, and rows that
+come meanwhile shift nothing. Small tables are counted. In large ones a filter by state follows the index of states; any other
+looks at some thousand rows in the order of the list, which fill a page where many match; where few do, its quick ways (trigrams,
+identifiers) lead to them. What was not counted is told as the least there are.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from appliance.errors import Rejected
+from appliance.records import narrow
+from appliance.records.engine import Records
+from appliance.records.filter import Clause, Vocabulary, compile_filter
+from appliance.records.narrow import FLAGGED, Narrow, Rows
+
+MOST_ROWS = 500
+COUNTED = 10_000
+"""Tables of up to so many rows are counted; of larger ones an estimate is told."""
+VERY_FEW = 300
+"""A quick way that leads to so few rows is taken at once."""
+STRETCH = 3000
+"""So many rows are walked before quick ways that lead to more are asked."""
+FEW = 5000
+"""Up to so many rows that a quick way leads to are looked at."""
+
+Row = TypeVar("Row")
+
+
+class BadCursor(Rejected):
+    """This page mark does not belong to this list."""
+
+    code = "cursor"
+    next_step = "Begin again at the first page."
+
+
+class BadSort(Rejected):
+    """This list cannot be sorted so; it can by {sorts}, each with - before it for the other direction."""
+
+    code = "sort"
+    next_step = "Choose one of those."
+
+
+class Page(msgspec.Struct, Generic[Row], kw_only=True, frozen=True):
+    """Some rows, the mark of the next page (None: that was all), how many match and how many there are.
+
+    Where they are not exact, `matched` is the least there are and `total` an estimate.
+    """
+
+    items: list[Row]
+    next: str | None
+    matched: int
+    total: int
+    matched_exact: bool = True
+    total_exact: bool = True
+
+
+class Asked(msgspec.Struct, kw_only=True, frozen=True):
+    """Which page of a list somebody wants."""
+
+    filter: str = ""
+    sort: str = ""
+    cursor: str = ""
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ByState:
+    """A table in which the rows of one state stand together in the order of one sort."""
+
+    sort: str
+    table: str
+    identifier: str
+    column: str
+    state: str
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One list as SQL: its rows, its columns, what it can be sorted by, and the table that `total` counts.
+
+    `{join}` stands for a join that keeps the order of the tables: the first one is walked.
+    """
+
+    rows: str
+    identifier: str
+    columns: str
+    sorts: Mapping[str, str]
+    words: Vocabulary
+    table: str
+    quick: Mapping[str, str]
+    """Kind of a quick way -> the list's own identifiers for the rows that it gives."""
+    states_of: Literal["studies", "orders"]
+    by_state: ByState | None
+    join: str = ""
+    """Joined for the page only: it takes no row away and no filter asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    rows: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A page that was understood."""
+
+    listed: Listed
+    condition: Clause
+    sort: str
+    column: str
+    down: bool
+    mark: tuple[int | str, str] | None
+    limit: int
+
+    @property
+    def direction(self) -> str:
+        return "DESC" if self.down else "ASC"
+
+    def after(self, column: str, identifier: str) -> Clause:
+        """Where this page begins."""
+        if self.mark is None:
+            return Clause("")
+        return Clause(f"({column}, {identifier}) {'<' if self.down else '>'} ({{}}, {{}})", self.mark)
+
+    def order(self, column: str, identifier: str) -> str:
+        return f"ORDER BY {column} {self.direction}, {identifier} {self.direction}"
+
+
+_RENAMED = {"order_id": "order", "grouped": "group"}
+
+
+async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind: type[Row]) -> Page[Row]:
+    """A page of a list; raises `FilterProblem`, `BadSort`, `BadCursor`."""
+    sort = asked.sort or "-" + next(iter(wanted.sorts))
+    column = wanted.sorts.get(sort.removeprefix("-"))
+    if column is None:
+        raise BadSort(sorts=", ".join(wanted.sorts))
+    condition = compile_filter(asked.filter, wanted.words, now)
+    wish = _Wish(
+        listed=wanted,
+        condition=_sorted_by(condition, column),
+        sort=sort.removeprefix("-"),
+        column=column,
+        down=sort.startswith("-"),
+        mark=_read_mark(asked.cursor, sort) if asked.cursor else None,
+        limit=min(max(asked.limit, 1), MOST_ROWS),
+    )
+    total = await _size(records, wanted.table)
+    rows, matched = await _found(records, wish, total)
+    last = rows[wish.limit - 1] if len(rows) > wish.limit else None
+    return Page(
+        items=[converted(row, kind) for row in rows[: wish.limit]],
+        next=_mark(sort, last["sort_value"], last["sort_id"]) if last else None,
+        matched=matched.rows,
+        total=total.rows,
+        matched_exact=matched.exact,
+        total_exact=total.exact,
+    )
+
+
+async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[dict[str, Any]], _Count]:
+    """The rows of a page and one more if there is one, and how many match."""
+    if not wish.condition.sql:
+        return await _walked(records, wish), total
+    if total.rows <= COUNTED:
+        rows = await _walked(records, wish)
+        return rows, await _counted(records, wish, rows)
+    by_state = wish.listed.by_state
+    if wish.condition.exact and by_state and by_state.sort == wish.sort:
+        rows = await _of_states(records, wish, by_state)
+        quick = await _quick(records, wish, wish.condition.narrow[0], FEW)
+        return rows, _Count(quick.count, exact=quick.count <= FEW)
+    best = await _best(records, wish, VERY_FEW)
+    if best is None:
+        rows = await _stretch(records, wish)
+        if len(rows) > wish.limit:
+            return rows, _Count(len(rows), exact=False)
+        best = await _best(records, wish, FEW)
+    if best:
+        rows = await _of_few(records, wish, best)
+        return rows, _Count(int(rows[0]["matched"]), exact=True) if rows else _Count(0, exact=wish.mark is None)
+    rows = await _walked(records, wish)
+    return rows, _Count(len(rows), exact=wish.mark is None and len(rows) <= wish.limit)
+
+
+def converted(row: dict[str, Any], kind: type[Row]) -> Row:
+    """One row; columns of an order that is not there come as NULL: the struct's own defaults stand for them."""
+    named = {_RENAMED.get(name, name): value for name, value in row.items() if value is not None}
+    return msgspec.convert(named, kind, strict=False)
+
+
+async def _size(records: Records, table: str) -> _Count:
+    if records.on_sqlite:
+        # What was deleted stands in front: the numbers from the first to the last row are nearly all taken.
+        estimate = f"SELECT (SELECT MAX(rowid) FROM {table}) - (SELECT MIN(rowid) FROM {table}) + 1 AS n"
+        found = int((await records.run(estimate))[0]["n"] or 0)
+    else:
+        # -1 until the table was first analysed.
+        found = int((await records.run("SELECT reltuples AS n FROM pg_class WHERE oid = {}::regclass", table))[0]["n"])
+    if found > COUNTED:
+        return _Count(found, exact=False)
+    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM {table} LIMIT {COUNTED + 1}) AS counted"
+    rows = int((await records.run(counted))[0]["n"])
+    return _Count(rows, exact=rows <= COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quick:
+    """A quick way, and how many rows it leads to: at most one more than were to be counted."""
+
+    rows: Rows
+    count: int
+
+
+async def _quick(records: Records, wish: _Wish, way: Narrow, most: int) -> _Quick:
+    rows = narrow.rows_of(way, wish.listed.states_of, on_sqlite=records.on_sqlite)
+    rows = Rows(wish.listed.quick[way.kind].replace("{rows}", rows.sql), rows.values)
+    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM ({rows.sql}) AS quick LIMIT {most + 1}) AS counted"
+    return _Quick(rows, int((await records.run(counted, *rows.values))[0]["n"]))
+
+
+async def _best(records: Records, wish: _Wish, most: int) -> _Quick | None:
+    """The shortest quick way that leads to so many rows at most."""
+    ways = [await _quick(records, wish, one, most) for one in wish.condition.narrow]
+    best = min(ways, key=lambda one: one.count, default=None)
+    return best if best and best.count <= most else None
+
+
+def _joined(records: Records, rows: str) -> str:
+    # SQLite takes the tables of a CROSS JOIN in their order; PostgreSQL chooses by its statistics.
+    return rows.replace("{join}", "CROSS JOIN" if records.on_sqlite else "JOIN")
+
+
+async def _walked(records: Records, wish: _Wish) -> list[dict[str, Any]]:
+    """The page by the index of its sort."""
+    listed, column = wish.listed, wish.column
+    where = _both(wish.condition, wish.after(column, listed.identifier))
+    return await records.run(
+        f"SELECT {listed.columns}, {column} AS sort_value, {listed.identifier} AS sort_id "
+        f"FROM {_joined(records, listed.rows)} {listed.join} {_where(where)} "
+        f"{wish.order(column, listed.identifier)} LIMIT {{}}",
+        *where.values,
+        wish.limit + 1,
+    )
+
+
+async def _stretch(records: Records, wish: _Wish) -> list[dict[str, Any]]:
+    """What matches among the next rows of the list."""
+    listed = wish.listed
+    table, name, rest = _joined(records, listed.rows).split(" ", 2)
+    begin = wish.after(wish.column, listed.identifier)
+    near = (
+        f"(SELECT * FROM {table} {name} {_where(begin)} {wish.order(wish.column, listed.identifier)} LIMIT {STRETCH}) AS {name}"
+    )
+    found = (
+        f"SELECT {listed.identifier} AS id, {wish.column} AS value, 0 AS matched FROM {near} {rest} {_where(wish.condition)}"
+    )
+    return await _late(records, wish, Rows(found, (*begin.values, *wish.condition.values)))
+
+
+async def _of_few(records: Records, wish: _Wish, quick: _Quick) -> list[dict[str, Any]]:
+    """The page of the rows that a quick way leads to, each with how many match."""
+    listed = wish.listed
+    table, name, rest = _joined(records, listed.rows).split(" ", 2)
+    found = (
+        f"SELECT {listed.identifier} AS id, {wish.column} AS value, COUNT(*) OVER () AS matched "
+        f"FROM (SELECT DISTINCT id FROM ({quick.rows.sql}) AS quick) AS few "
+        f"{_joined(records, '{join}')} {table} {name} ON {listed.identifier} = few.id {rest} {_where(wish.condition)}"
+    )
+    begin = wish.after("value", "id")
+    return await _late(
+        records,
+        wish,
+        Rows(f"SELECT * FROM ({found}) AS few {_where(begin)}", (*quick.rows.values, *wish.condition.values, *begin.values)),
+    )
+
+
+async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[dict[str, Any]]:
+    """The page by the index of states: the first rows of each, which stand in the order of the list."""
+    columns = f"SELECT {by_state.identifier} AS id, {by_state.column} AS value, 0 AS matched FROM {by_state.table}"
+    begin = wish.after(by_state.column, by_state.identifier)
+    tail = f"{wish.order(by_state.column, by_state.identifier)} LIMIT {wish.limit + 1}"
+    states = [one[0] for one in wish.condition.narrow[0].alternatives]
+    plain = [one for one in states if one != FLAGGED]
+    parts: list[str] = []
+    values: list[object] = []
+    for state in plain:
+        where = _both(Clause(f"{by_state.state} = {{}}", (state,)), begin)
+        parts.append(f"SELECT * FROM ({columns} {_where(where)} {tail}) AS one")
+        values += where.values
+    if len(plain) < len(states):
+        marks = ", ".join("{}" for _ in plain)
+        others = Clause(f"{by_state.state} || '' NOT IN ({marks})", tuple(plain)) if plain else Clause("")
+        where = _both(_both(Clause(by_state.flag), others), begin)
+        parts.append(f"SELECT * FROM ({columns} {_where(where)} {tail}) AS one")
+        values += where.values
+    return await _late(records, wish, Rows(" UNION ALL ".join(parts), tuple(values)))
+
+
+async def _late(records: Records, wish: _Wish, found: Rows) -> list[dict[str, Any]]:
+    """The whole rows of a page for what was found: identifiers, sort values, how many match."""
+    listed = wish.listed
+    table, name, rest = _joined(records, listed.rows).split(" ", 2)
+    first = f"SELECT id, value, matched FROM ({found.sql}) AS every {wish.order('value', 'id')} LIMIT {{}}"
+    return await records.run(
+        f"SELECT {listed.columns}, found.value AS sort_value, found.id AS sort_id, found.matched AS matched "
+        f"FROM ({first}) AS found {_joined(records, '{join}')} {table} {name} ON {listed.identifier} = found.id {rest} "
+        f"{listed.join} {wish.order('found.value', 'found.id')}",
+        *found.values,
+        wish.limit + 1,
+    )
+
+
+async def _counted(records: Records, wish: _Wish, rows: list[dict[str, Any]]) -> _Count:
+    if wish.mark is None and len(rows) <= wish.limit:
+        return _Count(len(rows), exact=True)
+    sql = f"SELECT COUNT(*) AS n FROM {_joined(records, wish.listed.rows)} {_where(wish.condition)}"
+    return _Count(int((await records.run(sql, *wish.condition.values))[0]["n"]), exact=True)
+
+
+def _sorted_by(condition: Clause, column: str) -> Clause:
+    """The condition of a list that is sorted by this column: its index may be used."""
+    return replace(condition, sql=condition.sql.replace(f"+{column} ", f"{column} "))
+
+
+def _where(condition: Clause) -> str:
+    return f"WHERE {condition.sql}" if condition.sql else ""
+
+
+def _both(one: Clause, other: Clause) -> Clause:
+    parts = [clause for clause in (one, other) if clause.sql]
+    return Clause(" AND ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))
+
+
+def _mark(sort: str, value: int | str, identifier: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort, value, identifier])).decode().rstrip("=")
+
+
+def _read_mark(cursor: str, sort: str) -> tuple[int | str, str]:
+    try:
+        plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        made_for, value, identifier = msgspec.json.decode(plain, type=tuple[str, int | str, str])
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        raise BadCursor() from None
+    numeric = sort.removeprefix("-") not in ("group", "sender")
+    if made_for != sort or isinstance(value, int) != numeric or not _plain(identifier) or not _plain(value):
+        raise BadCursor()
+    return value, identifier
+
+
+def _plain(value: int | str) -> bool:
+    """Whether both engines can compare with it."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return len(value) <= 64 and value.isprintable()
