@@ -42,8 +42,9 @@ def _statements(count: int, *, on_sqlite: bool) -> list[str]:
         "INSERT INTO studies (id, state, uid_key, sender, instances, series, first_at, last_at, stable_at, group_name) "
         f"SELECT {identifier(0)}, 'STABLE', {digits('i', 16)}, 'MR_SCANNER_' || (i % 20), 60 + i % 400, 1 + i % 9, "
         f"{at}, {at} + 1000, {at} + 2000, {_GROUP} FROM {numbers}",
-        "INSERT INTO orders (id, study, state, code, products, group_name, owner, qc_verdict, age_years, created_at, updated_at) "
-        f"SELECT {identifier(1)}, {identifier(0)}, {_STATE}, CASE WHEN i % 100 IN (94, 95, 96) THEN 'compute-failed' ELSE '' END, "
+        "INSERT INTO orders (id, study, state, code, products, group_name, owner, qc_verdict, age_years, created_at, "
+        f"updated_at) SELECT {identifier(1)}, {identifier(0)}, {_STATE}, "
+        "CASE WHEN i % 100 IN (94, 95, 96) THEN 'compute-failed' ELSE '' END, "
         f"CASE WHEN i % 3 = 0 THEN 'dti,dti-fw' ELSE 'dti' END, {_GROUP}, 'admin', 'passed', 20 + i % 70, {at} + 3000, "
         f"{at} + 4000 FROM {numbers}",
         "INSERT INTO reports (id, order_id, formats, created_at) "

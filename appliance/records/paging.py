@@ -2,8 +2,8 @@
 
 A page is asked for by the sort value and identifier of the last row before it: page 500 costs what page 1 costs, and rows that
 come meanwhile shift nothing. Small tables are counted. In large ones a filter by state follows the index of states; any other
-looks at some thousand rows in the order of the list, which fill a page where many match; where few do, its quick ways (trigrams,
-identifiers) lead to them. What was not counted is told as the least there are.
+looks at some thousand rows in the order of the list, which fill a page where many match; where few do, its quick ways
+(trigrams, identifiers) lead to them. What was not counted is told as the least there are.
 """
 
 import base64
@@ -28,7 +28,11 @@ VERY_FEW = 300
 STRETCH = 3000
 """So many rows are walked before quick ways that lead to more are asked."""
 FEW = 5000
-"""Up to so many rows that a quick way leads to are looked at."""
+"""Up to so many rows that a quick way leads to are counted."""
+MOST = 60_000
+"""Never more rows than these are looked at by a quick way."""
+WEIGHT = 3
+"""A row that a quick way leads to costs as much as so many rows of a walk."""
 
 Row = TypeVar("Row")
 
@@ -184,7 +188,9 @@ async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[dic
         rows = await _stretch(records, wish)
         if len(rows) > wish.limit:
             return rows, _Count(len(rows), exact=False)
-        best = await _best(records, wish, FEW)
+        # As many rows as the rest of the walk would cost, if it goes on as it began.
+        ahead = STRETCH * (wish.limit + 1) // max(1, len(rows))
+        best = await _best(records, wish, min(MOST, ahead // WEIGHT))
     if best:
         rows = await _of_few(records, wish, best)
         return rows, _Count(int(rows[0]["matched"]), exact=True) if rows else _Count(0, exact=wish.mark is None)
