@@ -8,7 +8,7 @@ from litestar import Litestar, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, Contact, SecurityScheme, Tag
+from litestar.openapi.spec import Components, Contact, OAuthFlow, OAuthFlows, SecurityScheme, Tag
 from litestar.params import FromPath
 from litestar.response import File
 from litestar.serialization import encode_json
@@ -16,7 +16,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from api.doorstep import PIECE
 from api.guards import COOKIE, declared
-from appliance.access.permissions import OPEN
+from appliance.access.permissions import OPEN, PERMISSIONS
 
 TITLE = "Ranvier"
 ASSETS = {
@@ -60,6 +60,10 @@ TAGS = {
     "users": "Accounts and tokens.",
     "audit": "Who did and saw what.",
 }
+
+
+_SCOPES = {name: f"{', '.join(sorted(roles))}" for name, roles in PERMISSIONS.items()}
+"""Permission -> the roles that have it."""
 
 
 class SwaggerPage(OpenAPIRenderPlugin):
@@ -111,10 +115,15 @@ def openapi_config() -> OpenAPIConfig:
                 "session": SecurityScheme(
                     type="apiKey", security_scheme_in="cookie", name=COOKIE, description="Session cookie."
                 ),
+                "oauth": SecurityScheme(
+                    type="oauth2",
+                    description="An API token exchanged for an access token that lives an hour; scopes are permissions.",
+                    flows=OAuthFlows(client_credentials=OAuthFlow(token_url="/api/oauth/token", scopes=_SCOPES)),
+                ),
                 "bearer": SecurityScheme(type="http", scheme="bearer", description="API token, or the session's value."),
             }
         ),
-        security=[{"session": []}, {"bearer": []}],
+        security=[{"session": []}, {"bearer": []}, {"oauth": []}],
         tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
         render_plugins=[SwaggerPage(), JsonRenderPlugin(path="/openapi.json")],
         openapi_router=Router(path="/api-docs", route_handlers=[], include_in_schema=False, opt={"permission": OPEN}),

@@ -15,6 +15,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api.problems import MEDIA_TYPE, ForeignOrigin, Problem
 from appliance.access import sessions
+from appliance.access.grants import recognise_grant
 from appliance.access.permissions import OPEN, PERMISSIONS, NotPermitted, NotSignedIn, may
 from appliance.access.sessions import Caller
 from appliance.access.tokens import PREFIX, recognise_token
@@ -54,6 +55,9 @@ class Recognition(AbstractAuthenticationMiddleware):
         if scheme.lower() == "bearer" and bearer:
             if bearer.startswith(PREFIX):
                 return AuthenticationResult(user=await recognise_token(house.keys, bearer, now), auth="token")
+            granted = await recognise_grant(house.keys, bearer, now)
+            if granted is not None:
+                return AuthenticationResult(user=granted, auth="token")
             return AuthenticationResult(user=await self._person(connection, house, bearer, now), auth="bearer")
         cookie = connection.cookies.get(COOKIE, "")
         found = await self._person(connection, house, cookie, now) if cookie else None
@@ -61,7 +65,7 @@ class Recognition(AbstractAuthenticationMiddleware):
 
     async def _person(self, connection: Connection, house: House, value: str, now: int) -> Caller | None:
         caller = await sessions.recognise(house.keys, value, now)
-        if caller is None or now - caller.seen_at < sessions.TOUCH_MS:
+        if caller is None or not caller.slides or now - caller.seen_at < sessions.TOUCH_MS:
             return caller
         section = (await house.settings()).settings.access
         moved = await sessions.slide(house.keys, section, caller, now)

@@ -7,6 +7,7 @@ from api.routes import (
     deliveries,
     events,
     health,
+    oauth,
     orders,
     processing,
     quality,
@@ -26,6 +27,7 @@ from api.routes import (
 HANDLERS = (
     *health.HANDLERS,
     *session.HANDLERS,
+    *oauth.HANDLERS,
     *second_factor.HANDLERS,
     *status.HANDLERS,
     *studies.HANDLERS,

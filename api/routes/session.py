@@ -73,7 +73,7 @@ async def sign_in(visit: NamedDependency[Visit], state: State, data: JSONBody[Cr
         await audit.append(actor, "sign-in", "", refused.code, visit.origin, visit.now)
         raise
     await audit.append(signed.caller.name, "sign-in", "", "done", visit.origin, visit.now)
-    cookie = session_cookie(signed.cookie, section.idle_hours * 3600, secure=visit.secure)
+    cookie = session_cookie(signed.cookie, (signed.caller.expires_at - visit.now) // 1000, secure=visit.secure)
     return Response(_who(signed.caller), cookies=[cookie])
 
 
@@ -82,7 +82,8 @@ async def sign_out(visit: NamedDependency[Visit]) -> Response[None]:
     """Ends the session at once, for every copy of its cookie."""
     await sessions.sign_out(visit.caller)
     await visit.note("sign-out", "")
-    return Response(None, status_code=204, cookies=[session_cookie("", 0, secure=visit.secure)])
+    headers = {"Clear-Site-Data": '"cache", "storage"'}
+    return Response(None, status_code=204, cookies=[session_cookie("", 0, secure=visit.secure)], headers=headers)
 
 
 @get("/api/me", operation_id="getMe", tags=["session"], **declared("session"))

@@ -16,7 +16,7 @@ class UnknownRole(Rejected):
     """There is no role of that name."""
 
     code = "unknown-role"
-    next_step = "Use admin, user or service."
+    next_step = "Use admin, user, service or uploader."
 
 
 class BadName(Rejected):

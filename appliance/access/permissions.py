@@ -1,25 +1,27 @@
 """Who may do what: one table, permission -> roles. What is not in it, nobody may.
 
 `user` reads, uploads, creates, cancels their own orders and reveals; `service` is a machine that sends studies and collects
-results and never sees an identity; `admin` may do all (UI-08).
+results and never sees an identity; `uploader` uses the upload page and sees nothing that others sent; `admin` may do all
+(UI-08).
 """
 
 from typing import Literal, get_args
 
 from appliance.errors import Denied
 
-Role = Literal["admin", "user", "service"]
+Role = Literal["admin", "user", "service", "uploader"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 OPEN = "open"
 """The permission of what anybody may reach: health, sign-in, the documentation of the API."""
 
+_EVERYBODY = frozenset(ROLES)
 _ALL = frozenset({"admin", "user", "service"})
 _PEOPLE = frozenset({"admin", "user"})
 _ADMIN = frozenset({"admin"})
 
 PERMISSIONS: dict[str, frozenset[str]] = {
-    "session": _ALL,
+    "session": _EVERYBODY,
     "status.read": _ALL,
     "studies.read": _ALL,
     "orders.read": _ALL,

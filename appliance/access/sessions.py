@@ -16,6 +16,9 @@ from appliance.records import users
 from appliance.records.users import Account
 
 HOUR_MS = 3_600_000
+PORTAL = "portal"
+PORTAL_MS = HOUR_MS
+"""An uploader's session ends so long after sign-in, however much it is used."""
 TOUCH_MS = 60_000
 """A session's row is written at most once a minute, however often it is used."""
 
@@ -33,6 +36,8 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
     seen_at: int = 0
     scopes: frozenset[str] = frozenset()
     """The permissions a token is narrowed to; empty: all of its role."""
+    slides: bool = True
+    """Whether using the session moves its end on."""
 
 
 class SignedIn(msgspec.Struct, kw_only=True, frozen=True):
@@ -113,13 +118,14 @@ async def _count(account: Account, section: AccessSection, now: int) -> Tries:
 
 
 async def _open(keys: Keys, section: AccessSection, account: Account, address: str, now: int) -> SignedIn:
-    session, expires_at = new_id(now), now + section.idle_hours * HOUR_MS
-    await users.add_session(session, account.id, address, now, expires_at)
-    caller = _caller(account, session, expires_at, now)
+    slides = account.role != "uploader"
+    session, expires_at = new_id(now), now + (section.idle_hours * HOUR_MS if slides else PORTAL_MS)
+    await users.add_session(session, account.id, address, now, expires_at, kind="session" if slides else PORTAL)
+    caller = _caller(account, session, expires_at, now, slides)
     return SignedIn(caller=caller, cookie=cookies.issue(keys, session, expires_at))
 
 
-def _caller(account: Account, session: str, expires_at: int, seen_at: int) -> Caller:
+def _caller(account: Account, session: str, expires_at: int, seen_at: int, slides: bool) -> Caller:
     return Caller(
         id=account.id,
         name=account.name,
@@ -128,6 +134,7 @@ def _caller(account: Account, session: str, expires_at: int, seen_at: int) -> Ca
         session=session,
         expires_at=expires_at,
         seen_at=seen_at,
+        slides=slides,
     )
 
 
@@ -145,7 +152,7 @@ async def standing(session: str, now: int) -> Caller | None:
     row, account = found
     if row.revoked or row.expires_at <= now or account.disabled:
         return None
-    return _caller(account, session, row.expires_at, row.seen_at)
+    return _caller(account, session, row.expires_at, row.seen_at, row.kind != PORTAL)
 
 
 async def slide(keys: Keys, section: AccessSection, caller: Caller, now: int) -> SignedIn:

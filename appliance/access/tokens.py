@@ -7,7 +7,7 @@ import msgspec
 from appliance.access.accounts import UnknownRole
 from appliance.access.permissions import PERMISSIONS, ROLES
 from appliance.access.sessions import Caller
-from appliance.errors import Unknown
+from appliance.errors import Rejected, Unknown
 from appliance.keys import Keys
 from appliance.moments import new_id
 from appliance.records import users
@@ -15,6 +15,14 @@ from appliance.records.users import Token
 
 PREFIX = "rvt_"
 _LONGEST = 128
+_LONGEST_SCOPES = 255
+
+
+class TooManyScopes(Rejected):
+    """A token cannot be narrowed to so many permissions."""
+
+    code = "too-many-scopes"
+    next_step = "Name fewer permissions, or none for all that the role has."
 
 
 class NewToken(msgspec.Struct, kw_only=True, frozen=True):
@@ -33,6 +41,8 @@ async def create_token(
     for scope in scopes:
         if scope not in PERMISSIONS:
             raise Unknown(kind="permission")
+    if len(" ".join(scopes)) > _LONGEST_SCOPES:
+        raise TooManyScopes()
     secret = PREFIX + secrets.token_urlsafe(32)
     token = Token(
         id=new_id(now),
@@ -53,7 +63,12 @@ async def recognise_token(keys: Keys, secret: str, now: int) -> Caller | None:
     if not secret.startswith(PREFIX) or len(secret) > _LONGEST:
         return None
     token = await users.token_by_digest(keys.digest("api-token", secret))
-    if token is None or token.revoked or (token.expires_at and token.expires_at <= now):
+    return caller_of(token, now) if token else None
+
+
+def caller_of(token: Token, now: int) -> Caller | None:
+    """Who calls with a token; None when it is revoked or expired."""
+    if token.revoked or (token.expires_at and token.expires_at <= now):
         return None
     return Caller(
         id=token.id,

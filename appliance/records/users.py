@@ -30,6 +30,7 @@ class OpenSession(msgspec.Struct, kw_only=True, frozen=True):
     seen_at: int
     expires_at: int
     revoked: bool
+    kind: str = "session"
 
 
 class Token(msgspec.Struct, kw_only=True, frozen=True):
@@ -112,9 +113,9 @@ async def clear_second_factor(user: str) -> None:
     await User.update({User.totp: b""}).where(User.id == user).run()
 
 
-async def add_session(session: str, user: str, address: str, now: int, expires_at: int) -> None:
-    """Stores a session."""
-    row = Session(id=session, user=user, created_at=now, seen_at=now, expires_at=expires_at, address=address[:64])
+async def add_session(session: str, user: str, address: str, now: int, expires_at: int, *, kind: str = "session") -> None:
+    """Stores a session; of kind `portal` when it ends at a fixed time."""
+    row = Session(id=session, user=user, created_at=now, seen_at=now, expires_at=expires_at, address=address[:64], kind=kind)
     await Session.insert(row).run()
 
 
@@ -157,6 +158,12 @@ async def add_token(token: Token, digest: str) -> None:
 async def token_by_digest(digest: str) -> Token | None:
     """The token with that digest."""
     row = await ApiToken.select(*_TOKEN).where(ApiToken.digest == digest).first().run()
+    return msgspec.convert(row, Token, strict=False) if row else None
+
+
+async def token_by_id(token: str) -> Token | None:
+    """The token with that identifier."""
+    row = await ApiToken.select(*_TOKEN).where(ApiToken.id == token).first().run()
     return msgspec.convert(row, Token, strict=False) if row else None
 
 

@@ -34,7 +34,7 @@ from tests.phantoms import PhantomStudy, a_small_diffusion_study
 from tests.unit.receive.test_header import encoded
 
 PASSWORD = "Correct-Horse-Battery-1"
-ROLES = ("admin", "user", "service")
+ROLES = ("admin", "user", "service", "uploader")
 HOUR_MS = 3_600_000
 
 

@@ -160,7 +160,7 @@ async def test_the_document_is_openapi_31_and_describes_every_operation(door: Do
     assert document["openapi"].startswith("3.1")
     operations = [(path, method, one) for path, found in document["paths"].items() for method, one in found.items()]
     assert len({one["operationId"] for _, _, one in operations}) == len(operations) > 40
-    assert set(document["components"]["securitySchemes"]) == {"session", "bearer"}
+    assert set(document["components"]["securitySchemes"]) == {"session", "bearer", "oauth"}
     for path, _, one in operations:
         assert one.get("description"), path
         assert one["tags"], path

@@ -8,11 +8,13 @@ from litestar.handlers import HTTPRouteHandler
 
 from api.app import create_app
 from api.guards import UndeclaredPermission, check_routes, declared
+from appliance.access import grants
 from appliance.access.permissions import OPEN, PERMISSIONS, may
+from appliance.access.tokens import create_token
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.records import users
-from tests.api.conftest import ROLES, Door, a_bearer
+from tests.api.conftest import ROLES, Door, Filed, a_bearer, an_order
 
 NOTHING = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 
@@ -27,6 +29,18 @@ def every_route(app: Litestar) -> list[tuple[str, str, str]]:
             path = "/".join(NOTHING if part.startswith("{") else part for part in route.path.split("/"))
             found += [(str(method), path, str(handler.opt["permission"])) for method in handler.http_methods]
     return sorted(found)
+
+
+async def test_the_matrix_covers_every_operation_of_the_document(door: Door) -> None:
+    """UI-08: what OpenAPI promises is what is walked through here, operation by operation."""
+    document = (await door.call("", "GET", "/api-docs/openapi.json")).json()
+    promised = {
+        (method.upper(), "/".join(NOTHING if part.startswith("{") else part for part in path.split("/")))
+        for path, found in document["paths"].items()
+        for method in found
+    }
+    assert promised <= {(method, path) for method, path, _ in every_route(door.app)}
+    assert len(promised) > 60
 
 
 async def _status(door: Door, role: str, method: str, path: str, **sent: Any) -> int:
@@ -50,6 +64,7 @@ async def test_nobody_is_let_in_without_a_session_save_at_the_open_doors(door: D
         "GET /health",
         "GET /api/health",
         "POST /api/login",
+        "POST /api/oauth/token",
         "GET /api-docs",
         f"GET /api-docs/{NOTHING}",
         "GET /api-docs/openapi.json",
@@ -71,6 +86,40 @@ async def test_each_role_reaches_its_routes_and_no_other(door: Door, role: str) 
             assert status not in (401, 403, 500), f"{method} {path}: {status}"
         else:
             assert status == 403, f"{method} {path}: {status}"
+
+
+async def test_what_an_uploader_may_is_their_own_session_and_nothing_else(door: Door) -> None:
+    """UI-08, UI-11: the upload page shows nothing that others sent."""
+    for method, path, permission in every_route(door.app):
+        if permission not in (OPEN, "session"):
+            assert await _status(door, "uploader", method, path) == 403, f"{method} {path}"
+    assert (await door.call("uploader", "GET", "/api/me")).json()["role"] == "uploader"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_an_order_of_their_own_and_one_of_somebody_else(door: Door, filed: Filed, role: str) -> None:
+    """UI-08: cancel own; an administrator cancels anybody's, an uploader none."""
+    order = await an_order(door.house, filed.study, owner=f"the-{role}")
+    other = f"/api/orders/{await an_order(door.house, filed.study, owner='somebody')}/cancel"
+    own = f"/api/orders/{order}/cancel"
+    expected = {"admin": (200, 200), "user": (403, 200), "service": (403, 200), "uploader": (403, 403)}[role]
+    answers = [await door.call(role, "POST", path, json={}) for path in (other, own)]
+    assert [answer.status_code for answer in answers] == list(expected), [answer.text for answer in answers]
+    for path in (f"/api/orders/{order}", f"/api/study-info/{filed.study}", f"/api/studies/{filed.study}"):
+        assert (await door.call(role, "GET", path)).status_code == (403 if role == "uploader" else 200), path
+
+
+async def test_a_token_that_ended_is_nobody_on_every_route(door: Door) -> None:
+    """Expired and revoked machines: the API token and the access token that it was exchanged for."""
+    now = now_ms()
+    late = await create_token(door.house.keys, "late", "admin", created_by="test", now=now - 9, expires_at=now - 1)
+    gone = await create_token(door.house.keys, "gone", "admin", created_by="test", now=now)
+    access = await grants.exchange(door.house.keys, gone.token.id, gone.secret, "", now)
+    await users.revoke_token(gone.token.id)
+    for method, path, permission in every_route(door.app):
+        for bearer in (late.secret, gone.secret, access.token) if permission != OPEN else ():
+            status = await _status(door, "", method, path, headers={"Authorization": f"Bearer {bearer}"})
+            assert status == 401, f"{method} {path}"
 
 
 async def test_a_user_is_kept_from_what_is_the_administrators(door: Door) -> None:

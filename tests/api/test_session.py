@@ -5,7 +5,9 @@ from http.cookies import SimpleCookie
 import httpx
 import pytest
 
+from appliance.access.accounts import create_user
 from appliance.access.sessions import TOUCH_MS
+from appliance.moments import now_ms
 from appliance.records import audit
 from tests.api.conftest import PASSWORD, Door
 
@@ -106,6 +108,18 @@ async def test_signing_out_takes_the_cookie_away_and_does_not_slide_it(door: Doo
         value for value in answer.headers.get_list("set-cookie") if "Max-Age=0" in value
     ]
     assert (await door.call("", "GET", "/api/me", headers={"Cookie": f"ranvier_session={cookie}"})).status_code == 401
+
+
+async def test_an_uploader_s_session_does_not_slide(door: Door) -> None:
+    """UI-06: the cookie ends with the session, an hour after sign-in, and no answer prolongs it."""
+    await create_user("otto", "uploader", PASSWORD, now_ms())
+    answer = await _sign_in(door, "otto")
+    cookie = SimpleCookie(answer.headers["set-cookie"])["ranvier_session"]
+    assert int(cookie["max-age"]) == 3600
+    await door.house.records.run("UPDATE sessions SET seen_at = seen_at - {}", 10 * TOUCH_MS)
+    me = await door.call("", "GET", "/api/me", headers={"Cookie": f"ranvier_session={cookie.value}"})
+    assert me.status_code == 200
+    assert "set-cookie" not in me.headers
 
 
 async def test_the_password_rule_answers_while_somebody_types(door: Door) -> None:

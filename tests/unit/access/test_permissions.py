@@ -29,6 +29,11 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
     }
 
 
+def test_an_uploader_has_a_session_and_nothing_of_others() -> None:
+    """UI-08, UI-11."""
+    assert {permission for permission in PERMISSIONS if may("uploader", permission)} == {"session"}
+
+
 def test_a_machine_never_sees_an_identity() -> None:
     assert not may("service", "identity.reveal")
     with pytest.raises(NotPermitted):

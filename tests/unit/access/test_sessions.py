@@ -67,6 +67,17 @@ async def test_a_session_ends_eight_hours_after_its_last_use(door: Door) -> None
     assert await sessions.recognise(door.keys, moved.cookie, used_at + 8 * HOUR_MS) is None
 
 
+async def test_an_uploader_s_session_ends_an_hour_after_sign_in_however_it_is_used(door: Door) -> None:
+    """UI-06: portal sessions are absolute."""
+    await create_user("otto", "uploader", PASSWORD, NOW)
+    signed = await door.sign_in("otto")
+    assert signed.caller.expires_at == NOW + HOUR_MS
+    caller = await sessions.recognise(door.keys, signed.cookie, NOW + HOUR_MS - 1000)
+    assert caller is not None
+    assert not caller.slides
+    assert await sessions.recognise(door.keys, signed.cookie, NOW + HOUR_MS) is None
+
+
 async def test_an_ended_session_stays_ended_whatever_the_cookie_says(door: Door) -> None:
     signed = await door.sign_in()
     await sessions.sign_out(signed.caller)
