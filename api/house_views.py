@@ -190,6 +190,8 @@ class StatusView(View, frozen=True, kw_only=True):
     limits: bool
     """False: core and memory limits are switched off."""
     workers: int
+    cluster: str
+    """Address of the cluster on which products run; empty: they run here."""
 
 
 class ProcessingView(View, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,13 @@ class RunningCluster:
     """Where it is, and its processes."""
 
     cluster: Cluster
+    start: Callable[[str], subprocess.Popen[bytes]]
+    """Starts a worker of that name and waits until the scheduler knows it."""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def add_worker(self) -> None:
+        """One worker more."""
+        self.workers.append(self.start(f"worker{len(self.workers)}"))
 
     def busy_worker(self) -> subprocess.Popen[bytes] | None:
         """A worker that runs a stage now."""
@@ -86,7 +92,6 @@ def a_cluster(folder: Path, workers: int = 2) -> Iterator[RunningCluster]:
     port = a_free_port()
     tls = ["--tls-ca-file", str(ca), "--tls-cert", str(certificate), "--tls-key", str(key)]
     cluster = Cluster(address=f"tls://{HOST}:{port}", ca=str(ca), certificate=str(certificate), key=str(key))
-    running = RunningCluster(cluster)
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -103,26 +108,28 @@ def a_cluster(folder: Path, workers: int = 2) -> Iterator[RunningCluster]:
         started.append(child)
         return child
 
+    def registered(name: str) -> bool:
+        return "Registered to" in (folder / f"{name}.log").read_text(errors="replace")
+
+    def worker(name: str) -> subprocess.Popen[bytes]:
+        words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--host", HOST]
+        words += ["--name", name, "--local-directory", str(folder / name)]
+        return start(name, "distributed.cli.dask_worker", cluster.address, *words)
+
+    def ready_worker(name: str) -> subprocess.Popen[bytes]:
+        found = worker(name)
+        until(lambda: registered(name), name, PATIENCE_S)
+        return found
+
+    running = RunningCluster(cluster, ready_worker)
+    scheduler = ["--host", HOST, "--protocol", "tls", "--port", str(port), "--no-dashboard"]
     try:
-        start(
-            "scheduler",
-            "distributed.cli.dask_scheduler",
-            "--host",
-            HOST,
-            "--protocol",
-            "tls",
-            "--port",
-            str(port),
-            "--no-dashboard",
-        )
+        start("scheduler", "distributed.cli.dask_scheduler", *scheduler)
         until(lambda: answers(port), "the scheduler", PATIENCE_S)
-        for number in range(workers):
-            words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--host", HOST]
-            name = f"worker{number}"
-            words += ["--name", name, "--local-directory", str(folder / name)]
-            running.workers.append(start(name, "distributed.cli.dask_worker", cluster.address, *words))
-        logs = [folder / f"worker{number}.log" for number in range(workers)]
-        until(lambda: all("Registered to" in log.read_text(errors="replace") for log in logs), "workers", PATIENCE_S)
+        names = [f"worker{number}" for number in range(workers)]
+        # Together: each imports for seconds.
+        running.workers += [worker(name) for name in names]
+        until(lambda: all(registered(name) for name in names), "workers", PATIENCE_S)
         yield running
     finally:
         for child in reversed(started):

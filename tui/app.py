@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from tui.screens.page import Page
 
+GATHER_S = 1.0
+"""Orders that move within this time lead to one question about the queue."""
 POLL_S = 5.0
 """While the live stream is down, the visible page asks again this often."""
 
@@ -134,6 +136,7 @@ class Console(App[int]):
         self._preferences_file = preferences_file
         self.preferences = preferences.load(preferences_file) if preferences_file else preferences.Preferences()
         self._polled = 0.0
+        self._asking = False
         self._last_copied = ""
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
@@ -211,6 +214,17 @@ class Console(App[int]):
         self.place = zone(self.appliance.time_zone)
         for page in self.pages():
             page.appliance_known()
+
+    def ask_again(self) -> None:
+        """The queue has changed: its figures are asked for soon, once for many changes."""
+        if not self._asking:
+            self._asking = True
+            self.set_timer(GATHER_S, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._asking = False
+        if self.signed_in:
+            self._load_appliance()
 
     @work(group="live", exclusive=True)
     async def _follow(self) -> None:

@@ -67,6 +67,10 @@ class Client:
         """The answer of a PATCH as `kind`."""
         return self._decode(await self.call("PATCH", path, body=body, headers=headers), kind)
 
+    async def put(self, path: str, kind: type[T], body: object) -> T:
+        """The answer of a PUT as `kind`."""
+        return self._decode(await self.call("PUT", path, body=body), kind)
+
     async def text(self, path: str) -> str:
         """A text file of the API."""
         return (await self.call("GET", path)).text

@@ -39,6 +39,7 @@ class StudyRow(Answer, frozen=True, kw_only=True):
     detail: str | None = ""
     delivery_failed: bool = False
     bypassed: bool = False
+    priority: int = 0
 
 
 class StudyPage(Answer, frozen=True, kw_only=True):
@@ -119,6 +120,7 @@ class OrderView(Answer, frozen=True, kw_only=True):
     percent: float | None = None
     step: str | None = ""
     stage: str | None = ""
+    priority: int = 0
     attempt: int = 0
     qc_verdict: str | None = ""
     bypass_by: str | None = ""
@@ -280,6 +282,12 @@ class Queue(Answer, frozen=True, kw_only=True):
     expected_s: float | None = None
 
     @property
+    def short_words(self) -> str:
+        """What waits, and how long it will take."""
+        urgent = f" ({self.urgent} urgent)" if self.urgent else ""
+        return f"{self.waiting} waiting{urgent}" + ("" if self.expected_s is None else f", {_lasting(self.expected_s)}")
+
+    @property
     def words(self) -> str:
         """The queue in one line."""
         urgent = f" ({self.urgent} urgent)" if self.urgent else ""
@@ -311,6 +319,14 @@ class Status(Answer, frozen=True, kw_only=True):
     mode: str = ""
     limits: bool = True
     workers: int = 0
+    cluster: str = ""
+
+    @property
+    def mode_words(self) -> str:
+        """Where products run, and how many orders at once."""
+        place = {"local": "on this appliance", "cloud": "in the cloud", "hub": "on the hub"}.get(self.mode, self.mode)
+        where = f"on the cluster {self.cluster}" if self.cluster and self.mode == "local" else place
+        return f"{where or '-'}, {self.workers} order{'s' * (self.workers != 1)} at once"
 
 
 class HealthPart(Answer, frozen=True, kw_only=True):

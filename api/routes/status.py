@@ -39,6 +39,7 @@ async def get_status(visit: NamedDependency[Visit]) -> StatusView:
         mode=compute.mode,
         limits=compute.limits,
         workers=compute.workers,
+        cluster=compute.scheduler,
     )
 
 

@@ -73,6 +73,7 @@ def study_row(number: int, state: str, **more: Any) -> Json:
         "detail": "",
         "delivery_failed": False,
         "bypassed": False,
+        "priority": 0,
         **more,
     }
 
@@ -146,6 +147,16 @@ TIMELINE = [
     },
     {"at": iso(NOW - timedelta(minutes=11)), "name": "study-stable", "text": "Study version 1 is stable.", "severity": "info"},
     {"at": iso(NOW - timedelta(minutes=10)), "name": "qc-failed", "text": "QC failed: age.", "severity": "warning"},
+]
+PRODUCTS = [
+    {"product": "dti", "version": "1.0.0", "own": False, "offered": True, "reason": ""},
+    {
+        "product": "volumes",
+        "version": "",
+        "own": True,
+        "offered": False,
+        "reason": "command: a product that runs here needs one",
+    },
 ]
 SETTINGS: dict[str, Json] = {
     "site": {"name": "gw01", "time_zone": "Europe/Berlin"},

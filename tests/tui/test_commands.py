@@ -159,3 +159,31 @@ def test_a_reveal_is_asked_for_by_name_and_shows_the_patient(ranvier: Run, world
     shown = ranvier("studies", "reveal", identifier(0))
     assert PATIENT["patient_name"] in shown.stdout
     assert world.revealed == [[identifier(0)]]
+
+
+def test_processing_is_paused_shown_and_resumed_by_commands(ranvier: Run, world: World) -> None:
+    """PRO-05: every action of the console is a command too."""
+    assert ranvier("processing", "show").stdout.splitlines()[1].split(maxsplit=1)[1].startswith("0 waiting, 2 running")
+    assert ranvier("processing", "pause").returncode == 0
+    assert world.paused
+    shown = ranvier("processing", "show", "--json")
+    assert (shown.returncode, json.loads(shown.stdout)["paused"]) == (1, True)
+    assert ranvier("processing", "resume").returncode == 0
+    assert not world.paused
+
+
+def test_products_are_listed_with_the_reason_why_one_is_not_offered(ranvier: Run) -> None:
+    """PRO-07."""
+    lines = ranvier("processing", "products").stdout.splitlines()
+    assert lines[0].split("\t") == ["dti", "1.0.0", "appliance", "offered"]
+    assert lines[1].split("\t")[-1] == "command: a product that runs here needs one"
+
+
+def test_orders_are_made_urgent_and_routine_by_commands(ranvier: Run, world: World) -> None:
+    """PRO-05: priority by hand."""
+    order = world.studies[4]["order"]
+    assert ranvier("orders", "urgent", order).stdout == f"{order} urgent\n"
+    assert world.studies[4]["priority"] == 5
+    assert "urgent" in ranvier("orders", "show", order).stdout
+    assert ranvier("orders", "routine", order).returncode == 0
+    assert world.studies[4]["priority"] == 0

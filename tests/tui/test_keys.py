@@ -117,20 +117,89 @@ async def test_retry_sends_an_undelivered_report_again(world: World) -> None:
         await until(pilot, lambda: ("POST", f"/api/deliveries/{identifier(5, 3)}/resend") in world.requests, "the call")
 
 
-@pytest.mark.parametrize("key", ["b", "F", "R"])
+@pytest.mark.parametrize("key", ["b", "F", "R", "U"])
 async def test_a_user_who_is_no_administrator_is_not_offered_what_the_api_would_deny(world: World, key: str) -> None:
     """PC-41: keys are hidden in the console."""
     world.role = "user"
     async with console_over(world).run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        rows = {"b": 3, "F": 0, "R": 5}
+        rows = {"b": 3, "F": 0, "R": 5, "U": 4}
         table(pilot).move_cursor(row=rows[key])
         await pilot.pause()
-        label = {"b": "Bypass", "F": "Stable", "R": "Retry"}[key]
+        label = {"b": "Bypass", "F": "Stable", "R": "Retry", "U": "Urgent"}[key]
         assert label not in screen_text(pilot).splitlines()[-1]
         await pilot.press(key)
         await pilot.pause(0.05)
         assert isinstance(pilot.app.screen, StudiesPage)
+
+
+async def test_an_order_is_made_urgent_and_routine_again_by_key(world: World) -> None:
+    """PRO-05: priority by hand, seen in the list and in the queue's figures."""
+    path = f"/api/orders/{identifier(44, 1)}/priority"
+    world.waiting = 1
+    async with console_over(world).run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await see(pilot, "1 waiting, 12 min")
+        await pilot.press(*"jjjj", "U")
+        await see(pilot, "Processing 43% !")
+        await until(pilot, lambda: ("PUT", path) in world.requests, "the call")
+        await see(pilot, "1 waiting (1 urgent)")
+        await pilot.press("s")
+        await see(pilot, "Priority")
+        await pilot.press("escape", "U")
+        await until(pilot, lambda: world.bodies[-1] == (path, {"priority": "routine"}), "routine again")
+        await until(pilot, lambda: "Processing 43% !" not in screen_text(pilot), "the mark to go")
+
+
+async def test_processing_is_paused_after_a_question_and_resumed_by_the_same_key(world: World) -> None:
+    """PRO-05: pause and resume; both the queue's page and the list say that nothing is started."""
+    world.waiting = 1
+    async with console_over(world).run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await pilot.press("7")
+        await see(pilot, "1 waiting, 2 running, done in about 12 min")
+        await see(pilot, "on this appliance, 2 orders at once")
+        await see(pilot, "P Pause processing")
+        await pilot.press("P", "enter")
+        assert not world.paused, "Enter alone means no"
+        await pilot.press("P")
+        await see(pilot, "Pause processing?")
+        await pilot.press("y")
+        await see(pilot, "done in about 12 min, paused")
+        await see(pilot, "P Resume processing")
+        await pilot.press("1")
+        await see(pilot, "processing paused, 1 waiting")
+        await pilot.press("7", "P")
+        await until(pilot, lambda: not world.paused, "the call")
+        await until(pilot, lambda: ", paused" not in screen_text(pilot), "the queue to go on")
+
+
+async def test_the_system_page_says_that_the_limits_are_off(world: World) -> None:
+    """PRO-04: System shows that core and memory limits are off."""
+    world.limits = False
+    async with console_over(world).run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("7")
+        await see(pilot, "core and memory limits are switched off")
+
+
+async def test_a_change_that_open_orders_forbid_is_said_on_its_field(world: World) -> None:
+    """PRO-07: the console shows the refusal where it was made, with the orders that are in the way."""
+    field = {"enum": ["local", "cloud", "hub"], "title": "Processing mode", "description": "Where products run."}
+    properties = {"compute": {"description": "Processing", "properties": {"mode": field}}}
+    world.schema = {"properties": properties}
+    world.settings = {"compute": {"mode": "local"}}
+    world.refusals = {"compute.mode": "cannot change while orders are open: 8f7a11c2"}
+    async with console_over(world).run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await pilot.press("6")
+        await see(pilot, "Processing mode")
+        await pilot.press("right")
+        await see(pilot, "Where products run")
+        await pilot.press("right", "ctrl+s")
+        await see(pilot, "cloud")
+        await pilot.press("y")
+        await see(pilot, "cannot change while orders are open: 8f7a11c2")
 
 
 async def test_a_bad_filter_keeps_the_list_and_escape_goes_back_to_it(world: World) -> None:

@@ -14,6 +14,7 @@ from tests.tui.facts import (
     NOW,
     PASSWORD,
     PATIENT,
+    PRODUCTS,
     QC,
     REPORT_TEXT,
     SERIES,
@@ -40,6 +41,7 @@ class World:
         self.sessions: set[str] = set()
         self.tries_left = 3
         self.locked_until: str | None = None
+        self.paused, self.limits, self.waiting = False, True, 0
         self.second_factor = ""
         """The code that the account wants beside the password; empty: none."""
         self.requests: list[tuple[str, str]] = []
@@ -48,6 +50,9 @@ class World:
         self.qc: Json = QC
         self.settings_version = 3
         self.settings: Json = {section: dict(fields) for section, fields in SETTINGS.items()}
+        self.schema: Json = SETTINGS_SCHEMA
+        self.refusals: dict[str, str] = {}
+        """Field -> why it cannot be changed now."""
         self._streams: list[asyncio.Queue[bytes | None]] = []
         self._seq = 100
         self.stream_headers: list[str] = []
@@ -128,12 +133,15 @@ class World:
             ("GET", "/api/orders/*"): lambda request, order: self._of_order(order, self._order),
             ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: self.qc),
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
+            ("PUT", "/api/orders/*/priority"): self._give_priority,
+            ("POST", "/api/processing/*"): self._switch,
+            ("GET", "/api/products"): lambda request: _answer(PRODUCTS),
             ("POST", "/api/orders/*/*"): self._act,
             ("GET", "/api/results"): self._results,
             ("GET", "/api/reports/*/*"): self._file,
             ("POST", "/api/deliveries/*/resend"): lambda request, delivery: _answer({"delivery": delivery}, 202),
             ("GET", "/api/settings"): lambda request: _answer(self._settings_view()),
-            ("GET", "/api/settings/schema"): lambda request: _answer(SETTINGS_SCHEMA),
+            ("GET", "/api/settings/schema"): lambda request: _answer(self.schema),
             ("PATCH", "/api/settings"): self._patch_settings,
         }
 
@@ -183,8 +191,17 @@ class World:
                 "addresses": ["10.10.20.50"],
                 "open_to_everybody": True,
             },
-            "queue": {"waiting": 1, "running": 2},
-            "paused": False,
+            "queue": {
+                "waiting": self.waiting,
+                "running": 2,
+                "urgent": sum(row["priority"] > 0 for row in self.studies),
+                "expected_s": 720,
+            },
+            "paused": self.paused,
+            "mode": "local",
+            "limits": self.limits,
+            "workers": 2,
+            "cluster": "",
         }
 
     def _list(self, request: httpx.Request) -> httpx.Response:
@@ -236,7 +253,7 @@ class World:
         }
         keys = ("order", "study", "state", "word", "glyph", "plain_glyph", "terminal", "needs_person", "code", "detail")
         return {
-            **{key: row[key] for key in (*keys, "products", "percent", "step")},
+            **{key: row[key] for key in (*keys, "products", "percent", "step", "priority")},
             "advice": "Give age and sex with m, or bypass with b." if row["state"] == "QC_FAILED" else "",
             "retryable": row["state"] in {"QC_FAILED", "FAILED", "CANCELLED"},
             "stage": "products" if row["state"] == "PROCESSING" else "",
@@ -271,6 +288,17 @@ class World:
         self.change(number, moved, bypassed=verb == "bypass")
         return _answer(self._order(self.studies[number]))
 
+    def _give_priority(self, request: httpx.Request, order: str) -> httpx.Response:
+        row = next(row for row in self.studies if row["order"] == order)
+        row["priority"] = {"urgent": 5, "routine": 0}[json.loads(request.content)["priority"]]
+        self.emit("priority-given", row["study"])
+        return _answer(self._order(row))
+
+    def _switch(self, request: httpx.Request, verb: str) -> httpx.Response:
+        self.paused = verb == "pause"
+        self.emit("settings-changed")
+        return _answer({"paused": self.paused})
+
     def _results(self, request: httpx.Request) -> httpx.Response:
         items = []
         for row in self.studies:
@@ -301,6 +329,9 @@ class World:
         given = json.loads(request.content)
         for section, fields in given.items():
             for name, value in fields.items():
+                if f"{section}.{name}" in self.refusals:
+                    wrong = {"field": f"{section}.{name}", "message": self.refusals[f"{section}.{name}"]}
+                    return problem(422, "settings-refused", "These settings cannot be saved.", "", fields=[wrong])
                 if name == "port" and not 1 <= int(value) <= 65535:
                     wrong = {"field": f"{section}.{name}", "message": "expected `int` <= 65535"}
                     return problem(422, "settings-refused", "These settings cannot be saved.", "", fields=[wrong])

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-NOUNS = ("console", "login", "status", "doctor", "studies", "orders", "results", "settings", "certificate")
+NOUNS = ("console", "login", "status", "doctor", "studies", "orders", "processing", "results", "settings", "certificate")
 """Each is a module here with `main(arguments) -> exit code`."""
 
 

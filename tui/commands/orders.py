@@ -16,6 +16,7 @@ from tui.contract import OrderView, QcReport
 from tui.saving import save
 
 _USUAL = ("order", "study", "word", "products", "qc_verdict", "code", "created_at")
+URGENT = 5
 _ENDED_WELL = frozenset({"DELIVERED", "REPORTED"})
 _STOPPED = frozenset({"QC_FAILED", "HELD"})
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     opened = verb.add_parser("open", help="open an order on a study")
     opened.add_argument("study")
     opened.add_argument("--product", action="append", default=[], metavar="NAME", help="may be repeated")
+    opened.add_argument("--urgent", action="store_true", help="before all others")
     opened.add_argument("--key", default="", help="the same key twice gives the same order")
     qc = verb.add_parser("qc", help="quality control with findings; exit 1 when it failed")
     qc.add_argument(
@@ -43,7 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     metadata.add_argument("--sex", default="", choices=("", "F", "M", "O"))
     for one in (show, qc, repair, bypass, metadata):
         one.add_argument("order")
-    for name, about in (("retry", "start orders again"), ("cancel", "end orders; asks nothing")):
+    several = {
+        "retry": "start orders again",
+        "cancel": "end orders; asks nothing",
+        "urgent": "put orders before all others",
+        "routine": "make orders routine again",
+    }
+    for name, about in several.items():
         verb.add_parser(name, help=about).add_argument("orders", nargs="+", metavar="ORDER")
     wait = verb.add_parser("wait", help="wait until orders have ended; exit 1 when one did not end well")
     wait.add_argument("orders", nargs="+", metavar="ORDER")
@@ -61,6 +69,7 @@ async def _orders(client: Client, given: argparse.Namespace) -> int:
         case "open":
             headers = {"Idempotency-Key": given.key} if given.key else None
             body = {"study": given.study, **({"products": given.product} if given.product else {})}
+            body |= {"priority": URGENT} if given.urgent else {}
             return _show(given, await client.post("/api/orders", dict[str, Any], body, headers=headers))
         case "qc":
             return await _qc(client, given)
@@ -79,6 +88,9 @@ async def _orders(client: Client, given: argparse.Namespace) -> int:
 
 
 async def _act(client: Client, order: str, verb: str) -> str:
+    if verb in ("urgent", "routine"):
+        await client.put(f"/api/orders/{order}/priority", object, {"priority": verb})
+        return f"{order} {verb}"
     view = await client.post(f"/api/orders/{order}/{verb}", OrderView)
     return f"{view.order} {view.word}"
 
@@ -93,6 +105,7 @@ def _show(given: argparse.Namespace, raw: dict[str, Any]) -> int:
             ("Order", order.order),
             ("Study", order.study),
             ("Status", order.word + (f" {order.percent:.0f} %" if order.percent is not None else "")),
+            *([("Priority", "urgent")] if order.priority else []),
             ("Why", order.detail or "-"),
             ("Next", order.advice or "-"),
             *(("Product", f"{one.product} {one.version or ''} {one.state}") for one in order.runs),

@@ -15,7 +15,8 @@ from tui.trouble import Trouble
 
 MAY_REVEAL = 200
 _RETRYABLE = frozenset({"QC_FAILED", "HELD", "FAILED", "CANCELLED", "EXPIRED"})
-_ADMIN_ONLY = frozenset({"bypass", "force_stable"})
+_ADMIN_ONLY = frozenset({"bypass", "force_stable", "urgency"})
+_ON_ROWS = frozenset({"cancel", "bypass", "metadata", "retry", "force_stable", "show_status", "urgency"})
 
 
 class StudyActions(Page):
@@ -29,6 +30,7 @@ class StudyActions(Page):
         Binding("b", "bypass", "Bypass QC"),
         Binding("m", "metadata", "Age, sex"),
         Binding("R", "retry", "Retry"),
+        Binding("U", "urgency", "Urgent"),
         Binding("F", "force_stable", "Stable"),
     ]
 
@@ -40,9 +42,9 @@ class StudyActions(Page):
         """Only what the first chosen study's state and the user's role allow is offered; the API decides in the end."""
         if action in _ADMIN_ONLY and self.console.me.role not in {"admin", ""}:
             return False
-        rows = self.chosen() if action in {"cancel", "bypass", "metadata", "retry", "force_stable", "show_status"} else ()
+        rows = self.chosen() if action in _ON_ROWS else ()
         match action:
-            case "cancel":
+            case "cancel" | "urgency":
                 return any(row.order and not row.terminal for row in rows)
             case "bypass":
                 return any(row.state == "QC_FAILED" for row in rows[:1])
@@ -144,6 +146,14 @@ class StudyActions(Page):
         elif calls:
             self._run(calls, "Started again")
 
+    def action_urgency(self) -> None:
+        """Puts the orders before all others; when all of them are urgent already, makes them routine again."""
+        rows = [row for row in self.chosen() if row.order and not row.terminal]
+        word = "routine" if all(row.priority for row in rows) else "urgent"
+        calls = [partial(self._put_priority, row, word) for row in rows if bool(row.priority) == (word == "routine")]
+        if calls:
+            self._run(calls, f"Made {word}")
+
     def action_force_stable(self) -> None:
         """Takes studies for complete before the quiet time is over, after a question."""
         rows = [row for row in self.chosen() if row.state == "RECEIVING"]
@@ -181,6 +191,9 @@ class StudyActions(Page):
 
     async def _post_order(self, row: StudyRow, verb: str, body: object) -> None:
         await self.console.client.post(f"/api/orders/{row.order}/{verb}", dict[str, object], body)
+
+    async def _put_priority(self, row: StudyRow, word: str) -> None:
+        await self.console.client.put(f"/api/orders/{row.order}/priority", dict[str, object], {"priority": word})
 
     async def _resend_failed(self, row: StudyRow) -> None:
         order = await self.console.client.get(f"/api/orders/{row.order}", OrderView)

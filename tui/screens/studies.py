@@ -16,6 +16,7 @@ from tui.screens.list_page import PAGE_ROWS, Fetched, ListPage, Wish
 from tui.widgets.cells import HIDDEN_NUMBER, patient_cell, state_text
 from tui.widgets.live_table import Column
 
+_QUEUE_CHANGES = frozenset({"order-opened", "order-moved", "priority-given", "settings-changed"})
 _PROBLEMS = "status:qc_failed,held,failed,delivery_failed,quarantined"
 
 
@@ -42,6 +43,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         "next_page",
         "previous_page",
         "problems",
+        "urgency",
     )
 
     def columns(self, width: int) -> Sequence[Column]:
@@ -114,6 +116,8 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         word = row.word
         if row.percent and row.state in {"UPLOADING", "PROCESSING"}:
             word = f"{word} {row.percent:.0f}%"
+        if row.priority and row.order and not row.terminal:
+            word = f"{word} urgent" if len(word) < 9 else f"{word} !"
         return state_text(self.console.look, row.glyph, row.plain_glyph, word, dark=self.console.current_theme.dark)
 
     def _progress(self, row: StudyRow, room: int) -> Text:
@@ -125,7 +129,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
             return (
                 bar.append(" " + fit(step, room - 11, self.console.look.ellipsis).rstrip(), "") if room > 16 and step else bar
             )
-        if row.needs_person or row.state == "FAILED":
+        if (row.code and not row.terminal) or row.state == "FAILED":
             return Text(fit(row.code or "", room, self.console.look.ellipsis).rstrip(), "dim")
         return Text(fit(row.step or "", room, self.console.look.ellipsis).rstrip())
 
@@ -158,7 +162,14 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
     def status(self) -> list[Text | str]:
         """How many, and the order of the list."""
         order = "" if self.trouble else f"sort Received{self.console.look.down}"
-        return [*super().status(), order]
+        return [*super().status(), order, self._queue()]
+
+    def _queue(self) -> Text | str:
+        """What waits and runs, and that nothing more is started."""
+        status = self.console.appliance
+        if status.paused:
+            return Text(f"processing paused, {status.queue.waiting} waiting", self.console.colour("!"))
+        return status.queue.short_words if status.queue.waiting else ""
 
     def happened(self, message: Happened) -> None:
         """Progress goes straight into its row; everything else is asked for."""
@@ -170,6 +181,8 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
             self.rows[row.study] = msgspec.structs.replace(row, percent=float(percent), step=step)
             self.draw()
             return
+        if event.name in _QUEUE_CHANGES:
+            self.console.ask_again()
         super().happened(message)
 
     def chosen(self) -> Sequence[StudyRow]:

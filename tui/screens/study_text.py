@@ -97,6 +97,8 @@ def order_lines(console: "Console", order: OrderView) -> list[Text | Field]:
     lines: list[Text | Field] = [Field("Order", Text(tail(order.order)).append("  ").append_text(_order_state(console, order)))]
     if not order.terminal:
         lines += [Field("", bar) for bar in progress(console, order.percent, order.step)]
+    if order.priority and not order.terminal:
+        lines.append(Field("Priority", Text("urgent", console.colour("!"))))
     if order.attempt > 1:
         lines.append(Field("Attempt", str(order.attempt)))
     if order.detail:

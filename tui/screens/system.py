@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
@@ -15,7 +15,8 @@ from textual.widgets import Static
 from tui.clock import age, full_time, moment
 from tui.contract import Health, Status
 from tui.inert import fit, inert
-from tui.messages import Happened, SessionEnded
+from tui.messages import Happened, SessionEnded, Went, WentWrong
+from tui.screens.dialogs import Confirm
 from tui.screens.page import Page
 from tui.trouble import Problem, Trouble
 from tui.widgets.lines import Field, sheet
@@ -29,8 +30,11 @@ class SystemPage(Page):
 
     MODE = "system"
     CSS_PATH = "system.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = []
-    KEYS = ("refresh", "app.sign_out")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("P", "pause", "Pause processing"),
+        Binding("P", "resume", "Resume processing"),
+    ]
+    KEYS = ("pause", "resume", "refresh", "app.sign_out")
 
     class Loaded(Message):
         """The appliance answered."""
@@ -71,6 +75,36 @@ class SystemPage(Page):
         if self.is_current and (self._asked_at is None or (now - self._asked_at).total_seconds() >= EVERY_S):
             self.reload()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what is not so already is offered, and only to somebody who may."""
+        if action in {"pause", "resume"}:
+            may = self.console.me.role in {"admin", ""} and self._status is not None
+            return may and (action == "resume") == (self._status is not None and self._status.paused)
+        return super().check_action(action, parameters)
+
+    def action_pause(self) -> None:
+        """Starts no further stage, after a question."""
+        effect = "What runs is finished and nothing more is started. Studies are still received; they wait until P resumes."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._switch("pause")
+
+        self.app.push_screen(Confirm("Pause processing?", effect, "Pause"), answered)
+
+    def action_resume(self) -> None:
+        """Goes on with what waits."""
+        self._switch("resume")
+
+    @work(group="change")
+    async def _switch(self, verb: str) -> None:
+        try:
+            await self.console.client.post(f"/api/processing/{verb}", dict[str, object])
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self.post_message(Went("Processing is paused" if verb == "pause" else "Processing goes on"))
+
     def reload(self) -> None:
         """Asks again."""
         self._asked_at = self.console.clock.now()
@@ -91,6 +125,7 @@ class SystemPage(Page):
     @on(Loaded)
     def _loaded(self, message: Loaded) -> None:
         self._status, self._health, self._trouble = message.status, message.health, None
+        self.console.appliance = message.status
         self.draw()
 
     @on(NotLoaded)
@@ -103,7 +138,7 @@ class SystemPage(Page):
 
     def happened(self, message: Happened) -> None:
         """Processes that start or die are shown at once."""
-        if message.event.name in {"process-started", "process-died", "low-disk"}:
+        if message.event.name in {"process-started", "process-died", "low-disk", "settings-changed"}:
             self.reload()
 
     def draw(self) -> None:
@@ -130,11 +165,14 @@ class SystemPage(Page):
             )
         receive = status.receive
         hosts = ", ".join(receive.addresses) or receive.host
-        queue = status.queue.words + (", paused" if status.paused else "")
+        queue = Text(status.queue.words)
+        if status.paused:
+            queue.append(", paused", self.console.colour("!"))
         orders = "  ".join(f"{inert(name)} {count:,}" for name, count in status.counts.orders.items() if count)
         lines += [
             Text(),
             Field("Queue", queue),
+            Field("Processing", inert(status.mode_words)),
             Field("Studies", f"{status.counts.studies:,}"),
             Field("Orders", orders or "none"),
             Field("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free"),

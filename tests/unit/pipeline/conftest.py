@@ -1,6 +1,6 @@
 """An appliance on either engine, with one stable study and nothing to run it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from appliance.records.engine import Records, migrate
 from appliance.records.tables import Study
 from appliance.states import StudyState
 from appliance.storage import Storage
-from tests.unit.pipeline.programs import Stage
+from tests.unit.pipeline.programs import Gate, Stage
 
 NOW = 1_800_000_000_000
 
@@ -41,3 +41,11 @@ async def study(house: House) -> str:
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     """A stage that a test writes itself."""
     return Stage(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Where programs wait until the test lets them on."""
+    found = Gate(tmp_path)
+    yield found
+    found.close()

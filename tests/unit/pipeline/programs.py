@@ -1,5 +1,6 @@
 """Small programs in the place of `python -m appliance stage`, so that a test can make a stage do anything."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -40,6 +41,25 @@ class Stage:
         launcher.write_text(f'#!/bin/sh\nshift 2\nexec {REAL_PYTHON} {package} "$@"\n')
         launcher.chmod(0o755)
         self._monkeypatch.setattr(sys, "executable", str(launcher))
+
+
+class Gate:
+    """Where a program waits until the test lets it on; opened n times, it lets n programs on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "gate"
+        os.mkfifo(self.path)
+        # Held open at both ends, so that neither side waits for the other to come.
+        self._end = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+        self.WAIT = f"os.read(os.open({str(self.path)!r}, os.O_RDONLY), 1)\n"
+
+    def open(self) -> None:
+        """Lets one on."""
+        os.write(self._end, b"x")
+
+    def close(self) -> None:
+        """No more."""
+        os.close(self._end)
 
 
 def alive(pid: int) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from appliance.compute.local import Limits, StageCancelled, StageDied, StageEnded, StageTimedOut, run_stage
+from tests.servers import until
 from tests.unit.pipeline.programs import Request, Stage, alive, silent
 
 
@@ -45,7 +46,7 @@ async def test_a_stage_without_an_answer_is_tried_again(stage: Stage, body: str,
 async def test_a_stage_that_takes_too_long_is_ended_with_all_it_started(stage: Stage, tmp_path: Path) -> None:
     note = tmp_path / "grandchild"
     stage.is_program(
-        'child = subprocess.Popen(["/bin/sleep", "600"])\n'
+        'child = subprocess.Popen(["tail", "-f", "/dev/null"])\n'
         f'open("{note}", "w").write(f"{{os.getpid()}} {{child.pid}}")\nsignal.pause()'
     )
     with pytest.raises(StageTimedOut):
@@ -101,7 +102,4 @@ async def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
     pid = int(note.read_text())
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(20):
-        while alive(pid):
-            await asyncio.sleep(0.02)
-    assert not alive(pid)
+    await asyncio.to_thread(until, lambda: not alive(pid), "the end of the stage")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from appliance.compute import dask
-from appliance.compute.dask import Cluster, SchedulerAway, run_on_cluster
+from appliance.compute.dask import Cluster, NoClusterWorker, SchedulerAway, run_on_cluster
 from appliance.compute.local import Limits, OutOfMemory, StageCancelled, StageDied, StageEnded
 from appliance.products.manifest import ProductRequest, ProductResult
 from tests.clusters import REPOSITORY, RunningCluster, a_cluster
@@ -20,15 +20,15 @@ from tests.unit.pipeline.programs import alive, silent
 from tests.unit.products.test_site_products import MANIFEST, a_product, images
 
 DONE = """
-import json, os, time
+import json, os
 print(json.dumps({"progress": 0.5, "step": "half"}), flush=True)
 open(os.environ["MERCURE_OUT_DIR"] + "/result.json", "w").write('{"answer": 42}')
 """
 HANGS = """
-import json, os, time
+import json, os, signal
 open(os.environ["MERCURE_OUT_DIR"] + "/pid", "w").write(str(os.getpid()))
 print(json.dumps({"progress": 0.1, "step": "begun"}), flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 
@@ -81,7 +81,7 @@ async def test_errors_and_crashes_come_back_from_the_cluster_as_they_are_here(ru
         product = Product(tmp_path / name, program)
         await run_on_cluster(running.cluster, "product", product.request, limits, progress=silent, out_folder=product.out)
 
-    hoard = "import os, time; kept = bytearray(os.urandom(1024)) * (1024 * 150); time.sleep(600)"
+    hoard = "import os, signal; kept = bytearray(os.urandom(1024)) * (1024 * 150); signal.pause()"
     children = (
         "import subprocess, sys\n"
         f"for one in [subprocess.Popen([sys.executable, '-c', {hoard!r}]) for _ in range(4)]:\n"
@@ -140,6 +140,70 @@ def test_a_stage_whose_asker_was_killed_is_ended_on_the_worker(running: RunningC
         asker.kill()
         asker.wait()
     until(lambda: not alive(product.pid()), "the end of the command")
+
+
+async def test_a_cluster_without_a_worker_says_so_and_the_next_worker_takes_the_stage_up(
+    running: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PRO-06: nobody waits for ever, and nobody waits where a worker is only busy."""
+    monkeypatch.setattr(dask, "LONELY_S", 0.5)
+    told: list[str] = []
+
+    async def progress(_fraction: float, step: str) -> None:
+        told.append(step)
+
+    product = Product(tmp_path, DONE)
+    limits = Limits(timeout_s=60)
+    for worker in running.workers:
+        worker.kill()
+        worker.wait()
+    try:
+        async with asyncio.timeout(60):
+            with pytest.raises(NoClusterWorker) as alone:
+                await run_on_cluster(running.cluster, "product", product.request, limits, progress=progress)
+        assert told == ["in the queue of the cluster"]
+        assert alone.value.what == f"The cluster at {running.cluster.address} has no worker."
+        running.add_worker()  # from this thread: the worker lives as long as the one that started it
+        began: list[bool] = []
+        raw = await run_on_cluster(
+            running.cluster, "product", product.request, limits, progress=progress, began=lambda: began.append(True)
+        )
+        assert msgspec.json.decode(raw, type=ProductResult).values[0].value == 42
+        assert began == [True]
+    finally:
+        await dask.close()
+
+
+async def test_a_stage_that_waits_behind_another_is_cancelled_at_once(running: RunningCluster, tmp_path: Path) -> None:
+    """PRO-05: cancel at any point, also in the queue of the cluster."""
+    first, second = Product(tmp_path / "one", HANGS), Product(tmp_path / "two", DONE)
+    halt, begun, queued, stop = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hears(_fraction: float, step: str) -> None:
+        if step == "begun":
+            begun.set()
+
+    async def waits(_fraction: float, _step: str) -> None:
+        queued.set()
+
+    limits = Limits(timeout_s=60)
+    run = run_on_cluster
+    try:
+        busy = asyncio.create_task(run(running.cluster, "product", first.request, limits, progress=hears, stop=halt))
+        async with asyncio.timeout(60):
+            await begun.wait()
+        behind = asyncio.create_task(run(running.cluster, "product", second.request, limits, progress=waits, stop=stop))
+        await queued.wait()
+        stop.set()
+        with pytest.raises(StageCancelled):
+            await behind
+        assert not busy.done()
+        assert not (second.out / "result.json").exists()
+        halt.set()
+        with pytest.raises(StageCancelled):
+            await busy
+    finally:
+        await dask.close()
 
 
 async def test_a_scheduler_that_is_away_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

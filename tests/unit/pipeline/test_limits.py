@@ -12,6 +12,7 @@ import pytest
 
 from appliance.compute import cgroup, landlock, watch
 from appliance.compute.local import (
+    MIB,
     Limits,
     MachineOutOfMemory,
     OutOfMemory,
@@ -22,7 +23,7 @@ from appliance.compute.local import (
     run_stage,
 )
 from tests.servers import until
-from tests.unit.pipeline.programs import Request, Stage, alive, silent
+from tests.unit.pipeline.programs import Gate, Request, Stage, alive, silent
 
 HOARD = "bytearray(os.urandom(1024)) * (1024 * {mb})"
 
@@ -32,7 +33,7 @@ async def test_children_that_exceed_the_memory_together_are_ended_with_used_and_
 ) -> None:
     """PRO-04: each child is below the limit, all together are not."""
     note = tmp_path / "pids"
-    hoard = "import os, time; kept = " + HOARD.format(mb=60) + "; time.sleep(600)"
+    hoard = "import os, signal; kept = " + HOARD.format(mb=60) + "; signal.pause()"
     stage.is_program(
         f"children = [subprocess.Popen([{sys.executable!r}, '-c', {hoard!r}]) for _ in range(3)]\n"
         f"open({str(note)!r}, 'w').write(' '.join(str(one.pid) for one in children))\n"
@@ -47,38 +48,66 @@ async def test_children_that_exceed_the_memory_together_are_ended_with_used_and_
     assert not any(alive(int(pid)) for pid in note.read_text().split())
 
 
-async def test_pages_that_children_share_are_counted_once(stage: Stage) -> None:
-    stage.is_program(
+def test_pages_that_children_share_are_counted_once() -> None:
+    body = (
+        "import os, signal\n"
         "kept = " + HOARD.format(mb=60) + "\n"
-        "children = []\n"
         "for _ in range(4):\n"
-        "    pid = os.fork()\n"
-        "    if not pid:\n"
-        "        time.sleep(600)\n"
-        "time.sleep(1.2)\n"
-        "say(answer=[1])\n"
+        "    if not os.fork():\n"
+        "        break\n"
+        "os.write(1, b'ready\\n')\n"
+        "signal.pause()\n"
     )
-    assert await run_stage("qc", Request(), Limits(memory_mb=150, timeout_s=60), progress=silent) == b"[1]"
+    leader = subprocess.Popen([sys.executable, "-c", body], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    family = watch.Family(leader.pid)
+    try:
+        assert leader.stdout is not None
+        assert [leader.stdout.readline() for _ in range(5)] == ["ready\n"] * 5
+        assert family.used_bytes(1 << 62) > 5 * 60 * MIB, "each by itself"
+        assert family.used_bytes(150 * MIB) < 150 * MIB, "together"
+    finally:
+        family.end()
+        leader.wait()
 
 
-async def test_a_process_that_left_the_session_is_ended_with_the_stage(stage: Stage, tmp_path: Path) -> None:
+async def test_a_process_that_left_the_session_is_ended_with_the_stage(
+    stage: Stage, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     note = tmp_path / "pid"
     stage.is_program(
-        'child = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)\n'
-        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
-        "time.sleep(0.6)\n"
-        "say(answer=[1])\n"
+        'child = subprocess.Popen(["tail", "-f", "/dev/null"], start_new_session=True)\n'
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n" + gate.WAIT + "say(answer=[1])\n"
     )
+    look = watch.Family.used_bytes
+
+    def looked(family: watch.Family, suspicious: int) -> int:
+        used = look(family, suspicious)
+        if note.exists() and note.read_text() and int(note.read_text()) in {one.pid for one in family.members()}:
+            gate.open()
+        return used
+
+    monkeypatch.setattr(watch.Family, "used_bytes", looked)
     await run_stage("qc", Request(), Limits(timeout_s=60), progress=silent)
     assert not alive(int(note.read_text()))
 
 
-async def test_a_stage_that_says_nothing_is_ended_as_hung_and_one_that_speaks_is_not(stage: Stage) -> None:
+async def test_a_stage_that_says_nothing_is_ended_as_hung_and_one_that_speaks_is_not(stage: Stage, gate: Gate) -> None:
+    """Time is moved on between two words of the stage: less than the silence that is allowed, then more."""
+    loop = asyncio.get_running_loop()
+    real, moved, step = loop.time, [0.0], [60.0]
+    loop.time = lambda: real() + moved[0]  # type: ignore[method-assign]
+
+    async def progress(_fraction: float, _step: str) -> None:
+        moved[0] += step[0]
+        gate.open()
+
+    limits = Limits(quiet_s=100, timeout_s=1_000_000)
+    stage.is_program("for number in range(6):\n    say(progress=number / 6, step='on')\n    " + gate.WAIT + "say(answer=[1])")
+    assert await run_stage("qc", Request(), limits, progress=progress) == b"[1]"
+    step[0] = 101.0
     stage.is_program('say(progress=0.1, step="begun"); signal.pause()')
-    with pytest.raises(StageHung, match="gave no sign for 1 s"):
-        await run_stage("qc", Request(), Limits(quiet_s=1, timeout_s=60), progress=silent)
-    stage.is_program('for number in range(12):\n    say(progress=number / 12, step="on"); time.sleep(0.25)\nsay(answer=[1])')
-    assert await run_stage("qc", Request(), Limits(quiet_s=1.5, timeout_s=60), progress=silent) == b"[1]"
+    with pytest.raises(StageHung, match="gave no sign for 100 s"):
+        await run_stage("qc", Request(), limits, progress=progress)
 
 
 async def test_a_stage_ended_by_the_kernel_for_want_of_memory_is_reported_so(
@@ -143,8 +172,7 @@ async def test_a_stage_that_fills_its_folder_is_ended_while_it_runs(stage: Stage
     out = tmp_path / "out"
     out.mkdir()
     stage.is_program(
-        f"number = 0\nwhile True:\n    open({str(out)!r} + f'/{{number}}', 'wb').write(os.urandom(1 << 20))\n"
-        "    number += 1; time.sleep(0.05)"
+        f"for number in range(16):\n    open({str(out)!r} + f'/{{number}}', 'wb').write(os.urandom(1 << 20))\nsignal.pause()"
     )
     with pytest.raises(StageEnded) as ended:
         await run_stage("qc", Request(), Limits(out_mb=8, timeout_s=60), progress=silent, out_folder=out)
@@ -225,14 +253,24 @@ def test_a_fenced_process_writes_only_in_its_folder_reads_no_home_and_has_no_net
 # --- cores -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core only")
-async def test_stages_get_cores_of_their_own_while_there_are_any(stage: Stage) -> None:
-    stage.is_program('cores = sys.argv[sys.argv.index("--cores") + 1]; time.sleep(1); say(answer=cores)')
+async def test_stages_get_cores_of_their_own_while_there_are_any(
+    stage: Stage, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program in the stage's place only says which cores it was given, so that one core is enough for the test."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {4, 7})
+    stage.is_program('say(progress=0.1, step="begun")\n' + gate.WAIT + 'say(answer=sys.argv[sys.argv.index("--cores") + 1])')
+    begun = []
+
+    async def progress(_fraction: float, _step: str) -> None:
+        begun.append(True)
+        if len(begun) == 2:
+            gate.open()
+            gate.open()
 
     async def one() -> bytes:
-        return await run_stage("qc", Request(), Limits(cores=1), progress=silent)
+        return await run_stage("qc", Request(), Limits(cores=1, timeout_s=60), progress=progress)
 
-    assert len(set(await asyncio.gather(one(), one()))) == 2
+    assert sorted(await asyncio.gather(one(), one())) == [b'"4"', b'"7"']
 
 
 # --- control groups: a stand-in tree, because only systemd can delegate a real one ------------------------------------
@@ -298,7 +336,7 @@ async def test_a_death_in_a_group_that_ran_out_of_memory_is_reported_with_the_gr
 
 def test_a_family_ends_also_what_is_born_while_it_ends(tmp_path: Path) -> None:
     """A program that keeps forking cannot outrun its end."""
-    body = "import os, time\nfor _ in range(30):\n    if os.fork() == 0:\n        time.sleep(600)\ntime.sleep(600)"
+    body = "import os, signal\nfor _ in range(30):\n    if os.fork() == 0:\n        signal.pause()\nsignal.pause()"
     leader = subprocess.Popen([sys.executable, "-c", body], start_new_session=True)
     family = watch.Family(leader.pid)
     try:
