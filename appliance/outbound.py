@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 from appliance.errors import Misconfigured
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_METADATA = frozenset(
+    ipaddress.ip_address(one) for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Where clouds answer their own machines beside 169.254.169.254 (Alibaba, Azure, Oracle, Amazon, Google)."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -72,16 +76,18 @@ def refusal(address: str, *, allow_local: bool) -> str:
         return "this machine itself"
     if plain.is_link_local:
         return "an address of its own link"
+    if plain in _METADATA:
+        return "the metadata service of a cloud"
     return ""
 
 
 def _embedded(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one (mapped, compatible, 6to4, NAT64), else the address itself."""
+    """The IPv4 address inside an IPv6 one (mapped, compatible, 6to4, Teredo, NAT64), else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    inner = address.ipv4_mapped or address.sixtofour
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
     number = int(address)
-    if inner is None and (address in _NAT64 or 1 < number < 2**32):
+    if inner is None and (any(address in one for one in _NAT64) or 1 < number < 2**32):
         inner = ipaddress.IPv4Address(number & 0xFFFFFFFF)
     return inner or address
 

@@ -9,12 +9,20 @@ import pytest
 from appliance.outbound import AddressRefused, UrlRefused, refusal, resolve
 
 LOCAL = ["127.0.0.1", "127.8.9.1", "::1", "169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:127.0.0.1", "::ffff:a9fe:a9fe"]
-HIDDEN = ["64:ff9b::7f00:1", "2002:7f00:1::", "::7f00:1", "64:ff9b::a9fe:a9fe"]
+CLOUDS = ["100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "::ffff:100.100.100.200"]
+HIDDEN = [
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::7f00:1",
+    "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "2002:7f00:1::",
+    "::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+]
 NOBODY = ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1", "::ffff:0.0.0.0"]
 FINE = ["10.1.2.3", "192.168.0.7", "172.16.0.1", "8.8.8.8", "2001:4860:4860::8888", "fd00::7"]
 
 
-@pytest.mark.parametrize("address", LOCAL + HIDDEN)
+@pytest.mark.parametrize("address", LOCAL + HIDDEN + CLOUDS)
 def test_loopback_and_link_local_are_refused_unless_allowed(address: str) -> None:
     """Issue 8, row SSRF: also inside IPv6 addresses."""
     assert refusal(address, allow_local=False)
@@ -52,6 +60,50 @@ def test_a_hospital_s_own_network_is_fine(address: str) -> None:
 async def test_urls_with_tricks_are_refused(url: str) -> None:
     with pytest.raises(UrlRefused):
         await resolve(url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST.",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "017700000001",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "2852039166",
+        "0xa9fea9fe",
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "0",
+        "[::]",
+    ],
+)
+async def test_no_spelling_of_a_local_address_is_let_through(host: str) -> None:
+    """Faults and threats, row SSRF: decimal, octal, hexadecimal, short, mapped; judged by what the system makes of them."""
+    with pytest.raises((AddressRefused, UrlRefused, OSError)):
+        await resolve(f"http://{host}:8080/")
+
+
+async def test_a_name_that_leads_elsewhere_a_moment_later_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults and threats, row SSRF: DNS rebinding. What was judged is what comes back, and it is asked for once."""
+    answers = iter(["10.1.2.3", "127.0.0.1", "127.0.0.1"])
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), 80))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    pinned = await resolve("http://rebinding.example/")
+    assert (pinned.host, pinned.addresses) == ("rebinding.example", ("10.1.2.3",))
+    with pytest.raises(AddressRefused):
+        await resolve("http://rebinding.example/")
 
 
 async def test_addresses_come_with_the_port_of_the_scheme() -> None:
