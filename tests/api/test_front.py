@@ -32,20 +32,36 @@ from appliance.records import processes
 from tests.api.conftest import Door
 
 PATIENCE_S = 60
+OWASP = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-permitted-cross-domain-policies": "none",
+    "x-dns-prefetch-control": "off",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""The list of the OWASP Secure Headers project, as far as it is one value."""
 
 
 async def test_every_answer_carries_the_security_headers(door: Door) -> None:
     """UI-05, faults and threats: CSP, nosniff, frames denied, nothing cached."""
-    for role, path, status in (
-        ("", "/health", 200),
-        ("", "/api/studies", 401),
-        ("admin", "/api/studies", 200),
-        ("", "/x", 404),
+    for role, method, path, status in (
+        ("", "GET", "/health", 200),
+        ("", "GET", "/api/studies", 401),
+        ("admin", "GET", "/api/studies", 200),
+        ("user", "GET", "/api/settings", 403),
+        ("", "GET", "/x", 404),
+        ("admin", "PUT", "/api/studies", 405),
+        ("", "POST", "/api/login", 400),
     ):
-        answer = await door.call(role, "GET", path)
+        answer = await door.call(role, method, path)
         assert answer.status_code == status
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-frame-options"] == "DENY"
+        assert {name: answer.headers.get(name) for name in OWASP} == OWASP
+        assert "camera=()" in answer.headers["permissions-policy"]
+        assert not {"server", "x-powered-by", "x-xss-protection"} & set(answer.headers), "they tell, or do harm"
+        assert "strict-transport-security" not in answer.headers, "not over plain HTTP"
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert answer.headers["cache-control"] == "no-store"
         assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
