@@ -101,6 +101,8 @@ def write_diffusion_study(
     directions: int = 32,
     b0: int = 1,
     bvalue: float = 1000.0,
+    second_shell: float = 0.0,
+    water: float = 0.0,
     slices: int = 16,
     shape: tuple[int, int] = (48, 48),
     fa: float = 0.8,
@@ -115,6 +117,7 @@ def write_diffusion_study(
 ) -> PhantomStudy:
     """Writes a diffusion series and says what it holds; `snr` is white matter at b=0, 0 means no noise at all.
 
+    With `second_shell` the same directions follow with that b-value; `water` is the fraction of free water in white matter.
     With `trace_volume` a last volume with a b-value but no direction follows, as some scanners add to a series.
     """
     person = patient or Patient()
@@ -123,6 +126,7 @@ def write_diffusion_study(
     known = head.tensors(fa, md)
     scheme: list[tuple[float, NDArray[np.float64] | None]] = [(0.0, None)] * b0
     scheme += [(bvalue, one) for one in head.directions(directions)]
+    scheme += [(second_shell, one) for one in head.directions(directions)] if second_shell else []
     scheme += [(bvalue, None)] if trace_volume else []
     chance = np.random.default_rng(seed)
     sigma = head.B0_SIGNAL[head.WHITE_MIDDLE] / snr if snr else 0.0
@@ -131,6 +135,10 @@ def write_diffusion_study(
     template = writer.template("DTI_EPI_AX", "ep_b", repetition_ms=8000.0, echo_ms=82.0, flip=90.0)
     for volume, (weight, direction) in enumerate(scheme):
         signal = head.diffusion_signal(tissue, known, weight, direction)
+        if water:
+            wet = np.isin(tissue, head.WHITE)
+            signal[wet] *= 1 - water
+            signal[wet] += water * head.B0_SIGNAL[head.WHITE_MIDDLE] * np.exp(-weight * head.CSF_MD)
         _describe_diffusion(template, weight, direction, vendor)
         writer.write_volume(template, head.with_rician_noise(signal, sigma, chance), volume)
     applied = np.array([np.zeros(3) if direction is None else direction for _, direction in scheme])

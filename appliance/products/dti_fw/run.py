@@ -23,6 +23,7 @@ from appliance.products.dti.tensor import TensorMaps, mean_images
 from appliance.products.dti_fw import atlas as atlases
 from appliance.products.dti_fw import fits, model, norms
 from appliance.products.dti_fw.manifest import MANIFEST
+from appliance.products.dti_fw.motion_picture import draw_motion
 from appliance.products.dti_fw.regions import Measure, region_values, write_features
 from appliance.products.dti_fw.register import labels_on, register
 from appliance.products.dti_fw.stages import WHOLE_FOURIER, Prepared, prepare, sidecar
@@ -311,7 +312,10 @@ def _pictures(
         file = f"{brain.series.name}_{kind}.png"
         draw_map(image, brain.mask, brain.affine, legend, scale, out_folder / file)
         pictures.append(Picture(file=file, title=f"{title}, {name}"))
-    return pictures
+    moved = brain.prepared.motion
+    file = f"{brain.series.name}_motion.png"
+    draw_motion(moved.translations_mm, moved.rotations_degrees, (FAR_MM, FAR_DEGREES), out_folder / file)
+    return [*pictures, Picture(file=file, title=f"Motion of the head, volume by volume, {name}")]
 
 
 def _provenance(conversion: Conversion) -> dict[str, str]:

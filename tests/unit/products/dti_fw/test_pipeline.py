@@ -160,6 +160,22 @@ def test_a_run_that_was_ended_goes_on_after_the_last_whole_step(study: PhantomSt
     assert _values(again) == _values(whole)
 
 
+def test_two_shells_give_the_water_and_the_tissue_without_it(tmp_path: Path) -> None:
+    """PRO-03: free water and the FA of the tissue through every step, from DICOM, with the maps and pictures that show them."""
+    study = a_diffusion_study(
+        tmp_path / "in", directions=20, b0=3, bvalue=700.0, second_shell=1400.0, water=0.2, snr=40.0, slices=12
+    )
+    result = _run(study.folder, tmp_path / "out", single_shell_index=True)
+    values = _values(result)
+    assert values["fw_fraction_mean_white_matter"] == pytest.approx(0.2, abs=0.04)
+    assert values["tissue_fa_mean_white_matter"] == pytest.approx(0.8, abs=0.05)
+    assert values["tissue_md_mean_white_matter"] == pytest.approx(0.7, abs=0.06)
+    assert values["fa_mean_white_matter"] < values["tissue_fa_mean_white_matter"] - 0.05
+    assert "fw_index_fixed_md_mean_white_matter" not in values
+    assert {"s3_fw.nii.gz", "s3_tissue_fa.nii.gz", "s3_tissue_md.nii.gz", "s3_fw_flags.nii.gz"} <= set(result.maps)
+    assert {"s3_fw.png", "s3_motion.png"} <= {one.file for one in result.pictures}
+
+
 def test_what_another_attempt_sits_in_is_left_alone(study: PhantomStudy, tmp_path: Path) -> None:
     """PRO-05: an attempt that is still being ended elsewhere and its successor do not write into one folder."""
     kept = tmp_path / "kept"
