@@ -3,17 +3,17 @@
 A volume has nine parameters: six of the head's motion, and three of the linear eddy currents, which stretch and shear the
 image along the phase-encoding axis (Jezzard, Barnett and Pierpaoli, MRM 1998). They minimise the squared difference to a target
 of the same contrast: first the mean of the volume's shell, then what a tensor fitted to all aligned volumes predicts for its
-gradient. The weighted volumes as a whole are brought to the unweighted ones by mutual information. Pixels are interpolated
-once, at the end. Coordinates: millimetres along the voxel axes, from the image's centre.
+gradient. The weighted volumes as a whole are brought to the unweighted ones by their edges. Pixels are interpolated once, at
+the end. Coordinates: millimetres along the voxel axes, from the image's centre.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from appliance.products.dti_fw.mutual import rigid_by_mutual_information
+from appliance.products.dti_fw.edges import Grid, rigid_by_edges
 from appliance.products.dti_fw.wls import design
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ MEAN_PASSES = 1
 PREDICTION_PASSES = 3
 MOST_STEPS = 10
 STOP_MM = 0.005
+LEAST_FOR_EDDIES = 8
+"""Fewer weighted volumes do not tell eddy currents from noise."""
+MOST_AVERAGED = 12
+"""Volumes whose mean stands for all of their contrast."""
 EDDY_UNIT = 0.01
 """Eddy parameters are per cent, so that all nine are of one size."""
 RADIANS = 0.01
@@ -125,6 +129,7 @@ def correct(
         targets = _targets(series, parameters, bvalues, bvectors, mirror, phase_axis, b0_limit, predicted=turn >= MEAN_PASSES)
         for volume in weighted:
             parameters[volume] = _align(series, int(volume), targets[volume], parameters[volume], phase_axis, eddy=True)
+        _make_eddies_linear(parameters, weighted, bvalues, bvectors)
         progress(0.05 + 0.7 * (turn + 1) / passes)
     between = _between(series, parameters, unweighted, weighted, phase_axis)
     movements = [_movement(parameters[one], phase_axis, between if one in weighted else None) for one in range(len(bvalues))]
@@ -188,6 +193,19 @@ def _align(series: _Series, volume: int, target: "Pixels", start: "Matrix", phas
     return parameters
 
 
+def _make_eddies_linear(
+    parameters: "Matrix", weighted: "NDArray[np.intp]", bvalues: "NDArray[np.float64]", bvectors: "Matrix"
+) -> None:
+    """Eddy currents follow the gradient that makes them, in proportion and sign (Andersson and Sotiropoulos, NeuroImage 2016).
+
+    Without this all volumes of a shell could stretch together, which their common target would not notice.
+    """
+    if len(weighted) < LEAST_FOR_EDDIES:
+        return
+    gradient = bvectors[weighted] * np.sqrt(bvalues[weighted] / bvalues.max())[:, None]
+    parameters[weighted, 6:9] = gradient @ np.linalg.lstsq(gradient, parameters[weighted, 6:9], rcond=None)[0]
+
+
 def _derivatives(series: _Series, image: "Pixels", matrix: "Matrix", phase_axis: int) -> "Pixels":
     """(9, points): how the values at the points change with each parameter."""
     here = _moved(series.points, matrix)
@@ -247,21 +265,22 @@ def _between(
     if not weighted.size:
         return np.eye(4)
 
-    def mean(volumes: "NDArray[np.intp]", beyond: Any) -> "Pixels":
-        # The brain's outline is what two contrasts have most surely in common; inside alone, they can slide past each other.
-        total = np.zeros(series.around.shape[1], np.float32)
+    def mean(volumes: "NDArray[np.intp]") -> "Pixels":
+        # Onto the whole grid: the brain's outline is what two contrasts have most surely in common.
+        points = ((np.indices(series.smooth[0].shape).reshape(3, -1).T - series.centre) * series.size).T
+        total = np.zeros(points.shape[1], np.float32)
         for one in volumes:
-            matrix = _movement(parameters[one], phase_axis).matrix @ beyond
-            total += series.at(series.smooth[one], _moved(series.around, matrix))
-        return total
+            total += series.at(series.smooth[one], _moved(points, _movement(parameters[one], phase_axis).matrix))
+        return total.reshape(series.smooth[0].shape)
 
-    some = weighted[:: max(1, len(weighted) // 6)]
-    fixed = mean(unweighted, np.eye(4))
+    def placement(points: "Matrix", vector: "Matrix") -> "tuple[Matrix, Matrix]":
+        movement = _movement(np.concatenate([vector, np.zeros(3)]), phase_axis)
+        return _moved(points, movement.matrix), movement.rotation
 
-    def moving(vector: "Matrix") -> "Pixels":
-        return mean(some, _movement(np.concatenate([vector, np.zeros(3)]), phase_axis).matrix)
-
-    return _movement(np.concatenate([rigid_by_mutual_information(fixed, moving), np.zeros(3)]), phase_axis).matrix
+    some = weighted[:: max(1, len(weighted) // MOST_AVERAGED)]
+    grid = Grid(series.size, series.at)
+    found = rigid_by_edges(mean(unweighted[:MOST_AVERAGED]), mean(some), series.around, grid, placement)
+    return _movement(np.concatenate([found, np.zeros(3)]), phase_axis).matrix
 
 
 def _resampled(pixels: "Pixels", movements: list[Movement], series: _Series, progress: Callable[[float], None]) -> "Pixels":

@@ -92,7 +92,7 @@ def test_maps_that_the_scanner_made_are_not_fitted(computed: Computed) -> None:
     assert "4 series with maps or other derived images were not used." in result.notes
 
 
-def _scanner_map(folder: Path, grid: tuple[int, ...], affine: Any) -> Any:
+def scanner_map(folder: Path, grid: tuple[int, ...], affine: Any) -> Any:
     """An enhanced multi-frame map on the grid of our own, every frame placed by its own header."""
     dataset = pydicom.dcmread(next(folder.iterdir()))
     found = np.zeros(grid)
@@ -118,8 +118,8 @@ def test_fa_and_md_agree_with_the_scanners_own_maps(real_data: Path, computed: C
     result, out_folder = computed(study.name)
     name = result.maps[0].split("_")[0]
     fa, md, mask = (_nibabel.load(out_folder / f"{name}_{kind}.nii.gz") for kind in ("fa", "md", "mask"))
-    scanner_fa = _scanner_map(study / "13_DWI_dir80_PA", fa.shape, fa.affine) / 1000.0
-    scanner_md = _scanner_map(study / "11_DWI_dir80_PA", fa.shape, fa.affine) * 1e-6
+    scanner_fa = scanner_map(study / "13_DWI_dir80_PA", fa.shape, fa.affine) / 1000.0
+    scanner_md = scanner_map(study / "11_DWI_dir80_PA", fa.shape, fa.affine) * 1e-6
     inside = (np.asarray(mask.dataobj) > 0) & (scanner_fa > 0) & (scanner_md > 0)
     assert inside.sum() > 0.99 * (np.asarray(mask.dataobj) > 0).sum()
     assert np.corrcoef(fa.get_fdata()[inside], scanner_fa[inside])[0, 1] >= 0.95

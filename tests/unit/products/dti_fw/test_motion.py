@@ -46,6 +46,7 @@ def scan() -> Scan:
     """SNR 30; head motions up to 2 mm and 2 degrees, the weighted volumes 1 mm off as a whole; eddy currents up to 2 %."""
     chance = np.random.default_rng(11)
     bvalues, applied = gradients((0, 2), (1000, 15))
+    eddies = chance.uniform(-0.015, 0.015, (3, 3))  # in proportion to the gradient that makes them
     rotations, matrices, pixels = [], [], []
     for volume, bvalue in enumerate(bvalues):
         rotation, matrix = np.eye(3), np.eye(4)
@@ -55,7 +56,7 @@ def scan() -> Scan:
             matrix[:3, 3] = chance.uniform(-1.2, 1.2, 3)
         if bvalue:
             matrix[2, 3] += 1.0
-            matrix[1, :3] += chance.uniform(-0.02, 0.02, 3)
+            matrix[1, :3] += eddies @ applied[volume]
         # A scanner's gradient meets the turned head; in the head's frame it is turned back (mirror: none, the axes are
         # left-handed and FSL's convention follows them).
         clean, _ = _brain(np.array([bvalue]), (rotation.T @ applied[volume])[None])
@@ -82,9 +83,9 @@ def _off(scan: Scan, volume: int) -> float:
 
 
 def test_motion_and_eddy_currents_are_found_to_a_fraction_of_a_voxel(scan: Scan) -> None:
-    """PRO-03: half of the volumes within 0.4 mm, all within 0.8 mm, in voxels of 2.5 x 2.5 x 3 mm (uncorrected 1-2.4 mm)."""
+    """PRO-03: half of the volumes within 0.4 mm, all within 0.65 mm, in voxels of 2.5 x 2.5 x 3 mm (uncorrected 1-2.4 mm)."""
     found = [_off(scan, volume) for volume in range(len(scan.bvalues))]
-    assert max(found) < 0.8
+    assert max(found) < 0.65
     assert np.median(found) < 0.4
 
 
@@ -93,10 +94,10 @@ def test_the_first_volume_is_left_as_it_is(scan: Scan) -> None:
 
 
 def test_gradient_directions_turn_with_the_head(scan: Scan) -> None:
-    """PRO-03: each corrected direction is the applied one turned back by the head's own rotation, within 0.5 degrees."""
+    """PRO-03: each corrected direction is the applied one turned back by the head's own rotation, within 0.7 degrees."""
     for volume in np.flatnonzero(scan.bvalues):
         expected = scan.rotations[volume].T @ scan.applied[volume]
-        assert scan.bvectors[volume] @ expected > np.cos(np.deg2rad(0.5))
+        assert scan.bvectors[volume] @ expected > np.cos(np.deg2rad(0.7))
 
 
 def test_the_tensor_is_right_again(scan: Scan) -> None:
@@ -105,6 +106,16 @@ def test_the_tensor_is_right_again(scan: Scan) -> None:
     truth = fit_tensors(scan.clean[deep].T.astype(np.float32), scan.bvalues, scan.applied).fa()
     found = fit_tensors(np.ascontiguousarray(scan.corrected.pixels[deep].T), scan.bvalues, scan.bvectors).fa()
     assert np.median(np.abs(found - truth)) < 0.05
+
+
+def test_a_still_head_is_not_moved_because_fluid_is_dark_at_high_b() -> None:
+    """PRO-03: brains of both contrasts differ in outline; the weighted ones as a whole stay within 0.4 mm of the others."""
+    bvalues, applied = gradients((0, 1), (2500, 12))
+    clean, mask = _brain(bvalues, applied)
+    corrected = correct(with_noise(clean, 25.0, np.random.default_rng(5)), bvalues, applied, mask, AFFINE)
+    mean = np.mean([one.matrix for one in corrected.movements[1:]], axis=0)
+    assert np.linalg.norm(mean[:3, 3]) < 0.4
+    assert np.abs(mean[:3, :3] - np.eye(3)).max() < 0.015
 
 
 def test_directions_mirror_with_the_axes_of_the_image() -> None:
