@@ -2,6 +2,10 @@
 
 import base64
 import json
+import re
+import shutil
+import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +69,24 @@ def test_a_signed_model_predicts_and_is_named_with_version_and_key(tmp_path: Pat
 def test_the_logistic_link_gives_a_share(tmp_path: Path) -> None:
     found = _predicted(_installed(tmp_path, link="logistic"))
     assert found.values[0].value == pytest.approx(0.0759, abs=1e-4)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_a_model_signed_as_the_manual_says_is_believed(tmp_path: Path) -> None:
+    """PRO-03: with the documented model and the documented commands, nothing of ours."""
+    page = (Path(__file__).parents[4] / "appliance" / "docs" / "diffusion.md").read_text()
+    blocks = re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
+    model = next(one for one in blocks if "ranvier-model/1" in one)
+    commands = next(one for one in blocks if "openssl genpkey" in one)
+    for name in ("models", "keys"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "example.json").write_text(textwrap.dedent(model))
+    subprocess.run(["/bin/sh", "-e", "-c", textwrap.dedent(commands)], cwd=tmp_path, check=True)
+    for file, folder in (("example.json", "models"), ("example.json.sig", "models"), ("maker.pub", "keys")):
+        (tmp_path / file).rename(tmp_path / folder / file)
+    found = predict(tmp_path, {"fa_mean_white_matter": 0.45}, ("dti-fw", "1.0.0"), [1000])
+    assert [(one.name, one.value) for one in found.values] == [("prediction_example", 1.0)]
+    assert "key maker" in found.values[0].note
 
 
 @pytest.mark.parametrize("key", [None, Ed25519PrivateKey.from_private_bytes(bytes(32))], ids=["unsigned", "another's key"])
