@@ -59,12 +59,12 @@ def run(request: ProductRequest, progress: Callable[[float, str], None]) -> Prod
     left in `request.kept_folder` in an earlier attempt on the same files is used again. Raises the errors of `dti.faults`,
     `AtlasWrong`, `NormsWrong`.
     """
-    with _workplace(request) as work:
+    with workplace(request) as work:
         return _run(request, work, progress)
 
 
 @contextlib.contextmanager
-def _workplace(request: ProductRequest) -> Iterator[Path]:
+def workplace(request: ProductRequest) -> Iterator[Path]:
     """The folder that outlives an attempt, unless another attempt still sits in it: then one of this attempt's own."""
     own = Path(request.out_folder) / "work"
     if not request.kept_folder:

@@ -1,7 +1,6 @@
 """The product `dti-fw` from DICOM files to numbers, on phantoms; its twin on real scanners' studies is below."""
 
 import csv
-import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from appliance.demo import head
 from appliance.products.dti_fw.atlas import AtlasWrong
 from appliance.products.dti_fw.regions import slugs
+from appliance.products.dti_fw.run import workplace
 from appliance.products.manifest import ProductRequest, ProductResult
 from appliance.products.run import run
 from tests.diffusion import describe_atlas, install_atlas
@@ -176,15 +176,15 @@ def test_two_shells_give_the_water_and_the_tissue_without_it(tmp_path: Path) -> 
     assert {"s3_fw.png", "s3_motion.png"} <= {one.file for one in result.pictures}
 
 
-def test_what_another_attempt_sits_in_is_left_alone(study: PhantomStudy, tmp_path: Path) -> None:
+def test_what_another_attempt_sits_in_is_left_alone(tmp_path: Path) -> None:
     """PRO-05: an attempt that is still being ended elsewhere and its successor do not write into one folder."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    with open(kept / "lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _run(study.folder, tmp_path / "out", kept_folder=str(kept))
-    assert [one.name for one in kept.iterdir()] == ["lock"]
-    assert not (tmp_path / "out" / "work").exists()
+    request = ProductRequest(product="dti-fw", in_folder="", out_folder=str(tmp_path / "out"), kept_folder=str(tmp_path))
+    with workplace(request) as first, workplace(request) as second:
+        assert (first, second) == (tmp_path / "work", tmp_path / "out" / "work")
+        second.mkdir(parents=True)
+    assert not second.exists()
+    with workplace(request) as third:
+        assert third == first
 
 
 def test_an_atlas_whose_file_was_changed_is_not_used(study: PhantomStudy, tmp_path: Path) -> None:
