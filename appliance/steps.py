@@ -175,9 +175,12 @@ def _age_years(report: QcReport) -> int | None:
 
 
 def _protocol(work: Work, manifest: Manifest) -> dict[str, Any]:
-    """What a product asks of its input, or the edition that the settings name for all products."""
+    """What a product asks of its input, and besides what the settings ask for all products."""
     rules: dict[str, Any] = msgspec.to_builtins(manifest.protocol)
-    return rules | ({"edition": work.settings.qc.protocol_edition} if work.settings.qc.protocol_edition else {})
+    section = work.settings.qc
+    for name in ("study_description", "series_description"):
+        rules[name] = rules[name] or getattr(section, name)
+    return rules | ({"edition": section.protocol_edition} if section.protocol_edition else {})
 
 
 async def _images(work: Work, report: QcReport, files: list[SeriesFile]) -> QcReport:

@@ -29,3 +29,20 @@ class QcSection(Section, frozen=True, kw_only=True):
             "Empty: what each product asks for itself. Otherwise the published limits of that edition for every product.",
         ),
     ] = ""
+    study_description: Annotated[
+        str,
+        field(
+            "Study description asked for",
+            "For products that ask for none themselves; compared without regard to case and white space. Empty: any.",
+            max_length=64,
+        ),
+    ] = ""
+    series_description: Annotated[
+        str,
+        field(
+            "Series description asked for",
+            "Chooses the series where a product asks for none itself; compared without regard to case and white space. "
+            "Empty: any.",
+            max_length=64,
+        ),
+    ] = ""

@@ -14,7 +14,6 @@ from typing import Any
 from appliance import errors
 from appliance.events import catalogue as all_events
 from appliance.products import catalogue as all_products
-from appliance.qc.checks import CHECKS
 from appliance.settings import schema, section_types
 from appliance.states import (
     DELIVERY_FACTS,
@@ -27,7 +26,7 @@ from appliance.states import (
     check_study_move,
     order_moves,
 )
-from tests.house import deidentification
+from tests.house import deidentification, quality
 from tests.house.catalogue import CARRIERS, every_error, sentence
 from tests.house.tree import ROOT
 
@@ -232,20 +231,6 @@ def errors_page() -> str:
 # --- quality control and products --------------------------------------------------------------------------------------------
 
 
-def checks_page() -> str:
-    """Every check of quality control with its own documentation."""
-    parts = [
-        "# Quality control\n",
-        "Each check says what it found, what was expected and what to do. A check can be switched off in Settings (its name",
-        "goes to `qc.switched_off`): it then shows as bypassed and counts as passed. An administrator can let one study",
-        "through with a reason.\n",
-        _table(("check", "name"), ([check.title, _code(check.name)] for check in CHECKS)),
-    ]
-    for check in CHECKS:
-        parts.append(f"## {check.title} (`{check.name}`)\n\n{check.documentation}\n")
-    return "\n".join(parts)
-
-
 def products_table() -> str:
     """The products of this version."""
     rows = ([one.title, _code(one.id), one.version, one.intended_use] for one in all_products().values())
@@ -278,7 +263,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "states.md": states_page,
     "events.md": events_page,
     "errors.md": errors_page,
-    "checks.md": checks_page,
+    "checks.md": quality.page,
     "deidentification.md": deidentification.page,
 }
 IN_README: dict[str, Callable[[], str]] = {"states": order_table, "settings": settings_table, "products": products_table}

@@ -2,8 +2,8 @@
 
 b-values and directions are read twice, by two programs: here from the vendor's own elements, and by the converter. Each
 direction of the header, turned into the axes of the image, must be among those of the converter, up to its sign. Where a
-vendor states directions along the axes of the scan (GE, UIH) a flip between the two cannot be told; the gradient table's own
-check finds it.
+vendor states directions along the axes of the scan (GE, UIH, Canon) a flip between the two cannot be told; the check of the
+gradient table finds it.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "gradient-tags", "Gradients in header and conversion agree"
-_ALONG_THE_SCAN = ("GE", "UIH")
+_ALONG_THE_SCAN = ("GE", "UIH", "CANON")
 EXPECTED = "the same b-values and directions in the header and in the converted table"
 
 

@@ -112,6 +112,15 @@ def a_converted(folder: Path, work: Path) -> Brain:
     return Brain(pixels, image.affine, *table, series, converted.sidecar)
 
 
+def a_nifti(image: Path) -> Brain:
+    """A series that lies as NIfTI, its table beside it."""
+    plain = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii"))
+    table = read_table(Path(f"{plain}.bval"), Path(f"{plain}.bvec"))
+    assert table is not None
+    loaded = _nibabel.load(image)
+    return Brain(np.asarray(loaded.dataobj, np.float32), loaded.affine, *table)
+
+
 def written(brain: Brain, image: Path) -> None:
     """The image, and the table beside it."""
     _nibabel.save(_nibabel.Nifti1Image(brain.pixels.astype(np.float32), brain.affine), image)
