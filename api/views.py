@@ -249,6 +249,8 @@ class FindingView(View, frozen=True, kw_only=True):
     unit: str
     picture: str
     """Where its picture (PNG) is fetched; empty where there is none."""
+    caption: str
+    """What the picture shows."""
 
 
 class RepairView(View, frozen=True, kw_only=True):

@@ -149,6 +149,7 @@ def _qc_rows(qc: QcReport | None, pictures: Path) -> list[QcRow]:
             expected=one.expected,
             action=one.action,
             picture=str(pictures / one.picture) if one.picture else "",
+            caption=one.caption,
         )
         for one in qc.findings
     ]

@@ -164,6 +164,7 @@ class Finding(Answer, frozen=True, kw_only=True):
     action: str = ""
     picture: str = ""
     """Where its picture is fetched; empty where there is none."""
+    caption: str = ""
 
 
 class Repair(Answer, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ class Finding(msgspec.Struct, kw_only=True, frozen=True):
     unit: str = ""
     picture: str = ""
     """A PNG below the folder of the order's QC pictures; empty where there is none."""
+    caption: str = ""
+    """What the picture shows."""
 
 
 class SeriesFile(msgspec.Struct, kw_only=True, frozen=True):

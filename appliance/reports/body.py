@@ -211,7 +211,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
         if row.verdict not in ("passed", "not-applicable")
     ]
     table.setStyle(heavy)
-    pictures = [PictureFile(path=row.picture, title=row.title) for row in content.qc_rows if row.picture]
+    pictures = [PictureFile(path=row.picture, title=f"{row.title}. {row.caption}") for row in content.qc_rows if row.picture]
     heading = [*_heading("Quality control"), said(words.qc_line(content) + ".", after=3)]
     return [KeepTogether([*heading, table]), *_beside(pictures, width)]
 

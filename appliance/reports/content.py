@@ -44,6 +44,8 @@ class QcRow(msgspec.Struct, kw_only=True, frozen=True):
     action: str = ""
     picture: str = ""
     """Path of a PNG; empty where there is none."""
+    caption: str = ""
+    """What the picture shows."""
 
 
 class Earlier(msgspec.Struct, kw_only=True, frozen=True):

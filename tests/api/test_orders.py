@@ -122,6 +122,7 @@ async def test_qc_says_found_expected_and_what_to_do(door: Door, filed: Filed) -
         "figure": None,
         "unit": "",
         "picture": "",
+        "caption": "",
     }
     assert qc["metadata"]["sex"]["value"] == "F"
     assert (await door.get("/api/studies"))["items"][0]["qc"] == "1/2"

@@ -174,7 +174,7 @@ def qc_text(console: "Console", report: QcReport, pictures: Mapping[str, bytes],
             if value and not (mark == "*" and value is finding.action):
                 lines.append(Field(title, inert(str(value))))
         if finding.picture:
-            lines += _picture(pictures.get(finding.picture), room)
+            lines += _picture(pictures.get(finding.picture), finding.caption, room)
     return sheet(lines, 12)
 
 
@@ -187,10 +187,12 @@ def _repairs(console: "Console", report: QcReport) -> list[Text | Field]:
     return lines
 
 
-def _picture(png: bytes | None, room: int) -> list[Text | Field]:
+def _picture(png: bytes | None, caption: str, room: int) -> list[Text | Field]:
     """Half blocks where there is colour and room for them, else the key that saves it."""
     shown = drawn(png, room) if png and room >= _NARROWEST_PICTURE else None
-    return [Text(), shown] if shown is not None else [Field("  Picture", Text("v saves it", "dim"))]
+    if shown is None:
+        return [Field("  Picture", Text("v saves it", "dim"))]
+    return [Text(), shown, Text(inert(caption), "dim")]
 
 
 def timeline(console: "Console", entries: Sequence[TimelineEntry]) -> RenderableType:

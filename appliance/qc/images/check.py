@@ -52,6 +52,8 @@ class ImageCheck:
     title: str
     documentation: str
     judge: Callable[[Look, Thresholds], Seen]
+    picture: str
+    """What its picture shows, in a sentence."""
 
 
 def not_judged(why: str, expected: str) -> Seen:

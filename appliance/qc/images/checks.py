@@ -1,7 +1,7 @@
 """Every check of the images, in the order in which a report shows them.
 
-To add one: a file with `NAME`, `TITLE`, a docstring that is its documentation, and `judge`; its limits in `thresholds.toml`;
-then one entry here.
+To add one: a file with `NAME`, `TITLE`, `PICTURE` (what its picture shows), a docstring that is its documentation, and `judge`;
+its limits in `thresholds.toml`; then one entry here.
 """
 
 import inspect
@@ -12,5 +12,6 @@ from appliance.qc.images.check import ImageCheck
 _MODULES = (slices, interleave, dropout, motion, noise, coverage, gradient_table, gradient_tags)
 
 IMAGE_CHECKS: tuple[ImageCheck, ...] = tuple(
-    ImageCheck(module.NAME, module.TITLE, inspect.cleandoc(module.__doc__ or ""), module.judge) for module in _MODULES
+    ImageCheck(module.NAME, module.TITLE, inspect.cleandoc(module.__doc__ or ""), module.judge, module.PICTURE)
+    for module in _MODULES
 )

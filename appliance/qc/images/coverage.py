@@ -9,11 +9,12 @@ import numpy as np
 
 from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest, not_judged
-from appliance.qc.images.nifti import turned
-from appliance.qc.images.picture import outlined
+from appliance.qc.images.nifti import order_of, turned
+from appliance.qc.images.picture import outlined, square
 from appliance.qc.images.thresholds import Thresholds
 
 NAME, TITLE = "image-coverage", "Brain coverage"
+PICTURE = "The middle of the head from the side, and what was taken for head."
 _ENDS = ("left", "right", "back", "front", "bottom", "top")
 
 
@@ -35,11 +36,12 @@ def judge(look: Look, limits: Thresholds) -> Seen:
         return not_judged("too few slices to tell where the head ends", expected)
     verdict = gravest(rule.millilitres.below(millilitres), *(rule.cut.above(share) for share in shares.values()))
     worst = max(shares, key=lambda end: shares[end])
-    told = f"{millilitres:.0f} mL of head; most of it at the {worst} end ({shares[worst]:.0%})"
+    told = f"{millilitres:.0f} mL of head; at the {worst} end {shares[worst]:.0%} of its largest plane"
     figure, unit = round(100 * shares[worst], 1), "%"
     image = turned(scan.mean_unweighted if scan.unweighted.any() else scan.mean_weighted, scan.affine)
     middle = image.shape[0] // 2
-    picture = outlined(image[middle], head[middle], scale=4)
+    _, across, up = (scan.voxel_mm[axis] for axis in order_of(scan.affine))
+    picture = outlined(square(image[middle], across, up), square(head[middle], across, up), scale=4)
     if verdict is Verdict.PASSED:
         return Seen(verdict, told, expected, figure=figure, unit=unit, picture=picture)
     cut = [end for end, share in shares.items() if rule.cut.above(share) is not Verdict.PASSED]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "image-dropout", "Signal drop-out"
+PICTURE = "Slices upwards, volumes across; the darker, the more signal is missing, and red is beyond the limit."
 
 
 def judge(look: Look, limits: Thresholds) -> Seen:

@@ -5,17 +5,26 @@ on into each other. Fails when another table makes them run on better, and says 
 for the analysis; it is made only with consent, the images as received are never touched, and the report says so.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from appliance.qc.check import counted
 from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest
 from appliance.qc.images.coherence import IDENTITY, Coherence, Matrix, bend_degrees, coherence, words
+from appliance.qc.images.picture import colours_beside, square
 from appliance.qc.images.scan import Scan
 from appliance.qc.images.tensor import UNKNOWNS, direction_and_anisotropy, mean, raw_anisotropy, tensors
 from appliance.qc.images.thresholds import GradientTable, Thresholds
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 NAME, TITLE = "gradient-table", "Gradient table"
+PICTURE = (
+    "Directions of fibres in the middle slice: red to the sides, green to the front, blue upwards; a second one is as repaired."
+)
 EXPECTED = "directions of length 1, b=0 images, and fibres that run on best under the table as it is"
 _NEARLY_ONE = 0.99
 _LEAST_DIFFUSIVITY = 0.2
@@ -42,7 +51,7 @@ def judge(look: Look, limits: Thresholds) -> Seen:
     if flipped is Verdict.PASSED:
         parts.append("no flip or exchange of axes makes fibres run on better")
         shown = action if verdict is not Verdict.PASSED else ""
-        return Seen(verdict, ", ".join(parts), EXPECTED, shown, round(fibres.gain, 3), "ratio")
+        return Seen(verdict, ", ".join(parts), EXPECTED, shown, round(fibres.gain, 3), "ratio", _picture(scan, IDENTITY))
     parts.append(f"{words(fibres.best)}: fibres run on {fibres.gain - 1:.0%} better when that is put right")
     action = (
         "Let the gradient table be repaired for the analysis (the images stay as they are), and find out what changed it: "
@@ -55,10 +64,28 @@ def judge(look: Look, limits: Thresholds) -> Seen:
         action,
         round(fibres.gain, 3),
         "ratio",
+        _picture(scan, IDENTITY, fibres.best),
         change=fibres.best,
         before=round(fibres.scores[IDENTITY], 1),
         after=round(fibres.scores[fibres.best], 1),
     )
+
+
+def _picture(scan: Scan, *tables: Matrix) -> "NDArray[np.uint8]":
+    """Colours of the fibres in the slice with most head under each table: red sideways, green front and back, blue upwards."""
+    mask = np.asarray(scan.mask)
+    place = int(np.argmax(mask.sum(axis=(0, 1))))
+    inside = np.flatnonzero(np.nonzero(mask)[2] == place)
+    directions, anisotropy = direction_and_anisotropy(tensors(scan.fitted[:, inside]))
+    first = -1.0 if np.linalg.det(scan.affine[:3, :3]) > 0 else 1.0
+    planes = []
+    for table in tables:
+        along_voxels = directions @ np.array(table, np.float64).T * [first, 1.0, 1.0]
+        colours = np.abs(along_voxels @ (scan.affine[:3, :3] / scan.voxel_mm).T)
+        plane = np.zeros((*scan.grid[:2], 3))
+        plane[mask[:, :, place]] = np.minimum(1.5 * colours * np.clip(anisotropy, 0, 1)[:, None], 1.0)
+        planes.append(square(plane, scan.voxel_mm[0], scan.voxel_mm[1]))
+    return colours_beside(planes)
 
 
 def as_change(rows: tuple[tuple[int, int, int], ...]) -> Matrix:

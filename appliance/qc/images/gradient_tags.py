@@ -15,6 +15,7 @@ from appliance.qc.finding import Verdict
 from appliance.qc.grouping import volumes_of
 from appliance.qc.images.check import Look, Seen, gravest, not_judged
 from appliance.qc.images.coherence import IDENTITY, changes, words
+from appliance.qc.images.picture import bars
 from appliance.qc.images.scan import Scan
 from appliance.qc.images.thresholds import Thresholds
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "gradient-tags", "Gradients in header and conversion agree"
+PICTURE = "One bar a direction: degrees between header and converter; the lines warn and fail."
 _ALONG_THE_SCAN = ("GE", "UIH", "CANON")
 EXPECTED = "the same b-values and directions in the header and in the converted table"
 
@@ -37,13 +39,15 @@ def judge(look: Look, limits: Thresholds) -> Seen:
     b_off = _b_values_differ(sorted(one.b_value or 0.0 for one in volumes), sorted(scan.bvalues.tolist()))
     along_scan = str(look.sidecar.get("Manufacturer", "")).upper().startswith(_ALONG_THE_SCAN)
     directions = stated if along_scan else _in_image(stated, scan)
-    angles = {change: _largest_angle(directions @ np.array(change).T, table) for change in changes()}
+    every = {change: _angles(directions @ np.array(change).T, table) for change in changes()}
+    angles = {change: float(one.max()) for change, one in every.items()}
     best = min(angles, key=lambda change: angles[change])
-    angle = angles[best] if along_scan else angles[IDENTITY]
+    taken = best if along_scan else IDENTITY
+    angle, picture = angles[taken], bars([every[taken]], [(rule.degrees.warn, rule.degrees.fail)])
     verdict = gravest(rule.degrees.above(angle), rule.bvalue.above(b_off))
     told = f"{counted(len(stated), 'direction')}, at most {angle:.1f} degrees apart"
     if verdict is Verdict.PASSED:
-        return Seen(verdict, told, EXPECTED, figure=round(angle, 2), unit="degrees")
+        return Seen(verdict, told, EXPECTED, figure=round(angle, 2), unit="degrees", picture=picture)
     parts = [told]
     if best != IDENTITY and not along_scan and angles[best] < rule.degrees.warn:
         parts = [f"in the header {words(best)}, against the converter"]
@@ -52,7 +56,7 @@ def judge(look: Look, limits: Thresholds) -> Seen:
         "One of the two readings is wrong: look which one lets fibres run on (gradient table), and report the scanner's "
         "software version with a support bundle."
     )
-    return Seen(verdict, ", ".join(parts), EXPECTED, action, round(angle, 2), "degrees")
+    return Seen(verdict, ", ".join(parts), EXPECTED, action, round(angle, 2), "degrees", picture)
 
 
 def _in_image(directions: "NDArray[np.float64]", scan: Scan) -> "NDArray[np.float64]":
@@ -64,12 +68,13 @@ def _in_image(directions: "NDArray[np.float64]", scan: Scan) -> "NDArray[np.floa
     return along
 
 
-def _largest_angle(stated: "NDArray[np.float64]", table: "NDArray[np.float64]") -> float:
-    """From a stated direction to the nearest one of the table; an axis has no sign."""
+def _angles(stated: "NDArray[np.float64]", table: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Degrees from each stated direction to the nearest one of the table; an axis has no sign."""
     if not len(table):
-        return 90.0
+        return np.full(len(stated), 90.0)
     nearest = np.abs(stated @ table.T).max(axis=1)
-    return float(np.rad2deg(np.arccos(np.clip(nearest, 0.0, 1.0))).max())
+    found: NDArray[np.float64] = np.rad2deg(np.arccos(np.clip(nearest, 0.0, 1.0)))
+    return found
 
 
 def _b_values_differ(stated: list[float], table: list[float]) -> float:

@@ -10,11 +10,12 @@ import numpy as np
 from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest, not_judged, numbered
 from appliance.qc.images.expected import deviations, large_enough
-from appliance.qc.images.picture import slices_beside
+from appliance.qc.images.picture import slices_beside, square
 from appliance.qc.images.scan import Scan
 from appliance.qc.images.thresholds import Thresholds
 
 NAME, TITLE = "image-interleave", "Interleaved slices fit together"
+PICTURE = "Cut along the slices: left a good volume, right the worst one."
 
 
 def judge(look: Look, limits: Thresholds) -> Seen:
@@ -42,7 +43,8 @@ def judge(look: Look, limits: Thresholds) -> Seen:
     found = f"{'volume' if len(bad) == 1 else 'volumes'} {numbered(bad)} ({told})"
     across = int(np.argmax(scan.mask.sum(axis=(1, 2)))) if scan.mask is not None else scan.grid[0] // 2
     good = int(np.argmin(shift))
-    picture = slices_beside([scan.volume(good)[across], scan.volume(worst)[across]], scale=4)
+    planes = [square(scan.volume(index)[across], scan.voxel_mm[1], scan.voxel_mm[2]) for index in (good, worst)]
+    picture = slices_beside(planes, scale=4)
     return Seen(verdict, found, expected, action, round(float(shift[worst]), 3), "ratio", picture)
 
 

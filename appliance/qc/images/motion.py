@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "image-motion", "Motion between volumes"
+PICTURE = "One bar a volume: shift in mm, shift along phase encoding in mm, turn in degrees; the lines warn and fail."
 _DETERMINED = 0.02
 """A volume that the others leave less free than this predicts itself."""
 _AXES = {"i": 0, "j": 1, "k": 2}

@@ -117,8 +117,8 @@ def _turned_by(sizes: list[float], stated: tuple[float, ...]) -> "NDArray[np.flo
     return np.column_stack([rotation * [sizes[1], sizes[2], handed * sizes[3]], offset])
 
 
-def turned(image: "NDArray[Any]", affine: "NDArray[np.float64]") -> "NDArray[Any]":
-    """An array (x, y, z) turned so that its axes grow to the patient's right, front and top."""
+def order_of(affine: "NDArray[np.float64]") -> list[int]:
+    """The voxel axes that run along the patient's axes right, front, top."""
     part = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
     order = [-1, -1, -1]
     for _ in range(3):
@@ -126,6 +126,12 @@ def turned(image: "NDArray[Any]", affine: "NDArray[np.float64]") -> "NDArray[Any
         world, voxel = (int(one) for one in np.unravel_index(int(np.argmax(part)), part.shape))
         order[world] = voxel
         part[world], part[:, voxel] = -1.0, -1.0
-    found: NDArray[Any] = np.transpose(image, order)
+    return order
+
+
+def turned(image: "NDArray[Any]", affine: "NDArray[np.float64]") -> "NDArray[Any]":
+    """An array (x, y, z, ...) turned so that its first axes grow to the patient's right, front and top."""
+    order = order_of(affine)
+    found: NDArray[Any] = np.transpose(image, [*order, *range(3, image.ndim)])
     backwards = tuple(slice(None, None, -1 if affine[world, order[world]] < 0 else 1) for world in range(3))
     return found[backwards]

@@ -12,6 +12,7 @@ import numpy as np
 
 from appliance.qc.finding import Verdict
 from appliance.qc.images.check import Look, Seen, gravest, not_judged
+from appliance.qc.images.picture import slices_beside, square
 from appliance.qc.images.scan import Scan
 from appliance.qc.images.tensor import UNKNOWNS, predictable, solver
 from appliance.qc.images.thresholds import Thresholds
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "image-noise", "Signal and contrast to noise"
+PICTURE = "The middle slice without weighting, and of one weighted volume, each in its own brightness."
 _MAD = 1.4826
 """Median absolute deviation to standard deviation of a normal distribution."""
 _SECOND_DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
@@ -46,7 +48,16 @@ def judge(look: Look, limits: Thresholds) -> Seen:
     verdict = rule.snr.below(snr) if cnr is None else gravest(rule.snr.below(snr), rule.cnr.below(cnr))
     found = f"signal to noise {snr:.1f}" + (f", contrast to noise {cnr:.2f}" if cnr is not None else "")
     action = "" if verdict is Verdict.PASSED else _ACTION
-    return Seen(verdict, found, expected, action, round(snr, 2), "ratio")
+    return Seen(verdict, found, expected, action, round(snr, 2), "ratio", _picture(scan))
+
+
+def _picture(scan: Scan) -> "NDArray[np.uint8]":
+    """The slice with most head, without weighting and in the middle one of the weighted volumes."""
+    place = int(np.argmax(np.asarray(scan.mask).sum(axis=(0, 1))))
+    weighted = np.flatnonzero(~scan.unweighted)
+    planes = [scan.mean_unweighted[:, :, place], scan.volume(int(weighted[len(weighted) // 2]))[:, :, place]]
+    bright = [plane / max(float(np.percentile(plane, 99.5)), 1e-6) for plane in planes]
+    return slices_beside([square(plane, *scan.voxel_mm[:2]).astype(np.float32) for plane in bright])
 
 
 _ACTION = (

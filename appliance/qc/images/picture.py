@@ -1,7 +1,7 @@
 """Grey pictures of slices and simple charts, as arrays; one module knows how they are written."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,26 @@ if TYPE_CHECKING:
 
 _RULE, _WARN, _FAIL = 205, (210, 140, 0), (190, 30, 30)
 _MOST_PIXELS = 1100
+
+
+def square(plane: "NDArray[Any]", across_mm: float, up_mm: float) -> "NDArray[Any]":
+    """A plane (across, up, ...) whose pixels are as wide as they are high, by repeating some of them."""
+    least = min(across_mm, up_mm)
+    places = [
+        np.minimum((np.arange(round(size * mm / least)) * least / mm).astype(int), size - 1)
+        for size, mm in zip(plane.shape, (across_mm, up_mm), strict=False)
+    ]
+    found: NDArray[Any] = plane[places[0]][:, places[1]]
+    return found
+
+
+def colours_beside(images: "list[NDArray[np.float64]]", *, scale: int = 4) -> "NDArray[np.uint8]":
+    """Planes (across, up, 3) with values of 0 to 1 side by side."""
+    shown = [np.flipud(np.clip(image, 0, 1).transpose(1, 0, 2) * 255) for image in images]
+    gap = np.full((shown[0].shape[0], 2, 3), 255.0)
+    row = np.hstack([part for image in shown for part in (image, gap)][:-1])
+    scale = max(1, min(scale, _MOST_PIXELS // row.shape[1]))
+    return np.kron(row, np.ones((scale, scale, 1))).astype(np.uint8)
 
 
 def slices_beside(images: "list[NDArray[np.float32]]", *, scale: int = 3) -> "NDArray[np.uint8]":

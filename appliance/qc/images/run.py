@@ -31,8 +31,10 @@ ALL_CHECKS: tuple[tuple[str, str], ...] = (
 )
 """Name and title of every image check, in order."""
 
+_CAPTIONS = {check.name: check.picture for check in IMAGE_CHECKS}
+
 Progress = Callable[[float, str], None]
-_NO_PICTURE_OF_A_PASS = frozenset({"image-interleave", "image-slices"})
+_NO_PICTURE_OF_A_PASS = frozenset({"image-interleave", "image-slices", "gradient-tags"})
 
 
 class _Looked(NamedTuple):
@@ -172,7 +174,8 @@ def _findings(
             if one.series.id in asked[product]
         ]
         finding = finding_of(Check(name, title, "", concern=Concern.INTEGRITY), judged)
-        yield msgspec.structs.replace(finding, picture=_pictured(name, finding.verdict, looked, folder))
+        picture = _pictured(name, finding.verdict, looked, folder)
+        yield msgspec.structs.replace(finding, picture=picture, caption=_CAPTIONS[name] if picture else "")
 
 
 def _role(one: _Looked, inputs: list[str], looked: list[_Looked], product: str, asked: dict[str, list[str]]) -> str:

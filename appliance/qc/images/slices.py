@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME, TITLE = "image-slices", "Slices and volumes, none missing or twice"
+PICTURE = "The slice beside the one that it repeats, or beside the same slice of another volume."
 EXPECTED = "no slice twice, none empty"
 
 Place = tuple[int, int]

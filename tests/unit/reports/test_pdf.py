@@ -3,9 +3,11 @@
 import ctypes
 from pathlib import Path
 
+import msgspec
 import pypdfium2
 import pypdfium2.raw as pdfium
 import pytest
+from PIL import Image
 
 from appliance.reports import as_pdf, words
 from appliance.reports.content import PageIdentity, RenderRequest
@@ -186,6 +188,33 @@ def test_a_picture_that_cannot_be_read_is_said_and_the_report_goes_on(tmp_path: 
     (tmp_path / "fa.png").write_bytes(b"not a picture")
     text = " ".join(pages_of(as_pdf.make(a_request(tmp_path, a_report(sections=[a_section([broken])])))))
     assert "This picture could not be read." in text
+
+
+def pictures_of(pdf: bytes) -> list[tuple[int, int]]:
+    """Width and height in pixels of every picture, in the order of the pages."""
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        kinds = [pdfium.FPDF_PAGEOBJ_IMAGE]
+        return [one.get_px_size() for page in document for one in page.get_objects(filter=kinds)]
+    finally:
+        document.close()
+
+
+def test_the_pictures_of_quality_control_stand_below_its_table_and_say_what_they_show(tmp_path: Path) -> None:
+    """QC-04, QC-06: one picture a check that has one, with its caption."""
+    rows = qc_rows()
+    for number, (at, size) in enumerate(((5, (64, 32)), (6, (40, 50)))):
+        path = tmp_path / f"picture-{number}.png"
+        Image.new("RGB", size, (200, 40, 40)).save(path)
+        rows[at] = msgspec.structs.replace(rows[at], picture=str(path), caption=f"Caption number {number}.")
+    pdf = as_pdf.make(a_request(tmp_path, a_report(qc_rows=rows)))
+    assert pictures_of(pdf) == [(64, 32), (40, 50)]
+    text = " ".join(pages_of(pdf))
+    assert "Gradient directions. Caption number 0." in text
+    assert (
+        text.index("What to do") < text.index("Gradient directions. Caption number 0.") < text.index("Slice spacing. Caption")
+    )
+    assert pictures_of(as_pdf.make(a_request(tmp_path, a_report()))) == []
 
 
 def test_long_words_and_hundreds_of_rows_stay_on_the_paper(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from appliance.products.dti.series import choose
 from appliance.qc.finding import QcImagesRequest, QcReport, SeriesFile, Verdict
 from appliance.qc.images.run import ALL_CHECKS, run
+from appliance.qc.images.thresholds import Level, thresholds
 from tests.unit.qc.images.heads import Brain, a_brain, dark_slice, turned_table, written
 from tests.unit.qc.scans import finding, report_of
 
@@ -47,6 +49,9 @@ def test_the_report_holds_the_headers_findings_and_one_for_each_image_check(stud
     assert report.inputs == {"dti": ["ours-1"]}
     picture = tmp_path / "qc" / "out" / finding(report, "image-dropout").picture
     assert Image.open(picture).format == "PNG"
+    pictured = {one.check for one in report.findings if one.picture}
+    assert pictured == {"image-dropout", "image-motion", "image-noise", "image-coverage", "gradient-table"}
+    assert all(bool(one.caption) == bool(one.picture) for one in report.findings)
     assert not (tmp_path / "qc" / "work").exists(), "what was converted is gone"
 
 
@@ -76,6 +81,8 @@ def test_a_flipped_table_stops_the_study_until_somebody_agrees_to_its_repair(stu
     assert stopped.verdict is Verdict.FAILED
     assert (proposed.consent, proposed.words) == ("", "the sign of x wrong")
     assert proposed.after > proposed.before
+    both = Image.open(tmp_path / "qc" / "out" / finding(stopped, "gradient-table").picture)
+    assert both.width > both.height, "the fibres' colours as they are, and beside them as they would be"
 
     agreed = looked(files, tmp_path, consent={"ours-1": "anna"})
     (repair,) = agreed.repairs
@@ -84,6 +91,18 @@ def test_a_flipped_table_stops_the_study_until_somebody_agrees_to_its_repair(stu
     assert "agreed by anna" in found.found
     assert {path: Path(path).read_bytes() for path in before} == before, "repairs never touch the original"
     assert looked(files, tmp_path, consent={"*": "the settings"}).repairs[0].consent == "the settings"
+
+
+def test_the_settings_agree_to_clear_repairs_only(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QC-04: a gain that only warns is left to a person, whatever the settings say."""
+    files = study(turned_table(a_brain(), FLIP_X))
+    shy = msgspec.structs.replace(
+        thresholds(), gradient_table=msgspec.structs.replace(thresholds().gradient_table, gain=Level(warn=1.03, fail=9.0))
+    )
+    monkeypatch.setattr("appliance.qc.images.run.thresholds", lambda: shy)
+    warned = looked(files, tmp_path, consent={"*": "the settings"})
+    assert (warned.verdict, warned.repairs[0].consent) == (Verdict.WARNING, "")
+    assert looked(files, tmp_path, consent={"ours-1": "anna"}).repairs[0].consent == "anna"
 
 
 def test_the_product_fits_with_the_repaired_table(study: Study, tmp_path: Path) -> None:
