@@ -287,7 +287,8 @@ class FilterWordView(View, frozen=True, kw_only=True):
 
 
 class ProbeView(View, frozen=True, kw_only=True):
-    """What a test of a destination found."""
+    """What a test of a connection found; `values` are settings that the other side told."""
 
     ok: bool
     lines: list[str]
+    values: dict[str, str] = {}

@@ -9,17 +9,21 @@ import os
 import secrets
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from appliance.errors import Misconfigured
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+RSA_BITS = 2048
 _WRAP_MAGIC = b"RVKEY1"
 
 
@@ -139,3 +143,21 @@ def _write_once(path: Path, value: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+class BadPublicKey(Misconfigured):
+    """The other side's public key is no RSA key of 2048 bits or more."""
+
+    code = "bad-public-key"
+    next_step = "Check that the address is the right one; nothing was sent under that key."
+
+
+def encrypt_for(public_pem: str, plain: bytes) -> bytes:
+    """Bytes that only the owner of an RSA key can read (OAEP with SHA-256, RFC 8017); raises `BadPublicKey`."""
+    try:
+        key = load_pem_public_key(public_pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadPublicKey() from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < RSA_BITS:
+        raise BadPublicKey()
+    return key.encrypt(plain, OAEP(mgf=MGF1(SHA256()), algorithm=SHA256(), label=None))

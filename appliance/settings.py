@@ -191,6 +191,17 @@ def patched(settings: Settings, change: dict[str, Any]) -> tuple[Settings, list[
     return result, changed
 
 
+def section_from(settings: Settings, name: str, fields: dict[str, Any]) -> Section:
+    """A section as a form holds it, saved or not; whether its fields may be saved is not asked. Raises `SettingsRefused`."""
+    before = plain_values(settings)[name]
+    merged = {**before, **_with_secrets(fields, before)}
+    kind = section_types()[name]
+    problems = _field_problems(kind, name, merged)
+    if problems:
+        raise SettingsRefused(problems)
+    return msgspec.convert(merged, kind, dec_hook=decode_hook)
+
+
 def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
     """A destination as a form holds it, with its stored secret where the form has the mark; raises `SettingsRefused`."""
     stored = to_plain((*settings.delivery.destinations, *settings.delivery.failure_destinations), lambda found: found.reveal())

@@ -254,3 +254,39 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     """A PACS that can be asked what it has."""
     with an_orthanc(tmp_path / "orthanc") as server:
         yield server
+
+
+# --- clamd ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clamd:
+    """Debian's malware scanner with signatures of our own."""
+
+    port: int
+    socket: Path
+
+
+@contextlib.contextmanager
+def a_clamd(folder: Path, *, knows_the_test_virus: bool = True) -> Iterator[Clamd]:
+    """clamd on a free port and a socket of its own; its only signature is one that we wrote, so nothing is downloaded."""
+    signature = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR".hex() if knows_the_test_virus else "00ff" * 20
+    database = folder / "signatures"
+    database.mkdir()
+    (database / "ours.ndb").write_text(f"Ranvier.Test.Virus:0:*:{signature}\n")
+    found = Clamd(a_free_port(), folder / "clamd.sock")
+    lines = {
+        "DatabaseDirectory": database,
+        "LocalSocket": found.socket,
+        "TCPSocket": found.port,
+        "TCPAddr": HOST,
+        "TemporaryDirectory": folder,
+        "Foreground": "yes",
+        "ConcurrentDatabaseReload": "no",
+        "OfficialDatabaseOnly": "no",
+        "MaxThreads": 2,
+    }
+    (folder / "clamd.conf").write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
+    argv = [program("clamd", "clamav-daemon"), "--config-file", str(folder / "clamd.conf")]
+    with running(argv, lambda: answers(found.port) and found.socket.exists(), folder / "clamd.log"):
+        yield found

@@ -3,8 +3,9 @@
 A protocol's module, with its heavy library, is imported when it is first used.
 """
 
-from appliance.delivery.parcel import Outcome, Parcel, Probe
+from appliance.delivery.parcel import Outcome, Parcel
 from appliance.delivery.section import Destination, DicomPdf, Rest
+from appliance.probe import Probe
 
 
 async def send(parcel: Parcel, section: Destination) -> Outcome:
@@ -40,3 +41,10 @@ def needs(section: Destination) -> tuple[str, ...]:
             return ("dicom-pdf",)
         case Rest():
             return section.formats
+
+
+async def echo(section: DicomPdf) -> Probe:
+    """Asks a DICOM node for an echo."""
+    from appliance.delivery import dicom_pdf
+
+    return await dicom_pdf.echo(section)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import socket
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, Imp
 from pynetdicom import AE, evt
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from appliance.delivery.parcel import Outcome, Parcel, Probe, Result
+from appliance.delivery.parcel import Outcome, Parcel, Result
 from appliance.delivery.section import DicomPdf
+from appliance.probe import Probe
 
 Verification = UID("1.2.840.10008.1.1")
 """PS3.4 annex A."""
@@ -72,7 +74,12 @@ async def send(parcel: Parcel, section: DicomPdf) -> Outcome:
 
 async def probe(section: DicomPdf) -> Probe:
     """Opens an association, says which classes the PACS takes, and asks for an echo; stores nothing."""
-    return await asyncio.to_thread(_probe, section)
+    return await asyncio.to_thread(_probe, section, storing=True)
+
+
+async def echo(section: DicomPdf) -> Probe:
+    """Asks a DICOM node for an echo and nothing else (PS3.4 annex A)."""
+    return await asyncio.to_thread(_probe, section, storing=False)
 
 
 def _send(file: Path, section: DicomPdf) -> Outcome:
@@ -112,18 +119,22 @@ def outcome_of(status: int) -> Outcome:
     return Outcome(result=Result.TRY_AGAIN, answer=f"{name} ({words})")
 
 
-def _probe(section: DicomPdf) -> Probe:
-    session = _associate(section, echo=True)
+def _probe(section: DicomPdf, *, storing: bool) -> Probe:
+    why = _unreachable(section)
+    if why:
+        return Probe(ok=False, lines=[f"{why}."])
+    session = _associate(section, storing=storing, echo=True)
     if session.outcome is not None:
-        return Probe(ok=False, lines=[session.outcome.answer])
+        return Probe(ok=False, lines=[f"{session.outcome.answer}."])
     association = session.association
     lines = [f"{section.called_ae} accepted the association."]
     try:
         taken = {context.abstract_syntax for context in association.accepted_contexts}
         stores = EncapsulatedPDFStorage in taken
-        lines.append(f"It {'takes' if stores else 'does not take'} Encapsulated PDF Storage.")
+        if storing:
+            lines.append(f"It {'takes' if stores else 'does not take'} Encapsulated PDF Storage.")
         if Verification not in taken:
-            return Probe(ok=stores, lines=[*lines, "It does not take Verification, so no echo was asked for."])
+            return Probe(ok=storing and stores, lines=[*lines, "It does not take Verification, so no echo was asked for."])
         status = association.send_c_echo()
     except (ValueError, RuntimeError, AttributeError):
         return Probe(ok=False, lines=[*lines, "It ended the association before it answered the echo."])
@@ -131,18 +142,36 @@ def _probe(section: DicomPdf) -> Probe:
         _leave(association)
     echoed = "Status" in status and status.Status == 0x0000
     lines.append("C-ECHO succeeded." if echoed else "C-ECHO was not answered with success.")
-    return Probe(ok=stores and echoed, lines=[*lines, "Nothing was stored by this test."])
+    return Probe(ok=(stores or not storing) and echoed, lines=[*lines, "Nothing was stored by this test."])
 
 
-def _associate(section: DicomPdf, *, echo: bool = False) -> _Session:
+def _unreachable(section: DicomPdf) -> str:
+    """Why no connection can be made; empty when one can. The library itself does not tell."""
+    place = f"{section.host} port {section.port}"
+    try:
+        with socket.create_connection((section.host, section.port), timeout=section.timeout_s):
+            return ""
+    except TimeoutError:
+        return f"{place} did not answer within {section.timeout_s} s"
+    except ConnectionRefusedError:
+        return f"{place} refused the connection: nothing listens there"
+    except OSError as fault:
+        known = isinstance(fault, socket.gaierror)
+        return (
+            f"the name {section.host} is not known to the network" if known else f"no connection to {place}: {fault.strerror}"
+        )
+
+
+def _associate(section: DicomPdf, *, storing: bool = True, echo: bool = False) -> _Session:
     entity = AE(ae_title=section.calling_ae)
     entity.connection_timeout = section.timeout_s
     entity.acse_timeout = section.timeout_s
     entity.dimse_timeout = section.timeout_s
     entity.network_timeout = section.timeout_s
     # One context for each syntax: the PACS may take either, and neither choice shuts the other out.
-    entity.add_requested_context(EncapsulatedPDFStorage, ExplicitVRLittleEndian)
-    entity.add_requested_context(EncapsulatedPDFStorage, ImplicitVRLittleEndian)
+    if storing:
+        entity.add_requested_context(EncapsulatedPDFStorage, ExplicitVRLittleEndian)
+        entity.add_requested_context(EncapsulatedPDFStorage, ImplicitVRLittleEndian)
     if echo:
         entity.add_requested_context(Verification, ImplicitVRLittleEndian)
     rejections: list[A_ASSOCIATE_RJ] = []
@@ -163,7 +192,8 @@ def _associate(section: DicomPdf, *, echo: bool = False) -> _Session:
     if rejections:
         return _Session(None, _rejected(rejections[0], section))
     if association.rejected_contexts:
-        words = f"{section.called_ae} takes no Encapsulated PDF in a transfer syntax that we speak"
+        wanted = "Encapsulated PDF" if storing else "Verification"
+        words = f"{section.called_ae} takes no {wanted} in a transfer syntax that we speak"
         return _Session(None, Outcome(result=Result.REFUSED, answer=words))
     words = f"no association with {section.called_ae}: no connection, no answer, or an abort"
     return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=words))

@@ -39,10 +39,3 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     result: Result
     answer: str
     retry_after_s: float | None = None
-
-
-class Probe(msgspec.Struct, kw_only=True, frozen=True):
-    """What a test of a destination found, in sentences for the person who asked."""
-
-    ok: bool
-    lines: list[str]

@@ -3,25 +3,33 @@
 import asyncio
 import base64
 import email.utils
-import ssl
 import time
-from collections.abc import Iterable
+import uuid
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from appliance import outbound
-from appliance.delivery.body import check, fill
-from appliance.delivery.parcel import Outcome, Parcel, Probe, Result
+from appliance import asking
+from appliance.delivery.body import ALWAYS, IDENTITY, check, fill
+from appliance.delivery.parcel import Outcome, Parcel, Result
 from appliance.delivery.section import ReportFormat, Rest
 from appliance.errors import Misconfigured
+from appliance.probe import Probe
 
 CONTENT_TYPES: dict[str, str] = {"json": "application/json", "txt": "text/plain", "png": "image/png", "pdf": "application/pdf"}
 AGAIN = frozenset({408, 425, 429})
 """Client errors that pass (RFC 9110, RFC 8470, RFC 6585); every other 4xx is final."""
 SAME_HOST_HOPS = 3
+_TEST = {
+    "order": "00000000-0000-0000-0000-000000000000",
+    "version": "0",
+    "format": "txt",
+    "filename": "test.txt",
+    "content_type": "text/plain",
+    "content": base64.b64encode(b"This is a test of the connection. It holds no report.\n").decode(),
+}
 
 
 async def send(parcel: Parcel, section: Rest) -> Outcome:
@@ -52,30 +60,45 @@ async def send(parcel: Parcel, section: Rest) -> Outcome:
 
 
 async def probe(section: Rest) -> Probe:
-    """Checks body, host and credentials without sending a report: OPTIONS with the destination's authentication."""
+    """Sends one marked test in place of a report, with the destination's own method, body, authentication and TLS.
+
+    The test holds no report and nothing of a patient: its kind is `test`, its order all zeros, its content one sentence.
+    """
     try:
+        if not section.url:
+            raise UrlMissing(field="url")
         numbers = check(section.body, identity=section.identity_in_values)
+        values = dict.fromkeys((*ALWAYS, *IDENTITY, *numbers), "test") | _TEST
+        content = fill(section.body, values, identity=section.identity_in_values)
         client = _client(section)
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
     lines = ["The body is in order." + (f" Only some products have: {', '.join(sorted(numbers))}." if numbers else "")]
+    headers = {"Content-Type": "application/json", "Idempotency-Key": f"test-{uuid.uuid4()}", "X-Ranvier-Test": "yes"}
     async with client:
         try:
-            status, _ = await _answer(client, section, "OPTIONS", httpx.URL(section.url))
+            url = httpx.URL(section.url)
+            status, _ = await _answer(client, section, section.method, url, content=content, headers=headers)
         except (httpx.HTTPError, TimeoutError) as fault:
             return Probe(ok=False, lines=[*lines, _fault(fault, section)])
         except Misconfigured as error:
             return Probe(ok=False, lines=[*lines, error.what, error.advice])
         except httpx.InvalidURL:
             return Probe(ok=False, lines=[*lines, "The URL is no address."])
-    lines.append(f"The host answered {_phrase(status)}.")
+    lines.append(f"{section.method} answered {_phrase(status)}.")
+    if 200 <= status < 300:
+        return Probe(ok=True, lines=[*lines, "A marked test was sent, and no report."])
+    return Probe(ok=False, lines=[*lines, _verdict(status)])
+
+
+def _verdict(status: int) -> str:
     if status in (401, 403):
-        return Probe(ok=False, lines=[*lines, "It does not accept these credentials."])
+        return "It does not accept these credentials."
     if status in (404, 410):
-        return Probe(ok=False, lines=[*lines, "It knows no such address."])
-    if status >= 500:
-        return Probe(ok=False, lines=[*lines, "It has a fault of its own."])
-    return Probe(ok=True, lines=[*lines, "No report was sent by this test."])
+        return "It knows no such address."
+    if 300 <= status < 400:
+        return "It sends on to another address; set that one."
+    return "It has a fault of its own." if status >= 500 else "It does not take this request."
 
 
 async def _send_one(client: httpx.AsyncClient, section: Rest, parcel: Parcel, one: ReportFormat) -> Outcome:
@@ -106,21 +129,11 @@ async def _answer(
     The request goes to an address that `outbound` let through; the host proves itself by its name. Raises `Misconfigured`
     for a URL that may not be used.
     """
-    async with asyncio.timeout(2 * section.timeout_s):
-        try:
-            pinned = await outbound.resolve(str(url), allow_local=section.own_machine)
-        except OSError as fault:
-            raise httpx.ConnectError("the name is unknown") from fault
-        headers = {**sent.pop("headers", {}), "Host": url.netloc.decode("ascii")}
-        for place, address in enumerate(pinned.addresses, start=1):
-            there, proof = url.copy_with(host=address), {"sni_hostname": pinned.host}
-            try:
-                async with client.stream(method, there, headers=headers, extensions=proof, **sent) as answer:
-                    return answer.status_code, answer.headers
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if place == len(pinned.addresses):
-                    raise
-    raise httpx.ConnectError("there is no address")
+    async with (
+        asyncio.timeout(2 * section.timeout_s),
+        asking.exchange(client, method, url, allow_local=section.own_machine, **sent) as answer,
+    ):
+        return answer.status_code, answer.headers
 
 
 def outcome_of(status: int, retry_after: str = "", now_s: float | None = None) -> Outcome:
@@ -150,10 +163,17 @@ def _client(section: Rest) -> httpx.AsyncClient:
         auth=auth,
         headers=headers,
         timeout=section.timeout_s,
-        verify=_trust(section),
+        verify=asking.trust(section.authority),
         follow_redirects=False,
         trust_env=False,
     )
+
+
+class UrlMissing(Misconfigured):
+    """This destination has no URL."""
+
+    code = "url-missing"
+    next_step = "Enter the address that reports are sent to."
 
 
 class TokenUnusable(Misconfigured):
@@ -161,25 +181,6 @@ class TokenUnusable(Misconfigured):
 
     code = "token-unusable"
     next_step = "Enter the token again, without line breaks."
-
-
-class AuthorityUnusable(Misconfigured):
-    """The certificate authority of this destination is not a PEM certificate."""
-
-    code = "authority-unusable"
-    next_step = "Paste the whole certificate with its BEGIN and END lines."
-
-
-def _trust(section: Rest) -> ssl.SSLContext:
-    """The system's certificate authorities and the destination's own; verification is never off."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if section.authority:
-        try:
-            context.load_verify_locations(cadata=section.authority)
-        except (ssl.SSLError, ValueError):
-            raise AuthorityUnusable(field="authority") from None
-    return context
 
 
 def _values(parcel: Parcel, one: str) -> dict[str, str]:
@@ -221,24 +222,5 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-_FAULTS: Iterable[tuple[type[Exception], str]] = (
-    (httpx.ConnectTimeout, "{host} did not answer within {seconds} s"),
-    (httpx.TimeoutException, "{host} took longer than {seconds} s"),
-    (TimeoutError, "{host} took longer than {seconds} s"),
-    (httpx.ConnectError, "no connection to {host}"),
-    (httpx.RemoteProtocolError, "{host} broke off or did not speak HTTP"),
-    (httpx.NetworkError, "the connection to {host} broke"),
-)
-
-
 def _fault(fault: httpx.HTTPError | TimeoutError, section: Rest) -> str:
-    host = httpx.URL(section.url).host
-    cause: BaseException | None = fault
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate of {host} is not trusted ({cause.verify_message})"
-        cause = cause.__cause__ or cause.__context__
-    for kind, words in _FAULTS:
-        if isinstance(fault, kind):
-            return words.format(host=host, seconds=section.timeout_s)
-    return f"{host}: {type(fault).__name__}"
+    return asking.words_for(fault, httpx.URL(section.url).host, section.timeout_s)

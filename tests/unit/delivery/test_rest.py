@@ -176,7 +176,7 @@ async def test_a_host_that_is_down_hangs_or_breaks_off_is_tried_again(tmp_path: 
     for section in (down, nowhere):
         outcome = await rest.send(a_parcel(tmp_path), section)
         assert outcome.result is Result.TRY_AGAIN
-        assert "no connection to" in outcome.answer
+        assert any(words in outcome.answer for words in ("refused the connection", "is not known to the network"))
     with an_endpoint("hang", "reset") as endpoint:
         slow = await rest.send(a_parcel(tmp_path), to(endpoint, timeout_s=1))
         cut = await rest.send(a_parcel(tmp_path), to(endpoint))
@@ -235,8 +235,12 @@ async def test_the_probe_says_what_it_found_and_sends_no_report() -> None:
         "It knows no such address.",
         "It has a fault of its own.",
     ]
-    assert {one["method"] for one in endpoint.got} == {"OPTIONS"}
-    assert {one["body"] for one in endpoint.got} == {b""}
+    assert {one["method"] for one in endpoint.got} == {"POST"}
+    assert {one["headers"]["X-Ranvier-Test"] for one in endpoint.got} == {"yes"}
+    sent = [json.loads(one["body"]) for one in endpoint.got]
+    assert sent[0] == {"a": "test"}
+    assert (sent[1]["kind"], sent[1]["order"][:8], sent[1]["verdict"]) == ("test", "00000000", "test")
+    assert b"no report" in base64.b64decode(sent[1]["content"])
 
 
 async def test_the_probe_names_a_wrong_body_and_a_host_that_is_down(free_port: int) -> None:
@@ -246,7 +250,7 @@ async def test_the_probe_names_a_wrong_body_and_a_host_that_is_down(free_port: i
     assert not wrong.ok
     assert "not JSON" in wrong.lines[0]
     assert not down.ok
-    assert down.lines[-1] == "no connection to 127.0.0.1"
+    assert down.lines[-1] == "127.0.0.1 refused the connection"
 
 
 def _self_signed(folder: Path) -> tuple[str, ssl.SSLContext]:

@@ -1,0 +1,78 @@
+"""The test buttons: each takes settings as they stand in a form, saved or not, and says exactly what it found in time."""
+
+import asyncio
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from appliance import settings
+from appliance.access import identity_provider
+from appliance.access.section import SamlSection
+from appliance.cloud import token
+from appliance.cloud.section import CloudSection
+from appliance.delivery import destinations
+from appliance.delivery.section import Destination, DicomPdf
+from appliance.fields import Section
+from appliance.notify import mail, messenger
+from appliance.notify.section import NotifySection
+from appliance.probe import TEST_S, Probe
+from appliance.scan import clamd
+from appliance.scan.section import ScanSection
+from appliance.settings_schema import Settings
+
+Kind = Literal["echo", "delivery", "notification", "saml", "cloud", "malware"]
+KINDS: tuple[str, ...] = get_args(Kind)
+DEADLINE_S = 14.0
+SECTIONS: dict[str, str] = {"notification": "notify", "saml": "saml", "cloud": "cloud", "malware": "scan"}
+"""Test -> the section whose fields it takes; `echo` and `delivery` take one destination."""
+
+
+async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: int) -> Probe:
+    """Tests what `values` change in the settings in force; nothing is saved. Raises `SettingsRefused` for bad values.
+
+    Secrets of `@secret:unchanged` are the stored ones. Whatever the other side does, there is an answer within 15 seconds;
+    what still runs then in a thread ends by its own time-outs.
+    """
+    wanted: Section = (
+        _prompt(_destination(in_force, kind, values))
+        if kind in ("echo", "delivery")
+        else settings.section_from(in_force, SECTIONS[kind], values)
+    )
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            return await _run(kind, wanted, now)
+    except TimeoutError:
+        return Probe(ok=False, lines=[f"No answer within {DEADLINE_S:.0f} s."])
+
+
+async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
+    match wanted:
+        case DicomPdf() if kind == "echo":
+            return await destinations.echo(wanted)
+        case NotifySection(protocol="email"):
+            return await mail.probe(wanted)
+        case NotifySection(protocol="apprise"):
+            return await messenger.probe(wanted)
+        case NotifySection():
+            return Probe(ok=False, lines=["The delivery protocol is none: there is nothing to test."])
+        case SamlSection():
+            return await identity_provider.probe(wanted, now=now)
+        case CloudSection():
+            return await token.probe(wanted)
+        case ScanSection():
+            return await clamd.probe(wanted)
+    assert isinstance(wanted, Destination)
+    return await destinations.probe(wanted)
+
+
+def _destination(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Destination:
+    given = {"protocol": "dicom-pdf", "name": "echo", **values} if kind == "echo" else values
+    found = settings.destination_from(in_force, given)
+    if kind == "echo" and not isinstance(found, DicomPdf):
+        raise settings.SettingsRefused([settings.FieldProblem(field="protocol", message="only DICOM nodes answer an echo")])
+    return found
+
+
+def _prompt(destination: Destination) -> Destination:
+    """The destination with a time-out that leaves room for the answer."""
+    return msgspec.structs.replace(destination, timeout_s=min(destination.timeout_s, TEST_S))
