@@ -379,3 +379,11 @@ class SettingsSaved(Answer, frozen=True, kw_only=True):
 def tail(identifier: str | None) -> str:
     """The last eight digits of an identifier: our identifiers begin with the time, so only their ends differ at a glance."""
     return (identifier or "")[-8:]
+
+
+class ProbeFound(Answer, frozen=True, kw_only=True):
+    """What a test of a connection found."""
+
+    ok: bool = False
+    lines: list[str] = []
+    values: dict[str, str] = {}

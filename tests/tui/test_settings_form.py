@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from tests.tui.conftest import console_over, screen_text, settled, until
 from tests.tui.facts import SETTINGS_SCHEMA
@@ -174,3 +174,23 @@ async def test_a_field_that_cannot_be_set_says_why_below_it_and_takes_no_keys(
         assert (quiet.disabled, title.disabled) == (True, True)
         assert "not available: nothing reads it" in screen_text(pilot)
         assert "only with receive.late_instances" in screen_text(pilot)
+
+
+async def test_a_connection_is_tested_as_it_stands_in_the_form_before_it_is_saved(world: World) -> None:
+    """PC-34, issue 8: test buttons take what was typed."""
+    async with console_over(world).run_test(size=(100, 30), notifications=True) as pilot:
+        await receiving(pilot)
+        await pilot.press("escape", "down")
+        await see(pilot, "Result destinations")
+        typed = pilot.app.screen.query_one("#f-delivery-destinations", TextArea)
+        typed.text = '[{"name": "PACS", "host": "pacs.example"}, {"name": "old", "host": "old.example"}]'
+        await see(pilot, "1 unsaved change")
+        await pilot.press("ctrl+t")
+        await see(pilot, "PACS: works")
+        assert "delivery PACS: C-ECHO succeeded." in screen_text(pilot)
+        assert "old: does not work" in screen_text(pilot)
+        assert not any(path == "/api/settings" for path, _ in world.bodies)
+        await pilot.press("escape")
+        typed.text = "["
+        await pilot.press("ctrl+t")
+        await see(pilot, "is not JSON")

@@ -143,6 +143,7 @@ class World:
             ("GET", "/api/settings"): lambda request: _answer(self._settings_view()),
             ("GET", "/api/settings/schema"): lambda request: _answer(self.schema),
             ("PATCH", "/api/settings"): self._patch_settings,
+            ("POST", "/api/settings/test/*"): self._test_settings,
         }
 
     def _login(self, request: httpx.Request) -> httpx.Response:
@@ -340,6 +341,11 @@ class World:
         self.emit("settings-changed")
         changed = [f"{section}.{name}" for section, fields in given.items() for name in fields]
         return _answer({"version": self.settings_version, "changed": changed, "restart": ["receive"]})
+
+    def _test_settings(self, request: httpx.Request, what: str) -> httpx.Response:
+        given = json.loads(request.content)
+        good = given.get("host") == "pacs.example"
+        return _answer({"ok": good, "lines": [f"{what} {given.get('name')}: {'C-ECHO succeeded' if good else 'refused'}."]})
 
     def _events(self, request: httpx.Request) -> httpx.Response:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()

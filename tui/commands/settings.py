@@ -1,4 +1,4 @@
-"""`ranvier settings`: get, set, schema, history."""
+"""`ranvier settings`: get, set, test, schema, history, diff, restore, export, import."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from tui.client import Client
-from tui.commands import exits, printing
+from tui.commands import exits, printing, settings_file
 from tui.commands.session import add_json, parser, run, verbs
-from tui.contract import SettingsSaved, SettingsView
+from tui.contract import ProbeFound, SettingsSaved, SettingsView
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,7 +23,11 @@ def main(arguments: Sequence[str]) -> int:
     put.add_argument("--yes", action="store_true", help="accepted for scripts; nothing is asked")
     schema = verb.add_parser("schema", help="the JSON Schema of all settings")
     history = verb.add_parser("history", help="who changed what")
-    add_json(get, put, schema, history)
+    test = verb.add_parser("test", help="test a connection before it is saved: cloud api_url=https://...")
+    test.add_argument("what", choices=("echo", "delivery", "notification", "saml", "cloud", "malware"))
+    test.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help="as in a form; what is missing is as it is saved")
+    settings_file.add(verb)
+    add_json(get, put, test, schema, history)
     return run(found, arguments, _settings)
 
 
@@ -33,6 +37,10 @@ async def _settings(client: Client, given: argparse.Namespace) -> int:
             return _show(given, await client.get("/api/settings", SettingsView))
         case "set":
             return await _set(client, given)
+        case "test":
+            return await _test(client, given)
+        case "diff" | "restore" | "export" | "import":
+            return await settings_file.run(client, given)
         case "schema":
             print(msgspec.json.format((await client.call("GET", "/api/settings/schema")).content, indent=2).decode())
             return exits.DONE
@@ -83,6 +91,23 @@ async def _set(client: Client, given: argparse.Namespace) -> int:
         restart = f"; restart needed: {', '.join(saved.restart)}" if saved.restart else ""
         printing.say(f"Version {saved.version}: changed {changed}{restart}.")
     return exits.DONE
+
+
+async def _test(client: Client, given: argparse.Namespace) -> int:
+    body: dict[str, Any] = {}
+    for one in given.fields:
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            printing.say(f"{one!r} is not of the form field=value.")
+            return exits.USAGE
+        body[name] = _value(value)
+    found = await client.post(f"/api/settings/test/{given.what}", ProbeFound, body)
+    if given.json:
+        printing.json_out("settings.test", msgspec.to_builtins(found))
+    else:
+        for line in found.lines:
+            print(line)
+    return exits.DONE if found.ok else exits.NEGATIVE
 
 
 def _value(text: str) -> Any:

@@ -18,7 +18,8 @@ from tui.contract import SettingsSaved, SettingsView
 from tui.form import SECRET_KEPT, FormField, FormSection, Unreadable, sections
 from tui.inert import inert, short
 from tui.messages import Happened, SessionEnded, Went, WentWrong
-from tui.screens.dialogs import Confirm
+from tui.screens import settings_test
+from tui.screens.dialogs import Confirm, TextDialog
 from tui.screens.page import Page
 from tui.trouble import Problem, Trouble
 from tui.widgets.choice import Choice
@@ -32,12 +33,13 @@ class SettingsPage(Page):
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "Save"),
+        Binding("ctrl+t", "test", "Test"),
         Binding("ctrl+z", "undo", "Undo field"),
         Binding("ctrl+r", "discard", "Discard all"),
         Binding("escape", "to_sections", "Sections"),
         Binding("right,l", "to_fields", "Fields"),
     ]
-    KEYS = ("save", "undo", "discard", "to_fields", "to_sections", "refresh")
+    KEYS = ("save", "test", "undo", "discard", "to_fields", "to_sections", "refresh")
 
     @dataclass
     class Loaded(Message):
@@ -74,8 +76,6 @@ class SettingsPage(Page):
         """The sections take the keys."""
         super().on_mount()
         self.query_one("#sections").focus()
-
-    # Loading -------------------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
         """Schema and values again; what was typed stays."""
@@ -295,12 +295,47 @@ class SettingsPage(Page):
         """Saving and undoing are offered when there is something to."""
         if action in {"save", "discard"}:
             return bool(self.drafts) and self.may_write
+        if action == "test":
+            return self._open in settings_test.TESTS and self.may_write
         if action in {"to_fields", "to_sections"}:
             return (self.focused is self.query_one("#sections")) == (action == "to_fields")
         if action == "undo":
             field = self._field(self.focused)
             return field is not None and field.key in self.drafts
         return super().check_action(action, parameters)
+
+    # Testing -------------------------------------------------------------------------------------------------------
+
+    @dataclass
+    class Tested(Message):
+        """A test came back."""
+
+        title: str
+        text: str
+
+    def action_test(self) -> None:
+        """Tests the connection of the open section as it stands in the form; nothing is saved."""
+        section = next(one for one in self._sections if one.name == self._open)
+        try:
+            asked = settings_test.requests(section, self.drafts, self._view.settings.get(section.name, {}))
+        except Unreadable as fault:
+            self.say(f"{section.title} {fault}", bad=True)
+            return
+        self.say("Testing; each connection answers within 15 seconds.")
+        self._test(section, asked)
+
+    @work(group="test", exclusive=True)
+    async def _test(self, section: FormSection, asked: list[tuple[str, dict[str, Any]]]) -> None:
+        try:
+            text = await settings_test.run(self.console.client, section, asked)
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self.post_message(self.Tested(section.title, text))
+
+    @on(Tested)
+    def _tested(self, message: Tested) -> None:
+        self.app.push_screen(TextDialog(f"Test: {message.title}", Text(inert(message.text, lines=True))))
 
     # Saving --------------------------------------------------------------------------------------------------------
 

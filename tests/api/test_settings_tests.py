@@ -1,0 +1,74 @@
+"""The test buttons over HTTP, and the command line's words for settings, against the real API."""
+
+import asyncio
+import os
+import sys
+import tomllib
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from appliance.access.tokens import create_token
+from appliance.moments import now_ms
+from appliance.records import audit
+from tests.api.conftest import Door, served
+from tests.servers import StoreScp
+
+
+async def test_every_test_answers_with_sentences_and_stands_in_the_audit(door: Door, free_port: int) -> None:
+    """Issue 8: test buttons."""
+    asked: dict[str, dict[str, object]] = {
+        "echo": {"host": "127.0.0.1", "port": free_port},
+        "delivery": {"protocol": "dicom-pdf", "name": "pacs", "host": "127.0.0.1", "port": free_port},
+        "notification": {"protocol": "apprise", "url": "file:///etc/passwd"},
+        "saml": {"idp_metadata_url": "http://169.254.169.254/latest/meta-data"},
+        "cloud": {"api_url": "http://localhost:1", "service_user": "a", "service_password": "b"},
+        "malware": {"port": free_port},
+    }
+    for what, body in asked.items():
+        answer = await door.call("admin", "POST", f"/api/settings/test/{what}", json=body)
+        assert (answer.status_code, answer.json()["ok"]) == (200, False), what
+        assert answer.json()["lines"]
+        assert (await door.call("user", "POST", f"/api/settings/test/{what}", json=body)).status_code == 403
+    noted = [(row.target, row.result) async for row in audit.in_order() if row.action.endswith(".test")]
+    assert noted == [(what, "failed") for what in asked]
+    assert (await door.get("/api/settings"))["version"] == 0
+
+
+async def test_a_test_that_does_not_exist_and_values_that_are_wrong_are_refused(door: Door) -> None:
+    assert (await door.call("admin", "POST", "/api/settings/test/pigeon", json={})).status_code in (400, 404)
+    wrong = await door.call("admin", "POST", "/api/settings/test/cloud", json={"api_url": "ftp://x", "colour": "red"})
+    assert (wrong.status_code, {one["field"] for one in wrong.json()["fields"]}) == (422, {"cloud.api_url", "cloud.colour"})
+
+
+async def test_the_command_line_tests_exports_imports_compares_and_restores(
+    door: Door, tmp_path: Path, storescp: StoreScp
+) -> None:
+    """UI-04: by hand, in a script."""
+    token = (await create_token(door.house.keys, "machine", "admin", created_by="test", now=now_ms())).secret
+
+    async def ranvier(*words: str, **more: str) -> tuple[int, str, str]:
+        environment = {**os.environ, "RANVIER_URL": url, "RANVIER_TOKEN": token, **more}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tui", "settings", *words), env=environment, stdout=PIPE, stderr=PIPE
+        )
+        out, said = await process.communicate()
+        return process.returncode or 0, out.decode(), said.decode()
+
+    async with served(door.app) as url:
+        where = (f"host={storescp.host}", f"port={storescp.port}", f"called_ae={storescp.ae_title}")
+        code, out, _ = await ranvier("test", "echo", *where)
+        assert (code, "C-ECHO succeeded." in out) == (0, True)
+        assert (await ranvier("set", "site.name=one"))[0] == 0
+        assert (await ranvier("set", "site.name=two"))[0] == 0
+        assert (await ranvier("set", "saml.enabled=true"))[0] == 65
+        assert (await ranvier("diff", "1", "2"))[1] == "site.name: one -> two\n"
+        file = tmp_path / "settings.toml"
+        assert (await ranvier("export", str(file)))[0] == 0
+        assert tomllib.loads(file.read_text())["site"]["name"] == "two"
+        assert file.stat().st_mode & 0o077 == 0
+        assert "site.name: two -> one" in (await ranvier("restore", "1"))[1]
+        assert "would change" in (await ranvier("import", str(file), "--dry-run"))[2]
+        assert (await ranvier("get", "site.name"))[1] == "one\n"
+        assert "site.name: one -> two" in (await ranvier("import", str(file)))[1]
+        assert "sealed" not in (await ranvier("export", RANVIER_PASSPHRASE="a passphrase of some length"))[1]
+        assert (await ranvier("import", str(tmp_path / "none")))[0] == 73
