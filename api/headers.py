@@ -39,6 +39,9 @@ _FEATURES = (
     "web-share",
     "xr-spatial-tracking",
 )
+_MANUAL = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_POLICIES = {"/api-docs": _DOCS, "/docs": _MANUAL}
+"""Path -> what a page there may load; everywhere else nothing."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -82,12 +85,13 @@ async def before_send(message: "Message", scope: "Scope") -> None:
     if message["type"] != "http.response.start":
         return
     headers = MutableScopeHeaders.from_message(message)
-    state, docs = scope.get("state", {}), scope["path"].startswith("/api-docs")
+    state, path = scope.get("state", {}), scope["path"]
     for name, value in _ALWAYS.items():
         headers[name] = value
-    headers["Content-Security-Policy"] = _DOCS if docs else _NOTHING
+    policies = (policy for place, policy in _POLICIES.items() if path == place or path.startswith(f"{place}/"))
+    headers["Content-Security-Policy"] = next(policies, _NOTHING)
     headers["X-Request-Id"] = str(state.get("request_id", ""))
-    if not scope["path"].startswith("/api-docs/assets/"):
+    if not path.startswith("/api-docs/assets/"):
         headers["Cache-Control"] = "no-store"
     if scope["scheme"] == "https" and scope["litestar_app"].state.presented.hsts:
         headers["Strict-Transport-Security"] = HSTS

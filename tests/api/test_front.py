@@ -67,6 +67,19 @@ async def test_every_answer_carries_the_security_headers(door: Door) -> None:
         assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
 
 
+async def test_each_page_may_load_its_own_files_and_nothing_else(door: Door) -> None:
+    for path, allowed in (
+        ("/docs", "style-src 'self'"),
+        ("/docs/states", "style-src 'self'"),
+        ("/api-docs", "script-src 'self'"),
+    ):
+        policy = (await door.call("", "GET", path)).headers["content-security-policy"]
+        assert allowed in policy
+        assert "default-src 'none'" in policy
+    for path in ("/docsx", "/api-docsx", "/api/status"):
+        assert "self" not in (await door.call("admin", "GET", path)).headers["content-security-policy"]
+
+
 async def test_bodies_have_a_limit(door: Door) -> None:
     answer = await door.call("admin", "POST", "/api/reveal", content=b"[" + b"1," * BODY_BYTES + b"1]")
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")

@@ -26,7 +26,7 @@ from appliance.states import (
     check_study_move,
     order_moves,
 )
-from tests.house import deidentification, quality
+from tests.house import deidentification, quality, roles
 from tests.house.catalogue import CARRIERS, every_error, sentence
 from tests.house.tree import ROOT
 
@@ -259,6 +259,7 @@ def order_table() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "roles.md": roles.page,
     "settings.md": settings_page,
     "states.md": states_page,
     "events.md": events_page,
