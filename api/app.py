@@ -19,6 +19,7 @@ from api.visit import provide_visit
 from appliance.access.lockout import Strangers
 from appliance.errors import RanvierError
 from appliance.house import House
+from appliance.service_account import CloudTries
 
 BODY_BYTES = 1_000_000
 SIGN_INS_AT_ONCE = 20
@@ -45,6 +46,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
                 "feed": feed,
                 "presented": presented,
                 "strangers": Strangers(),
+                "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
             }

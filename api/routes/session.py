@@ -12,11 +12,12 @@ from api.headers import session_cookie
 from api.house_views import WhoAmI
 from api.views import View
 from api.visit import Visit
-from appliance import audit
+from appliance import audit, service_account
 from appliance.access import accounts, passwords, sessions
 from appliance.access.permissions import OPEN
 from appliance.access.sessions import Caller
 from appliance.errors import Denied
+from appliance.service_account import Prompt
 
 
 class Credentials(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -56,18 +57,9 @@ def _who(caller: Caller) -> WhoAmI:
 async def sign_in(visit: NamedDependency[Visit], state: State, data: JSONBody[Credentials]) -> Response[WhoAmI]:
     """Opens a session; its cookie slides with use and ends after the idle time."""
     state.sign_ins.take(visit.origin, visit.now)
-    section = (await visit.house.settings()).settings.access
     try:
-        signed = await sessions.sign_in(
-            visit.house.keys,
-            section,
-            visit.strangers,
-            data.user,
-            data.password,
-            code=data.code,
-            address=visit.origin,
-            now=visit.now,
-        )
+        prompt = Prompt(name=data.user, password=data.password, code=data.code, address=visit.origin)
+        signed = await service_account.sign_in(visit.house, state.cloud_tries, visit.strangers, prompt, visit.now)
     except Denied as refused:
         actor = await accounts.known_name(data.user)
         await audit.append(actor, "sign-in", "", refused.code, visit.origin, visit.now)

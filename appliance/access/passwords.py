@@ -86,6 +86,11 @@ _TURNS = _Turns()
 async def digest_of(password: str) -> str:
     """The argon2id digest of a password that keeps the rule; raises `WeakPassword`."""
     require_strong(password)
+    return await digest_of_given(password)
+
+
+async def digest_of_given(password: str) -> str:
+    """The argon2id digest of a password that somebody else's rule was kept with."""
     async with _TURNS.here():
         return await asyncio.to_thread(_HASHER.hash, password)
 

@@ -76,6 +76,24 @@ async def add(account: Account) -> bool:
     return bool(added)
 
 
+async def put(account: Account) -> None:
+    """Stores an account in place of the one with the same identifier, unlocked; every session of that one ends."""
+    async with User._meta.db.transaction():
+        if await by_id(account.id) is None:
+            await User.insert(User(**msgspec.structs.asdict(account))).run()
+            return
+        values: dict[Column | str, Any] = {
+            User.name: account.name,
+            User.role: account.role,
+            User.password_hash: account.password_hash,
+            User.failures: 0,
+            User.locked_until: 0,
+            User.row_version: User.row_version + 1,
+        }
+        await User.update(values).where(User.id == account.id).run()
+        await Session.update({Session.revoked: True}).where(Session.user == account.id).run()
+
+
 async def set_password_hash(user: str, password_hash: str) -> None:
     """Replaces the password, unlocks the account and ends its sessions."""
     async with User._meta.db.transaction():
