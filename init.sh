@@ -5,6 +5,7 @@
 #   ./init.sh --answers FILE           then the wizard takes the answers from a file
 #   ./init.sh --demo [--once]          then a phantom study goes through the whole appliance
 #   ./init.sh --environment-only [--dev]   only the environment; with --dev also what the tests need
+#   ./init.sh --extra cluster          with the extra for a Dask cluster; kept from then on
 #
 # Every package comes from the site's own package index (pip's or uv's configuration) and must have the hash that uv.lock
 # names. Run again at any time: what is there is kept, what a broken run left is finished. Exit 78: something must be
@@ -110,15 +111,24 @@ fingerprint() {
     } | sha256sum | cut -d ' ' -f 1
 }
 
+includes() { # includes "names that are there" "names that are wanted"
+    for name in $2; do
+        case " $1 " in *" $name "*) ;; *) return 1 ;; esac
+    done
+}
+
 usable() { recent_enough "$venv/bin/python"; }
 has_pip() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 
-make_environment() { # make_environment PYTHON "--dev or nothing"
+make_environment() { # make_environment PYTHON "--dev or nothing" "names of extras"
     wanted=$(fingerprint "$1")
     if [ -f "$stamp" ] && usable; then
-        read -r made kind <"$stamp" || true
-        if [ "${made-}" = "$wanted" ] && { [ -z "$2" ] || [ "${kind-}" = dev ]; }; then return; fi
-        if [ "${kind-}" = dev ]; then set -- "$1" --dev; fi
+        read -r made kind extras <"$stamp" || true
+        if [ "${made-}" = "$wanted" ] && { [ -z "$2" ] || [ "${kind-}" = dev ]; } && includes "${extras-}" "$3"; then return; fi
+        if [ "${kind-}" = dev ]; then set -- "$1" --dev "$3"; fi
+        # What is there stays: a cluster's site runs this again without the word.
+        # shellcheck disable=SC2086  # lists of names
+        set -- "$1" "$2" "$(printf '%s\n' $3 ${extras-} | sort -u | tr '\n' ' ')"
     fi
     rm -f "$stamp"
     require_venv "$1"
@@ -138,13 +148,21 @@ make_environment() { # make_environment PYTHON "--dev or nothing"
     say '[3/4] Packages of uv.lock, each checked by its hash'
     groups='--no-dev --group build'
     if [ -n "$2" ]; then groups='--group dev --group build'; fi
+    for name in $3; do groups="$groups --extra $name"; done
     # shellcheck disable=SC2086  # a list of options
     "$uv" export --quiet --frozen --no-emit-project $groups --project "$here" --output-file "$venv/requirements.txt" >/dev/null
     in_venv pip sync --require-hashes --compile-bytecode "$venv/requirements.txt"
     say '[4/4] Ranvier itself'
     in_venv pip install --quiet --no-deps --no-build-isolation --editable "$here"
-    if [ -n "$2" ]; then printf '%s dev\n' "$wanted" >"$stamp"; else printf '%s\n' "$wanted" >"$stamp"; fi
+    if [ -n "$2" ]; then kind=dev; else kind=plain; fi
+    printf '%s %s %s\n' "$wanted" "$kind" "$3" >"$stamp"
     say 'The environment is ready.'
+}
+
+settings_need() { # the extras without which an appliance that is set up already would stand still
+    for name in $("$venv/bin/ranvier" extras 2>/dev/null || true); do
+        case $name in cluster) printf '%s ' "$name" ;; esac
+    done
 }
 
 in_venv() {
@@ -154,7 +172,7 @@ in_venv() {
 
 # --- words of the command line -----------------------------------------------------------------------------------------
 
-demo='' environment_only='' dev=''
+demo='' environment_only='' dev='' extras_asked=''
 count=$#
 while [ "$count" -gt 0 ]; do
     word=$1
@@ -164,6 +182,12 @@ while [ "$count" -gt 0 ]; do
         --demo) demo=1 ;;
         --environment-only) environment_only=1 ;;
         --dev) dev=--dev ;;
+        --extra)
+            case ${1-} in cluster) ;; *) needs 'the only extra is: cluster' './init.sh --extra cluster' ;; esac
+            extras_asked="$extras_asked $1"
+            shift
+            count=$((count - 1))
+            ;;
         -h | --help) sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
         *) set -- "$@" "$word" ;;
     esac
@@ -175,7 +199,8 @@ if command -v flock >/dev/null; then
     exec 9<"$here/uv.lock"
     flock -n 9 || { say 'Another init.sh is at work in this folder; waiting for it ...'; flock 9; }
 fi
-make_environment "$python" "$dev"
+make_environment "$python" "$dev" "$extras_asked"
+make_environment "$python" "$dev" "$(settings_need)"
 exec 9<&-
 
 if [ -n "$environment_only" ]; then exit 0; fi

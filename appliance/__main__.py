@@ -24,6 +24,7 @@ HOUSE_WORDS: dict[str, str] = {
     "users": "appliance.access.command",
     "audit": "appliance.audit_command",
     "passport": "appliance.deidentify.command",
+    "extras": "appliance.extras",
 }
 """Word -> the module that serves it."""
 
@@ -54,6 +55,8 @@ def _run(word: str, arguments: list[str]) -> int:
         return asyncio.run(_audit(arguments))
     if word == "passport":
         return _passport(arguments)
+    if word == "extras":
+        return _extras()
     return asyncio.run(_until_asked({"serve": _serve, "receive": _receive, "work": _work, "stop": _stop}[word], word))
 
 
@@ -91,6 +94,13 @@ def _passport(arguments: list[str]) -> int:
     from appliance.house import default_home
 
     return command.main(arguments, home=default_home())
+
+
+def _extras() -> int:
+    from appliance import extras
+    from appliance.house import default_home
+
+    return extras.main(default_home())
 
 
 async def _audit(arguments: list[str]) -> int:

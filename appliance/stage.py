@@ -101,9 +101,11 @@ def _run(room: Room, say: Callable[[dict[str, Any]], object]) -> int:
     try:
         say({"answer": _answer(room, say)})
         return 0
-    except MemoryError:
+    except MemoryError as fault:
         what = "The stage asked for more memory than it may use."
-        say({"error": StageError(kind="out-of-memory", code="out-of-memory", what=what, used_mb=_peak_mb())})
+        # A command of a site's own that was refused memory stood at its limit, not where this process stands.
+        used = max([_peak_mb(), *(one for one in fault.args if isinstance(one, int))])
+        say({"error": StageError(kind="out-of-memory", code="out-of-memory", what=what, used_mb=used)})
         return 65
     except RanvierError as error:
         say({"error": _described(error)})

@@ -45,7 +45,7 @@ class ClusterNotInstalled(Misconfigured):
     """The settings name a cluster, and the package that speaks with it is not installed."""
 
     code = "cluster-not-installed"
-    next_step = "Install Ranvier with its extra `cluster`, or take the cluster's address out of Settings, Processing."
+    next_step = "Run `./init.sh --extra cluster`, or take the cluster's address out of Settings, Processing."
 
 
 class SchedulerAway(Waits):

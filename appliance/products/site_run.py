@@ -24,6 +24,8 @@ Progress = Callable[[float, str], None]
 MOST_VALUES = 2000
 RESULT_BYTES = 16 * 1024 * 1024
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+_WANT_OF_MEMORY = re.compile(rb"MemoryError|bad_alloc|annot allocate|ut of memory")
+"""What programs print when the kernel refuses them memory: Python, C++, C, MATLAB and Java."""
 _PICTURES = (".png", ".jpg", ".jpeg")
 
 
@@ -63,7 +65,10 @@ class _Line(msgspec.Struct):
 
 
 def run(request: ProductRequest, progress: Progress) -> ProductResult:
-    """Runs the command; raises `CommandNotStarted`, `CommandFailed` or `ResultUnreadable`."""
+    """Runs the command; raises `CommandNotStarted`, `CommandFailed` or `ResultUnreadable`.
+
+    A command that failed for want of memory raises `MemoryError` with the limit in MB, at which it was.
+    """
     manifest = site.read(Path(request.folder))
     out_folder = Path(request.out_folder)
     in_folder = out_folder.with_name("in")
@@ -71,11 +76,13 @@ def run(request: ProductRequest, progress: Progress) -> ProductResult:
     count = _give(Path(request.in_folder), in_folder, manifest)
     began = time.monotonic()
     try:
-        status = _execute(manifest, request, in_folder, out_folder, progress)
+        status, wanted_memory = _execute(manifest, request, in_folder, out_folder, progress)
     except OSError as fault:
         raise CommandNotStarted(product=manifest.id, reason=os.strerror(fault.errno or 0)) from fault
     finally:
         shutil.rmtree(in_folder, ignore_errors=True)
+    if status != 0 and wanted_memory and request.memory_mb:
+        raise MemoryError(request.memory_mb)
     if status != 0:
         raise CommandFailed(product=manifest.id, status=f"exit {status}" if status > 0 else f"signal {-status}")
     result = _result(manifest, out_folder)
@@ -104,16 +111,28 @@ def _give(source: Path, in_folder: Path, manifest: Manifest) -> int:
     for file in sorted(path for path in source.rglob("*.dcm") if path.is_file() and not path.is_symlink()):
         shutil.copyfile(file, in_folder / "#".join(file.relative_to(source).parts))
         count += 1
-    task = {"id": "", "process": {"module_name": manifest.id, "settings": manifest.settings}}
+    # The names of mercure's task file as far as they mean the same; there is no patient in it, and none of its rules.
+    task = {
+        "id": "",
+        "info": {"action": "process", "uid_type": "study", "uid": "", "applied_rule": "", "mrn": "", "acc": ""},
+        "process": {"module_name": manifest.id, "module_config": {}, "settings": manifest.settings},
+    }
     (in_folder / "task.json").write_bytes(msgspec.json.encode(task))
     return count
 
 
-def _execute(manifest: Manifest, request: ProductRequest, in_folder: Path, out_folder: Path, progress: Progress) -> int:
-    """Runs the command to its end and gives its status; its lines of JSON are progress, the rest is not kept."""
+def _execute(
+    manifest: Manifest, request: ProductRequest, in_folder: Path, out_folder: Path, progress: Progress
+) -> tuple[int, bool]:
+    """Runs the command to its end; gives its status, and whether it said that it got no memory.
+
+    Its lines of JSON are progress, the rest is not kept.
+    """
     program = manifest.command[0]
     own = Path(manifest.folder) / program
-    argv = [str(own) if "/" in program and not program.startswith("/") else program, *manifest.command[1:]]
+    places = {"$MERCURE_IN_DIR": str(in_folder), "$MERCURE_OUT_DIR": str(out_folder)}
+    words = [places.get(word, word) for word in manifest.command[1:]]
+    argv = [str(own) if "/" in program and not program.startswith("/") else program, *words]
     child = subprocess.Popen(
         argv,
         cwd=manifest.folder,
@@ -123,7 +142,7 @@ def _execute(manifest: Manifest, request: ProductRequest, in_folder: Path, out_f
         stderr=subprocess.STDOUT,
     )
     assert child.stdout is not None
-    rest = b""
+    rest, wanted_memory = b"", False
     with child, selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         while selector.select():
@@ -132,8 +151,9 @@ def _execute(manifest: Manifest, request: ProductRequest, in_folder: Path, out_f
                 break
             *lines, rest = (rest[-65536:] + chunk).split(b"\n")
             for line in lines:
+                wanted_memory = wanted_memory or _WANT_OF_MEMORY.search(line) is not None
                 _tell(line, progress)
-        return child.wait()
+        return child.wait(), wanted_memory or _WANT_OF_MEMORY.search(rest) is not None
 
 
 def _tell(line: bytes, progress: Progress) -> None:

@@ -53,7 +53,7 @@ TOOLS: tuple[str, ...] = (
     "sort",
 )
 TOOLS += ("test", "tr", "true")
-RANVIER = '#!/bin/sh\necho "ranvier $*"\n'
+RANVIER = '#!/bin/sh\nif [ "$1" = extras ]; then cat "$SANDBOX/extras" 2>/dev/null; exit; fi\necho "ranvier $*"\n'
 
 
 class Sandbox:
@@ -89,6 +89,10 @@ class Sandbox:
         """What the stand-ins were asked to do."""
         path = self.folder / "log"
         return path.read_text().splitlines() if path.exists() else []
+
+    def exported(self) -> str:
+        """What uv was asked for last."""
+        return [line for line in self.log if line.startswith("uv export")][-1]
 
     def as_ordinary_user(self) -> None:
         """`id -u` says 1000, and sudo wants a password."""
@@ -134,6 +138,33 @@ def test_the_environment_of_the_tests_serves_the_appliance_too_but_not_the_other
     sandbox.run("--environment-only")
     sandbox.run("--environment-only", "--dev")
     assert "--group dev" in [line for line in sandbox.log if line.startswith("uv export")][-1]
+    before = sandbox.log
+    sandbox.run("--environment-only")
+    assert sandbox.log == before
+
+
+def test_an_extra_that_was_asked_for_once_is_kept_by_every_later_run(sandbox: Sandbox) -> None:
+    """PRO-06: a site with a cluster runs init.sh again after an update, without thinking of the extra."""
+    sandbox.run("--environment-only", "--extra", "cluster")
+    assert "--extra cluster" in sandbox.exported()
+    before = sandbox.log
+    sandbox.run("--environment-only")
+    assert sandbox.log == before
+    with (sandbox.clone / "uv.lock").open("a") as lock:
+        lock.write("# changed\n")
+    sandbox.run("--environment-only", "--dev")
+    assert "--extra cluster" in sandbox.exported()
+    assert "--group dev" in sandbox.exported()
+    wrong = sandbox.run("--environment-only", "--extra", "clutter")
+    assert (wrong.returncode, "cluster" in wrong.stderr) == (78, True)
+
+
+def test_what_the_settings_need_is_installed_unasked(sandbox: Sandbox) -> None:
+    """PRO-06: also into an environment that is made anew."""
+    (sandbox.folder / "extras").write_text("cluster\nsomething-newer\n")
+    assert sandbox.run("--environment-only").returncode == 0
+    assert "--extra cluster" in sandbox.exported()
+    assert "something-newer" not in sandbox.exported()
     before = sandbox.log
     sandbox.run("--environment-only")
     assert sandbox.log == before

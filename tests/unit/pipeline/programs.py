@@ -16,6 +16,8 @@ def say(**line): print(json.dumps(line), flush=True)
 
 
 REAL_PYTHON = sys.executable
+HOARD = "bytearray(os.urandom(1024)) * (1024 * {mb})"
+"""An expression that takes so much memory and touches all of it."""
 
 
 class Request(msgspec.Struct):

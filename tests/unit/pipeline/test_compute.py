@@ -8,9 +8,27 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance import steps
 from appliance.compute.local import Limits, StageCancelled, StageDied, StageEnded, StageTimedOut, run_stage
+from appliance.house import House
+from appliance.records.orders import OrderRow
+from appliance.settings import Settings
+from appliance.states import OrderState
+from appliance.steps import Work
 from tests.servers import until
 from tests.unit.pipeline.programs import Request, Stage, alive, silent
+
+NUMBERS = {
+    **dict.fromkeys(("study_version", "priority", "percent", "attempt", "lease_until", "not_before", "failures"), 0),
+    **dict.fromkeys(("created_at", "updated_at", "row_version"), 0),
+    **dict.fromkeys(("delivery_failed", "cancel_asked"), False),
+    "state": OrderState.QC,
+}
+"""The columns of an order that are no text."""
+
+
+async def silent_teller(_stage: str, _fraction: float, _step: str) -> None:
+    return None
 
 
 async def test_a_stage_tells_its_progress_and_answers(stage: Stage) -> None:
@@ -103,3 +121,26 @@ async def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
     parent.kill()
     await parent.wait()
     await asyncio.to_thread(until, lambda: not alive(pid), "the end of the stage")
+
+
+@pytest.mark.parametrize(("limits", "kept"), [(True, (800, 3)), (False, (0, 0))])
+async def test_the_setting_takes_off_cores_and_memory_and_leaves_time_and_output(
+    house: House, monkeypatch: pytest.MonkeyPatch, limits: bool, kept: tuple[int, int]
+) -> None:
+    """PRO-04: a setting switches the core and memory limits off; everything else still holds."""
+    given: list[Limits] = []
+
+    async def run(_name: str, _request: object, asked: Limits, **_: object) -> bytes:
+        given.append(asked)
+        return b'{"number": 1}'
+
+    monkeypatch.setattr(steps, "run_stage", run)
+    section = msgspec.structs.replace(Settings().compute, limits=limits)
+    row = msgspec.convert({one.name: "" for one in msgspec.structs.fields(OrderRow)} | NUMBERS, OrderRow, strict=False)
+    settings = msgspec.structs.replace(Settings(), compute=section)
+    work = Work(house, settings, row, 0, asyncio.Event(), silent_teller)
+    asked = Limits(memory_mb=800, cores=3, timeout_s=60, quiet_s=5, out_mb=7)
+    assert (await work.stage("product", Request(), asked, Request)).number == 1
+    (found,) = given
+    assert (found.memory_mb, found.cores) == kept
+    assert (found.timeout_s, found.quiet_s, found.out_mb) == (60, 5, 7)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compute import cgroup, landlock, watch
+from appliance.compute import landlock, watch
 from appliance.compute.local import (
     MIB,
     Limits,
@@ -23,9 +23,7 @@ from appliance.compute.local import (
     run_stage,
 )
 from tests.servers import until
-from tests.unit.pipeline.programs import Gate, Request, Stage, alive, silent
-
-HOARD = "bytearray(os.urandom(1024)) * (1024 * {mb})"
+from tests.unit.pipeline.programs import HOARD, Gate, Request, Stage, alive, silent
 
 
 async def test_children_that_exceed_the_memory_together_are_ended_with_used_and_allowed_figures(
@@ -194,7 +192,9 @@ async def test_folders_that_a_stage_closed_are_measured_and_can_be_removed(stage
 
 # --- the fence -------------------------------------------------------------------------------------------------------
 
-needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+needs_landlock = pytest.mark.skipif(
+    not landlock.version(), reason="this kernel has no Landlock, or it was not started with it (lsm=landlock)"
+)
 TRY = """
 import json, socket, sys
 from pathlib import Path
@@ -273,65 +273,7 @@ async def test_stages_get_cores_of_their_own_while_there_are_any(
     assert sorted(await asyncio.gather(one(), one())) == [b'"4"', b'"7"']
 
 
-# --- control groups: a stand-in tree, because only systemd can delegate a real one ------------------------------------
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    unit = tmp_path / "cgroup" / "system.slice" / "ranvier.service"
-    unit.mkdir(parents=True)
-    (unit / "cgroup.controllers").write_text("cpu memory pids\n")
-    (unit / "cgroup.subtree_control").write_text("\n")
-    (unit / "cgroup.procs").write_text("11\n12\n")
-    (tmp_path / "own").write_text("1:name=x:/\n0::/system.slice/ranvier.service\n")
-    return tmp_path
-
-
-def subtree(tree: Path, delegated: bool = True) -> Path | None:
-    return cgroup.subtree(tree / "cgroup", tree / "own", lambda folder: delegated and folder.name == "ranvier.service")
-
-
-def test_the_processes_of_a_delegated_unit_move_into_a_leaf_before_stages_get_groups(tree: Path) -> None:
-    unit = subtree(tree)
-    assert unit is not None
-    assert (unit / "ranvier-main" / "cgroup.procs").read_text() == "12\n", "the kernel takes one process a write"
-    assert (unit / "cgroup.subtree_control").read_text() == "+memory +cpu +pids\n"
-    (tree / "own").write_text("0::/system.slice/ranvier.service/ranvier-main\n")
-    (unit / "cgroup.subtree_control").write_text("memory cpu pids\n")
-    assert subtree(tree) == unit
-
-
-def test_a_group_that_systemd_did_not_hand_over_is_left_alone(tree: Path) -> None:
-    assert subtree(tree, delegated=False) is None
-    assert not (tree / "cgroup/system.slice/ranvier.service/ranvier-main").exists()
-
-
-def test_a_stages_group_has_its_limits_and_tells_of_the_kernels_kills(tree: Path) -> None:
-    group = cgroup.make(subtree(tree), memory_mb=512, cores=2)
-    assert group is not None
-    assert (group.folder / "memory.max").read_text() == "536870912\n"
-    group.take(99)
-    assert (group.folder / "cgroup.procs").read_text() == "99\n"
-    assert group.oom_kills() == 0
-    (group.folder / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
-    (group.folder / "memory.peak").write_text("536870900\n")
-    assert (group.oom_kills(), group.peak_bytes()) == (2, 536870900)
-
-
-async def test_a_death_in_a_group_that_ran_out_of_memory_is_reported_with_the_groups_figures(
-    stage: Stage, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unit = subtree(tree)
-    monkeypatch.setattr(cgroup, "subtree", lambda: unit)
-    stage.is_program(
-        f"import glob; folder = glob.glob({str(unit)!r} + '/ranvier-stage-*')[0]\n"
-        "open(folder + '/memory.events', 'w').write('oom_kill 1\\n')\n"
-        f"open(folder + '/memory.peak', 'w').write(str(150 << 20))\n"
-        "os.kill(os.getpid(), 9)"
-    )
-    with pytest.raises(OutOfMemory) as ended:
-        await run_stage("qc", Request(), Limits(memory_mb=150), progress=silent)
-    assert (ended.value.facts["used_mb"], ended.value.facts["allowed_mb"]) == (150, 150)
+# --- the end of all processes ------------------------------------------------------------------------------------------
 
 
 def test_a_family_ends_also_what_is_born_while_it_ends(tmp_path: Path) -> None:

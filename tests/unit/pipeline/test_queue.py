@@ -1,12 +1,13 @@
 """The queue: who goes first, what waits and how long, pause, processing mode, and studies that take workers along."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from appliance import pipeline, settings, worker
+from appliance import extras, pipeline, settings, worker
 from appliance.compute.dask import NoClusterWorker
 from appliance.compute.local import OutOfMemory
 from appliance.compute.section import ComputeSection
@@ -17,6 +18,7 @@ from appliance.products.section import ProductsSection
 from appliance.receive.header import EXPLICIT_LITTLE
 from appliance.receive.part10 import Origin, prefix
 from appliance.records import durations, events, identities, orders, studies
+from appliance.records.engine import Records
 from appliance.records.identities import PatientIdentity
 from appliance.records.tables import Instance, Order, ProductRun, Study
 from appliance.settings import Settings, SettingsRefused
@@ -309,6 +311,16 @@ async def test_a_failure_report_whose_worker_died_is_made_by_the_next(
     await orders.give_up(house.records, again, now=NOW, not_before=0, failures=1, detail="crashed")
     row = await orders.get(order)
     assert (row.stage, row.code, row.detail) == (orders.FAILURE_REPORT_DUE, "x", "y")
+
+
+async def test_the_settings_say_which_extra_the_installation_needs(house: House, tmp_path: Path) -> None:
+    """PRO-06: what `init.sh` asks before it installs."""
+    assert await extras.needed(tmp_path / "nowhere") == []
+    settings.save_bootstrap(house.home, settings.Bootstrap(database=house.records.url))
+    assert await extras.needed(house.home) == []
+    async with Records(house.records.url):
+        await saved(house, scheduler="tcp://127.0.0.1:8786")
+    assert await extras.needed(house.home) == ["cluster"]
 
 
 # --- studies that take workers along -----------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """A site's own products: manifest errors by field, the command in its stage, and what is refused (PRO-02, PRO-04)."""
 
+import json
 import os
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 
 import msgspec
+import pydicom
 import pytest
 
 from appliance.compute import landlock
@@ -13,6 +16,7 @@ from appliance.compute.local import Limits, OutOfMemory, StageDied, StageEnded, 
 from appliance.products import catalogue, faults, offered
 from appliance.products.manifest import ProductRequest, ProductResult
 from tests.house.tree import ROOT
+from tests.phantoms import a_small_diffusion_study
 
 EXAMPLE = ROOT / "appliance" / "docs" / "examples" / "count-images"
 MANIFEST = """
@@ -39,16 +43,19 @@ def images(folder: Path) -> Path:
     return folder
 
 
-async def run(tmp_path: Path, folder: Path, limits: Limits | None = None) -> ProductResult:
+async def run(
+    tmp_path: Path, folder: Path, limits: Limits | None = None, source: Path | None = None, memory_mb: int = 4096
+) -> ProductResult:
     """The product through the real stage, as the appliance runs it."""
     out = tmp_path / "home" / "storage" / "scratch" / "1" / "out"
     shutil.rmtree(out.parent, ignore_errors=True)
     out.mkdir(parents=True)
     request = ProductRequest(
         product=folder.name,
-        in_folder=str(images(tmp_path / "home" / "storage" / "deidentified")),
+        in_folder=str(source or images(tmp_path / "home" / "storage" / "deidentified")),
         out_folder=str(out),
         folder=str(folder),
+        memory_mb=memory_mb,
     )
 
     async def silent(_share: float, _step: str) -> None:
@@ -82,8 +89,9 @@ def test_a_sites_product_stands_in_the_catalogue_beside_the_appliances(tmp_path:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("command = ", "# "), "command"),
-        (('["python3", "own.py"]', "[]"), "command: "),
+        (("command = ", "# "), "command: a product that runs here needs one"),
+        (('"Test."', '"Test."\nruns_on = ["moon"]'), "runs_on"),
+        (('["python3", "own.py"]', "[]"), "command: a product that runs here needs one"),
         (('["python3", "own.py"]', '"python3 own.py"'), "command: "),
         (("title = ", "titel = "), "titel"),
         (('"2.1"', "2.1"), "version: "),
@@ -122,6 +130,25 @@ async def test_the_documented_example_runs_as_documented(tmp_path: Path) -> None
     assert {one.name: (one.value, one.unit) for one in result.values} == {"images": (3, ""), "size": (0.003, "MB")}
     assert (result.product, result.version) == ("count-images", "1.0.0")
     assert not (tmp_path / "home/storage/scratch/1/in").exists()
+
+
+async def test_a_module_made_for_mercure_runs_as_it_is(tmp_path: Path) -> None:
+    """PRO-02: folders as arguments, settings in `task.json`, numbers at the top level of `result.json`."""
+    folder = tmp_path / "home" / "products" / "series-volume"
+    shutil.copytree(EXAMPLE.with_name("series-volume"), folder)
+    manifest = folder / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace('"python3"', json.dumps(sys.executable)))
+    phantom = a_small_diffusion_study(tmp_path / "phantom")
+    source = tmp_path / "home" / "storage" / "deidentified" / "s1"
+    source.mkdir(parents=True)
+    for number, file in enumerate(phantom.files):
+        shutil.copyfile(file, source / f"{number}.dcm")
+    result = await run(tmp_path, folder, source=source.parent)
+    first = pydicom.dcmread(phantom.files[0], stop_before_pixels=True)
+    places = {tuple(pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient) for file in phantom.files}
+    voxel = float(first.PixelSpacing[0]) * float(first.PixelSpacing[1]) * float(first.SliceThickness)
+    litres = len(places) * first.Rows * first.Columns * voxel / 1e6
+    assert {one.name: one.value for one in result.values} == {"series": 1.0, "volume": pytest.approx(litres, abs=1e-6)}
 
 
 async def test_a_command_sees_its_contract_and_nothing_of_the_appliances_environment(
@@ -190,7 +217,7 @@ async def test_children_of_a_command_that_take_too_much_memory_together_end_it_w
     """PRO-04: a real stage, a real command, the limit of all its processes."""
     program = """
         import os, subprocess, sys
-        hoard = "import os, time; kept = bytearray(os.urandom(1024)) * (1024 * 150); time.sleep(600)"
+        hoard = "import os, signal; kept = bytearray(os.urandom(1024)) * (1024 * 150); signal.pause()"
         for child in [subprocess.Popen([sys.executable, "-c", hoard]) for _ in range(4)]:
             child.wait()
     """
@@ -199,12 +226,21 @@ async def test_children_of_a_command_that_take_too_much_memory_together_end_it_w
     assert int(str(ended.value.facts["used_mb"])) > 400
 
 
+async def test_a_command_that_gets_no_memory_is_reported_so_and_not_as_failed(tmp_path: Path) -> None:
+    """PRO-04: where no control group counts, the kernel refuses address space instead, and the command only says so."""
+    program = "import os; kept = bytearray(os.urandom(1024)) * (1024 * 900)"
+    limits = Limits(timeout_s=60, memory_mb=600)
+    with pytest.raises(OutOfMemory, match="of the 600 MB") as ended:
+        await run(tmp_path, a_product(tmp_path / "home", program), limits, memory_mb=600)
+    assert int(str(ended.value.facts["used_mb"])) >= 600
+
+
 async def test_a_command_that_kills_its_stage_is_a_crash(tmp_path: Path) -> None:
     with pytest.raises(StageDied, match="SIGKILL"):
         await run(tmp_path, a_product(tmp_path / "home", "import os; os.kill(os.getppid(), 9)"))
 
 
-@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock, or it was not started with it (lsm=landlock)")
 async def test_a_command_can_neither_write_outside_nor_read_the_home(tmp_path: Path) -> None:
     """Row 25 of the faults: writing outside the out-folder."""
     home = tmp_path / "home"
