@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from api import documentation, doorstep, headers, manual, problems
+from api.conditional import conditional
 from api.guards import Recognition, check_routes, guard
 from api.limits import Bucket
 from api.presented import Presented
@@ -65,7 +66,9 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
         request_max_body_size=BODY_BYTES,
         logging_config=None,
     )
-    app.asgi_handler = doorstep.in_pieces(doorstep.check_host(headers.number_requests(app.asgi_handler), presented))
+    app.asgi_handler = doorstep.in_pieces(
+        doorstep.check_host(headers.number_requests(conditional(app.asgi_handler)), presented)
+    )
     check_routes(app)
     return app
 

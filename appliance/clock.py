@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import certificates, dispatch, logs, pipeline
+from appliance import anchors, certificates, dispatch, logs, pipeline
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -90,6 +90,21 @@ class Upkeep:
         return await asyncio.to_thread(logs.forget, house.home, settings.retention.logs_days, now)
 
 
+class Anchors:
+    """Anchors of the audit leave at the cadence of the settings; the first one when work begins."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    async def __call__(self, house: House, now: int) -> object:
+        """Sends one when it is due."""
+        every = (await house.settings()).settings.audit.anchor_minutes * 60_000
+        if 0 <= now - self._last < every:
+            return None
+        self._last = now
+        return await anchors.publish(house, now)
+
+
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("close-orders", 5, _close_orders),
@@ -98,6 +113,7 @@ TASKS: tuple[Task, ...] = (
     Task("forget-processes", 3600, _forget_processes),
     Task("watch-certificates", 3600, _watch_certificates),
     Task("upkeep", 20, Upkeep()),
+    Task("audit-anchor", 20, Anchors()),
 )
 
 

@@ -17,7 +17,7 @@ FILE_BYTES = 20_000_000
 FILES = 60
 """Kept files of one process at most; a new one begins each day, so that retention can go by days."""
 DAY_S = 86_400
-_FIELDS = ("study", "order", "code", "request", "sender")
+_FIELDS = ("study", "order", "code", "request", "sender", "anchor")
 
 
 class JsonLines(logging.Formatter):

@@ -17,7 +17,7 @@ from appliance.qc.section import QcSection
 from appliance.receive.section import ReceiveSection, UploadsSection
 from appliance.reports.section import ReportsSection
 from appliance.scan.section import ScanSection
-from appliance.upkeep.section import HeartbeatSection, LogsSection, RetentionSection, SchedulerSection
+from appliance.upkeep.section import AuditSection, HeartbeatSection, LogsSection, RetentionSection, SchedulerSection
 
 
 class SiteSection(Section, frozen=True, kw_only=True):
@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scheduler: SchedulerSection = SchedulerSection()
     retention: RetentionSection = RetentionSection()
     logs: LogsSection = LogsSection()
+    audit: AuditSection = AuditSection()
 
 
 def schema() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from appliance import anchors
 from appliance.compute import cgroup, landlock
 from appliance.house import House
 from appliance.moments import iso
@@ -47,6 +48,7 @@ async def write_bundle(house: House, settings: Settings, row: OrderRow, crash: s
         ],
         "processing.json": _processing(house, settings, row),
         "machine.json": _machine(house),
+        "audit.json": {"anchor": (await anchors.current(house, now)).text},
     }
     path = house.storage.quarantine(row.id) / BUNDLE
     await asyncio.to_thread(write_durable, path, _zipped(parts))

@@ -49,6 +49,30 @@ class StudyPage(Answer, frozen=True, kw_only=True):
     next: str | None = None
     total: int = 0
     matched: int = 0
+    total_exact: bool = True
+    matched_exact: bool = True
+
+
+class StudiesFound(Answer, frozen=True, kw_only=True):
+    """The studies of an accession number or patient ID."""
+
+    items: list[StudyRow] = []
+    more: bool = False
+
+
+class Flow(Answer, frozen=True, kw_only=True):
+    """One outbound destination."""
+
+    section: str = ""
+    name: str = ""
+    protocol: str = ""
+    address: str = ""
+    gets: str = ""
+    identified: str = ""
+    encrypted: str = ""
+    active: bool = False
+    remark: str = ""
+    last_use: str | None = None
 
 
 class Series(Answer, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -49,8 +49,14 @@ async def list_tokens() -> list[TokenView]:
     return [_view(one) for one in await users.tokens()]
 
 
-@post("/api/tokens", operation_id="createToken", tags=["users"], **declared("tokens.write", 404))
-async def create(visit: NamedDependency[Visit], data: JSONBody[TokenAsked]) -> TokenView:
+@post("/api/tokens", operation_id="createToken", tags=["users"], **declared("tokens.write", 404, 409))
+async def create(
+    visit: NamedDependency[Visit],
+    data: JSONBody[TokenAsked],
+    idempotency_key: Annotated[
+        str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key makes one token only.")
+    ] = "",
+) -> TokenView:
     """Makes a token; `secret` is shown in this answer only."""
     async with visit.audited("token.create", data.name, data.role):
         made = await create_token(
@@ -61,6 +67,7 @@ async def create(visit: NamedDependency[Visit], data: JSONBody[TokenAsked]) -> T
             now=visit.now,
             expires_at=visit.now + data.days * DAY_MS if data.days else 0,
             scopes=frozenset(data.scopes),
+            again=idempotency_key,
         )
     return _view(made.token, made.secret)
 

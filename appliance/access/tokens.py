@@ -7,7 +7,7 @@ import msgspec
 from appliance.access.accounts import UnknownRole
 from appliance.access.permissions import PERMISSIONS, ROLES
 from appliance.access.sessions import Caller
-from appliance.errors import Rejected, Unknown
+from appliance.errors import Conflict, Rejected, Unknown
 from appliance.keys import Keys
 from appliance.moments import new_id
 from appliance.records import users
@@ -25,6 +25,13 @@ class TooManyScopes(Rejected):
     next_step = "Name fewer permissions, or none for all that the role has."
 
 
+class TokenEnded(Conflict):
+    """The token that this idempotency key made was revoked."""
+
+    code = "token-ended"
+    next_step = "Use a new key for a new token."
+
+
 class NewToken(msgspec.Struct, kw_only=True, frozen=True):
     """A token and, this once, what it is."""
 
@@ -33,9 +40,21 @@ class NewToken(msgspec.Struct, kw_only=True, frozen=True):
 
 
 async def create_token(
-    keys: Keys, name: str, role: str, *, created_by: str, now: int, expires_at: int = 0, scopes: frozenset[str] = frozenset()
+    keys: Keys,
+    name: str,
+    role: str,
+    *,
+    created_by: str,
+    now: int,
+    expires_at: int = 0,
+    scopes: frozenset[str] = frozenset(),
+    again: str = "",
 ) -> NewToken:
-    """Makes a token; `expires_at` 0 is without end, `scopes` narrows it to some permissions of its role."""
+    """Makes a token; `expires_at` 0 is without end, `scopes` narrows it to some permissions of its role.
+
+    The same `again` of the same maker gives the same token (`again` empty: always a new one); raises `TokenEnded` once that
+    one was revoked.
+    """
     if role not in ROLES:
         raise UnknownRole()
     for scope in scopes:
@@ -43,7 +62,12 @@ async def create_token(
             raise Unknown(kind="permission")
     if len(" ".join(scopes)) > _LONGEST_SCOPES:
         raise TooManyScopes()
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = PREFIX + (_derived(keys, f"{created_by}/{again}") if again else secrets.token_urlsafe(32))
+    made = await users.token_by_digest(keys.digest("api-token", secret)) if again else None
+    if made is not None:
+        if made.revoked:
+            raise TokenEnded()
+        return NewToken(token=made, secret=secret)
     token = Token(
         id=new_id(now),
         name=name[:64],
@@ -56,6 +80,11 @@ async def create_token(
     )
     await users.add_token(token, keys.digest("api-token", secret))
     return NewToken(token=token, secret=secret)
+
+
+def _derived(keys: Keys, text: str) -> str:
+    """A secret that only this appliance can make of the text: 256 bits of keyed digests."""
+    return keys.digest("api-token-again", f"1/{text}") + keys.digest("api-token-again", f"2/{text}")
 
 
 async def recognise_token(keys: Keys, secret: str, now: int) -> Caller | None:

@@ -1,6 +1,6 @@
 """The identities: the only rows that hold a patient's values, each sealed and bound to its study."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -83,6 +83,13 @@ async def get(keys: Sealer, study: str) -> PatientIdentity | None:
     if row is None:
         return None
     return msgspec.json.decode(keys.open(_PURPOSE, bytes(row["sealed"]), study), type=PatientIdentity)
+
+
+async def find(kind: Literal["accession", "patient"], key: str, limit: int) -> list[str]:
+    """The newest studies with this digest (`lookup_key`) of an accession number or patient ID; none for an empty one."""
+    column = Identity.accession_key if kind == "accession" else Identity.patient_key
+    query = Identity.select(Identity.study).where(column == key).order_by(Identity.study, ascending=False).limit(limit)
+    return [str(row["study"]) for row in await query.run()] if key else []
 
 
 async def put_linking(keys: Sealer, study: str, linking: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Section, field
+from appliance.fields import Port, Section, field
 
 Cadence = Literal["every-minute", "every-5-minutes", "hourly", "daily-midnight", "daily-3", "weekly-sunday-3", "cron"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -59,6 +59,27 @@ class RetentionSection(Section, frozen=True, kw_only=True):
             le=36_500,
         ),
     ] = 30
+
+
+class AuditSection(Section, frozen=True, kw_only=True):
+    """Audit"""
+
+    syslog: Annotated[
+        Literal["none", "udp", "tcp"],
+        field(
+            "Anchors to syslog",
+            "How anchors of the audit are sent to the site's syslog server (RFC 5424); no patient value is part of one.",
+            recommended="tcp",
+        ),
+    ] = "none"
+    syslog_host: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{0,253}(?!\n)$", extra_json_schema={"x-widget": "host"})],
+        field("Syslog server", "Its name or address."),
+    ] = ""
+    syslog_port: Annotated[Port, field("Syslog port", recommended="514")] = 514
+    anchor_minutes: Annotated[
+        int, field("Anchors every", "Into the log, and to the syslog server.", unit="min", ge=1, le=1440)
+    ] = 60
 
 
 class LogsSection(Section, frozen=True, kw_only=True):

@@ -29,6 +29,21 @@ from tests.tui.facts import (
     study_row,
 )
 
+FLOW: list[Json] = [
+    {
+        "section": "delivery",
+        "name": "PACS",
+        "protocol": "DICOM (Encapsulated PDF)",
+        "address": "PACS@pacs.example:11112",
+        "gets": "every report as PDF",
+        "identified": "yes",
+        "encrypted": "no",
+        "active": True,
+        "remark": "",
+        "last_use": iso(NOW),
+    }
+]
+
 
 class World:
     """The appliance. `down` takes it off the network; `sessions` are the tokens that are valid."""
@@ -127,6 +142,8 @@ class World:
             ("GET", "/api/studies/*"): self._study,
             ("POST", "/api/studies/*/force-stable"): self._force_stable,
             ("POST", "/api/reveal"): self._reveal,
+            ("POST", "/api/lookup"): self._lookup,
+            ("GET", "/api/data-flow"): lambda request: _answer(FLOW),
             ("GET", "/api/orders"): lambda request: _answer(
                 {"items": [self._order(one) for one in self.studies if one["order"]]}
             ),
@@ -212,6 +229,8 @@ class World:
         if wanted.startswith("status:"):
             words = wanted.removeprefix("status:").split(",")
             rows = [row for row in rows if row["state"].lower() in words]
+        elif wanted.startswith("id:"):
+            rows = [row for row in rows if row["study"] in wanted.removeprefix("id:").split(",")]
         elif wanted:
             detail = f"There is no filter called {wanted.split(':')[0]!r}."
             return problem(400, "filter", "This filter cannot be read.", detail, position=0)
@@ -276,6 +295,12 @@ class World:
         number = next(index for index, row in enumerate(self.studies) if row["study"] == study)
         self.change(number, "QC")
         return httpx.Response(202)
+
+    def _lookup(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        known = {"accession": PATIENT["accession"], "patient": PATIENT["patient_id"]}
+        items = self.studies[2:4] if asked["value"] == known[asked["kind"]] else []
+        return _answer({"items": items, "more": False})
 
     def _reveal(self, request: httpx.Request) -> httpx.Response:
         studies = json.loads(request.content)["studies"]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance import audit, audit_command
@@ -224,3 +224,48 @@ def test_every_kind_of_tampering_is_found_up_to_the_anchor(kind: str, place: int
         rows_now = [msgspec.structs.replace(row, seq=n) if renumbered else row for n, row in enumerate(chain, start=1)]
         untouched = kind == "reorder" and place == other
         assert audit.follow(rows_now, held).ok == untouched
+
+
+_TAMPER = st.sampled_from(["change", "insert", "swap", "remove", "cut"])
+
+
+@pytest.fixture
+async def kept_chain(records: Records) -> tuple[Records, str, list[dict[str, object]]]:
+    """Eight rows in the database, their anchor, and the rows as they were."""
+    await _fill(8)
+    signed = await audit.anchor(KEYS, NOW)
+    return records, signed.text, await records.run("SELECT * FROM audit ORDER BY seq")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=_TAMPER, place=st.integers(1, 8), other=st.integers(1, 8), renumber=st.booleans(), data=st.text(max_size=5))
+async def test_tampering_with_the_tables_is_found_up_to_the_anchor(
+    kept_chain: tuple[Records, str, list[dict[str, object]]], kind: str, place: int, other: int, renumber: bool, data: str
+) -> None:
+    """UI-10: property over changed, inserted, reordered, removed and cut-off rows in the database, on both engines."""
+    records, anchor, original = kept_chain
+    chain = [dict(row) for row in original]
+    row = chain[place - 1]
+    if kind == "change":
+        row["detail"] = data.replace("\x00", "").encode("utf-8", "replace").decode()
+    elif kind == "insert":
+        chain.insert(place, {**row, "target": "forged"})
+        renumber = True
+    elif kind == "swap":
+        chain[place - 1], chain[other - 1] = chain[other - 1], chain[place - 1]
+        renumber = True
+    elif kind == "remove":
+        chain.remove(row)
+    else:
+        chain = chain[: place - 1]
+    if renumber:
+        chain = [{**one, "seq": number} for number, one in enumerate(chain, start=1)]
+    names = list(original[0])
+    async with records.transaction():
+        await records.run("DELETE FROM audit")
+        marks = ", ".join("?" for _ in names)
+        await records.run_many(
+            f"INSERT INTO audit ({', '.join(names)}) VALUES ({marks})", [[one[name] for name in names] for one in chain]
+        )
+    held = audit.read_anchor(KEYS, anchor)
+    assert (await verify(held)).ok == (chain == original)

@@ -4,7 +4,19 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-NOUNS = ("console", "login", "status", "doctor", "studies", "orders", "processing", "results", "settings", "certificate")
+NOUNS = (
+    "console",
+    "login",
+    "status",
+    "data-flow",
+    "doctor",
+    "studies",
+    "orders",
+    "processing",
+    "results",
+    "settings",
+    "certificate",
+)
 """Each is a module here with `main(arguments) -> exit code`."""
 
 
@@ -19,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
         print(version("ranvier"))
         return exits.DONE
     if word in NOUNS:
-        main = import_module(f"tui.commands.{word}").main
+        main = import_module(f"tui.commands.{word.replace('-', '_')}").main
         code: int = main(rest)
         return code
     print(f"usage: ranvier {{{'|'.join(NOUNS)}}} ...", file=sys.stdout if word in {"-h", "--help"} else sys.stderr)

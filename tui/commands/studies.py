@@ -1,7 +1,9 @@
 """`ranvier studies`: list, show, force-stable, reveal."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from getpass import getpass
 from typing import Any
 
 import msgspec
@@ -9,7 +11,7 @@ import msgspec
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, add_listing, all_pages, list_out, many, parser, run, verbs
-from tui.contract import Identities, StudyDetail
+from tui.contract import Identities, StudiesFound, StudyDetail
 
 _USUAL = ("study", "word", "qc", "products", "group", "instances", "received_at")
 
@@ -24,9 +26,11 @@ def main(arguments: Sequence[str]) -> int:
     show.add_argument("study")
     stable = verb.add_parser("force-stable", help="take studies for complete now")
     stable.add_argument("studies", nargs="+", metavar="STUDY")
+    find = verb.add_parser("find", help="studies of an exact accession number or patient ID; written to the audit log")
+    find.add_argument("kind", choices=("accession", "patient"), help="the value is read from standard input")
     reveal = verb.add_parser("reveal", help="show patients; written to the audit log")
     reveal.add_argument("studies", nargs="+", metavar="STUDY")
-    add_json(listing, show, reveal)
+    add_json(listing, show, find, reveal)
     return run(found, arguments, _studies)
 
 
@@ -38,7 +42,22 @@ async def _studies(client: Client, given: argparse.Namespace) -> int:
             return await _show(client, given)
         case "force-stable":
             return await many(given.studies, lambda study: _force_stable(client, study))
+        case "find":
+            return await _find(client, given)
     return await _reveal(client, given)
+
+
+async def _find(client: Client, given: argparse.Namespace) -> int:
+    # Not from the command line: every user of a machine sees those.
+    value = getpass("Value: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    raw = await client.post("/api/lookup", dict[str, Any], {"kind": given.kind, "value": value})
+    if given.json:
+        printing.json_out("studies.find", raw)
+    else:
+        found = msgspec.convert(raw, StudiesFound, strict=False)
+        rows = [[one.study, one.word, one.received_at or "-"] for one in found.items]
+        printing.table_out(["STUDY", "STATUS", "RECEIVED"], rows)
+    return exits.DONE if raw["items"] else exits.NEGATIVE
 
 
 async def _show(client: Client, given: argparse.Namespace) -> int:

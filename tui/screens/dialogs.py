@@ -139,6 +139,41 @@ class AskReason(_Form):
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """What is looked up: the whole value, and whether it is an `accession` number or a `patient` ID."""
+
+    kind: str
+    value: str
+
+
+class AskLookup(_Form):
+    """An accession number or a patient ID, one of them; gives `Lookup`."""
+
+    TITLE_LINE = "Find by accession number or patient ID"
+    ACCEPT = "Find"
+
+    def fields(self) -> ComposeResult:
+        """Two fields; one is filled."""
+        yield Static(
+            Text("The whole value as the images have it. It is looked up by its digest; the audit notes that you asked."),
+            classes="say",
+        )
+        for name, title in (("accession", "Accession"), ("patient", "Patient ID")):
+            with Horizontal(classes="row"):
+                yield Label(title)
+                yield Input(compact=True, id=name, max_length=64)
+
+    def accept(self) -> None:
+        """One value is needed."""
+        given = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("accession", "patient")}
+        filled = [(kind, value) for kind, value in given.items() if value]
+        if len(filled) != 1:
+            self.wrong("Give one of the two.")
+            return
+        self.dismiss(Lookup(*filled[0]))
+
+
+@dataclass(frozen=True)
 class GivenMetadata:
     """Age as the API takes it (`063Y`), sex as F, M or O; empty where nothing was given."""
 

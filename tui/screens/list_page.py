@@ -44,6 +44,8 @@ class Fetched(Generic[Row]):
     next: str | None
     total: int
     matched: int
+    total_exact: bool = True
+    matched_exact: bool = True
 
 
 class ListPage(Page, Generic[Row]):
@@ -79,6 +81,7 @@ class ListPage(Page, Generic[Row]):
         self.rows: dict[str, Row] = {}
         self.shown = Wish()
         self.total = self.matched = 0
+        self.total_exact = self.matched_exact = True
         self.trouble: Trouble | None = None
         self._loaded_at: datetime | None = None
         self._next: str | None = None
@@ -165,8 +168,10 @@ class ListPage(Page, Generic[Row]):
         marked = len(self.table.marked)
         if self._loaded_at is None:
             return ["loading"]
-        matched = f"{self.matched:,} matching of " if self.shown.filter and self.matched > len(self.rows) else ""
-        return [f"{count} of {matched}{self.total:,}", f"{marked} marked" if marked else ""]
+        least = "" if self.matched_exact else " or more"
+        matched = f"{self.matched:,}{least} matching of " if self.shown.filter and self.matched > len(self.rows) else ""
+        about = "" if self.total_exact else "about "
+        return [f"{count} of {matched}{about}{self.total:,}", f"{marked} marked" if marked else ""]
 
     # Loading -------------------------------------------------------------------------------------------------------
 
@@ -182,7 +187,11 @@ class ListPage(Page, Generic[Row]):
         except Trouble as trouble:
             self.post_message(self.NotLoaded(wish, trouble))
             return
-        self.post_message(self.Loaded(wish, Fetched(list(page.items), page.next, page.total, page.matched)))
+        self.post_message(
+            self.Loaded(
+                wish, Fetched(list(page.items), page.next, page.total, page.matched, page.total_exact, page.matched_exact)
+            )
+        )
 
     @on(Loaded)
     def _loaded(self, message: Loaded) -> None:
@@ -193,6 +202,7 @@ class ListPage(Page, Generic[Row]):
         self._loaded_at = self.console.clock.now()
         page = message.page
         self._next, self.total, self.matched = page.next, page.total, page.matched
+        self.total_exact, self.matched_exact = page.total_exact, page.matched_exact
         self.rows = {self.key_of(row): row for row in page.items}  # type: ignore[arg-type, misc]
         bar = self.query_one(FilterBar)
         if other or bar.in_force != self.shown.filter or bar.has_class("-wrong"):

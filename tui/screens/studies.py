@@ -5,18 +5,23 @@ from typing import ClassVar
 
 import msgspec
 from rich.text import Text
+from textual import work
 from textual.binding import Binding, BindingType
 
 from tui.clock import age, day_or_time, moment
-from tui.contract import StudyPage, StudyRow, tail
+from tui.contract import StudiesFound, StudyPage, StudyRow, tail
 from tui.inert import fit, inert
-from tui.messages import Happened
+from tui.messages import Happened, Went, WentWrong
 from tui.screens.actions import StudyActions
+from tui.screens.dialogs import AskLookup, Lookup
 from tui.screens.list_page import PAGE_ROWS, Fetched, ListPage, Wish
+from tui.trouble import Trouble
 from tui.widgets.cells import HIDDEN_NUMBER, patient_cell, state_text
 from tui.widgets.live_table import Column
 
 _QUEUE_CHANGES = frozenset({"order-opened", "order-moved", "priority-given", "settings-changed"})
+LOOKED_UP = 25
+"""So many identifiers fit into one filter."""
 _PROBLEMS = "status:qc_failed,held,failed,delivery_failed,quarantined"
 
 
@@ -24,7 +29,10 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
     """The list of studies; the state is the newest order's."""
 
     MODE = "studies"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("exclamation_mark", "problems", "Problems", key_display="!")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("exclamation_mark", "problems", "Problems", key_display="!"),
+        Binding("ctrl+f", "find", "Find patient"),
+    ]
     KEYS = (
         "filter",
         "screen.open",
@@ -44,6 +52,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         "previous_page",
         "problems",
         "urgency",
+        "find",
     )
 
     def columns(self, width: int) -> Sequence[Column]:
@@ -148,7 +157,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         page = await self.console.client.get(
             "/api/studies", StudyPage, q=wish.filter, sort="-received", cursor=wish.cursors[-1], limit=PAGE_ROWS
         )
-        return Fetched(page.items, page.next, page.total, page.matched)
+        return Fetched(page.items, page.next, page.total, page.matched, page.total_exact, page.matched_exact)
 
     def nothing_yet(self) -> tuple[str, str, str]:
         """Says where to send a study, with the real names."""
@@ -197,6 +206,33 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
     def action_reveal_all(self) -> None:
         """Shows the patients of every study on this page."""
         self.reveal(list(self.rows))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Machines look nobody up."""
+        if action == "find":
+            return self.console.me.role != "service"
+        return super().check_action(action, parameters)
+
+    def action_find(self) -> None:
+        """The studies of an exact accession number or patient ID; the rows stay hidden."""
+
+        def given(asked: object) -> None:
+            if isinstance(asked, Lookup):
+                self._look_up(asked)
+
+        self.app.push_screen(AskLookup(), given)
+
+    @work(group="lookup", exclusive=True)
+    async def _look_up(self, asked: Lookup) -> None:
+        try:
+            found = await self.console.client.post("/api/lookup", StudiesFound, {"kind": asked.kind, "value": asked.value})
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        if not found.items:
+            self.post_message(Went("No study here has exactly this value."))
+            return
+        self._load(Wish("id:" + ",".join(row.study for row in found.items[:LOOKED_UP])))
 
     def action_problems(self) -> None:
         """Only what needs a person; again for everything."""

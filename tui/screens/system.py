@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.clock import age, full_time, moment
-from tui.contract import Health, Status
+from tui.contract import Flow, Health, Status
 from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded, Went, WentWrong
 from tui.screens.dialogs import Confirm
@@ -33,8 +33,9 @@ class SystemPage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("P", "pause", "Pause processing"),
         Binding("P", "resume", "Resume processing"),
+        Binding("f", "data_flow", "Data flow"),
     ]
-    KEYS = ("pause", "resume", "refresh", "app.sign_out")
+    KEYS = ("pause", "resume", "refresh", "data_flow", "app.sign_out")
 
     class Loaded(Message):
         """The appliance answered."""
@@ -77,6 +78,8 @@ class SystemPage(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what is not so already is offered, and only to somebody who may."""
+        if action == "data_flow":
+            return self.console.me.role in {"admin", ""}
         if action in {"pause", "resume"}:
             may = self.console.me.role in {"admin", ""} and self._status is not None
             return may and (action == "resume") == (self._status is not None and self._status.paused)
@@ -135,6 +138,19 @@ class SystemPage(Page):
             return
         self._trouble = message.trouble
         self.draw()
+
+    @work(group="flow", exclusive=True)
+    async def action_data_flow(self) -> None:
+        """Every outbound destination: what it gets, identified or not, encrypted or not, last use."""
+        from tui.screens.data_flow import flow_text
+        from tui.screens.dialogs import TextDialog
+
+        try:
+            flows = await self.console.client.get("/api/data-flow", list[Flow])
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self.app.push_screen(TextDialog("Data flow", flow_text(self.console, flows), wide=True))
 
     def happened(self, message: Happened) -> None:
         """Processes that start or die are shown at once."""

@@ -1,0 +1,179 @@
+"""Where anything leaves this appliance to: made from the settings, so that it says what they do (UI-12)."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from appliance.delivery.section import DicomPdf, Rest
+from appliance.house import House
+from appliance.records import last_use
+from appliance.settings import Settings, load_bootstrap
+
+Identified = Literal["yes", "no", "sealed"]
+Encrypted = Literal["yes", "no", "may be", "does not leave"]
+
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class Flow(msgspec.Struct, kw_only=True, frozen=True):
+    """One outbound destination."""
+
+    section: str
+    """Of the settings."""
+    name: str
+    protocol: str
+    address: str
+    gets: str
+    identified: Identified
+    """sealed: patients' values go there only encrypted by this appliance's own key."""
+    encrypted: Encrypted
+    active: bool
+    """Whether anything is sent there as the settings stand."""
+    remark: str = ""
+    last_at: int = 0
+
+
+async def flows(house: House) -> list[Flow]:
+    """Every destination that the settings name, with its last use where the records know it."""
+    settings = (await house.settings()).settings
+    url = load_bootstrap(house.home).url(house.home)
+    found = [*_deliveries(settings), *_services(settings), *_parts(settings, url)]
+    delivered = await last_use.of_destinations(house.records, [one.name for one in found if one.section == "delivery"])
+    return [
+        msgspec.structs.replace(one, last_at=delivered.get(one.name, 0)) if one.section == "delivery" else one for one in found
+    ]
+
+
+def _deliveries(settings: Settings) -> list[Flow]:
+    section = settings.delivery
+    return [
+        *(_delivery(one, "every report") for one in section.destinations),
+        *(_delivery(one, "failure reports") for one in section.failure_destinations),
+    ]
+
+
+def _delivery(one: DicomPdf | Rest, what: str) -> Flow:
+    if isinstance(one, DicomPdf):
+        pages = "" if one.identity_on_pages else "; none on the pages themselves"
+        return Flow(
+            section="delivery",
+            name=one.name,
+            protocol="DICOM (Encapsulated PDF)",
+            address=f"{one.called_ae}@{one.host}:{one.port}",
+            gets=f"{what} as PDF with the patient and study attributes of its study{pages}",
+            identified="yes",
+            encrypted="no",
+            active=True,
+        )
+    patient = ", and patient ID, name, birth date and accession where its body names them" if one.identity_in_values else ""
+    return Flow(
+        section="delivery",
+        name=one.name,
+        protocol=f"REST ({one.method})",
+        address=shown(one.url),
+        gets=f"{what} as {', '.join(one.formats)}, by our identifiers{patient}",
+        identified="yes" if one.identity_in_values else "no",
+        encrypted=_by_scheme(one.url),
+        active=True,
+    )
+
+
+def _services(settings: Settings) -> list[Flow]:
+    tests = "nothing of a study; in this version only the test of the connection goes there"
+    found = []
+    if settings.cloud.api_url:
+        found.append(("cloud", "Cloud", settings.cloud.protocol.upper(), shown(settings.cloud.api_url)))
+    if settings.notify.protocol == "email" and settings.notify.smtp_host:
+        found.append(("notify", "Notices", "SMTP", f"{settings.notify.smtp_host}:{settings.notify.smtp_port}"))
+    if settings.notify.protocol == "apprise" and settings.notify.url:
+        found.append(("notify", "Notices", "Apprise", "set; not shown, it may hold a token"))
+    if settings.saml.idp_metadata_url:
+        found.append(("saml", "Identity provider", "SAML metadata", shown(settings.saml.idp_metadata_url)))
+    scan = settings.scan
+    if scan.host and not scan.socket and scan.host not in _HERE:
+        found.append(("scan", "Malware scanner", "clamd", f"{scan.host}:{scan.port}"))
+    encrypted: dict[str, Encrypted] = {
+        "scan": "no",
+        "cloud": _by_scheme(settings.cloud.api_url),
+        "saml": _by_scheme(settings.saml.idp_metadata_url),
+        "notify": "may be" if settings.notify.protocol == "apprise" else _of_mail(settings.notify.smtp_security),
+    }
+    return [
+        Flow(
+            section=section,
+            name=name,
+            protocol=protocol,
+            address=address,
+            gets=tests,
+            identified="no",
+            encrypted=encrypted[section],
+            active=False,
+            remark="used by its test only",
+        )
+        for section, name, protocol, address in found
+    ]
+
+
+def _parts(settings: Settings, database: str) -> list[Flow]:
+    """Parts of the appliance itself that may stand on other machines."""
+    found = []
+    if settings.compute.scheduler:
+        found.append(
+            Flow(
+                section="compute",
+                name="Cluster",
+                protocol="Dask",
+                address=settings.compute.scheduler,
+                gets="the names of folders of de-identified copies, over which its workers run products",
+                identified="no",
+                encrypted="yes" if settings.compute.scheduler.startswith("tls://") else "no",
+                active=True,
+            )
+        )
+    if not database.startswith("sqlite"):
+        parts = urlsplit(database)
+        here = parts.hostname is None or parts.hostname in _HERE
+        demanded = any(f"sslmode={one}" in parts.query for one in ("require", "verify-ca", "verify-full"))
+        found.append(
+            Flow(
+                section="ranvier.toml",
+                name="Database",
+                protocol="PostgreSQL",
+                address=f"{parts.hostname or 'socket'}:{parts.port or 5432}",
+                gets="all records; patients' values in them sealed by this appliance's key",
+                identified="sealed",
+                encrypted="does not leave" if here else "yes" if demanded else "may be",
+                active=True,
+            )
+        )
+    if settings.audit.syslog != "none" and settings.audit.syslog_host:
+        found.append(
+            Flow(
+                section="audit",
+                name="Syslog",
+                protocol=f"RFC 5424 ({settings.audit.syslog.upper()})",
+                address=f"{settings.audit.syslog_host}:{settings.audit.syslog_port}",
+                gets="anchors of the audit: a number of rows, a hash, a signature",
+                identified="no",
+                encrypted="no",
+                active=True,
+            )
+        )
+    return found
+
+
+def shown(url: str) -> str:
+    """A URL without what may be a secret in it: user, password, query."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _by_scheme(url: str) -> Encrypted:
+    return "yes" if url.lower().startswith("https://") else "no"
+
+
+def _of_mail(security: str) -> Encrypted:
+    return "no" if security == "none" else "yes"

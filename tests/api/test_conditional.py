@@ -1,0 +1,62 @@
+"""ETag and If-None-Match; Idempotency-Key."""
+
+from tests.api.conftest import Door, Filed, a_report, an_order
+
+
+async def test_what_a_poller_has_already_is_not_sent_again(door: Door, filed: Filed) -> None:
+    """Issue 8: 304 on every GET that a poller uses, and the news as soon as there are some."""
+    order = await an_order(door.house, filed.study)
+    await a_report(door.house, filed.study, order)
+    paths = (
+        "/api/studies",
+        f"/api/studies/{filed.study}",
+        f"/api/study-info/{filed.study}",
+        "/api/orders",
+        f"/api/orders/{order}",
+        "/api/results",
+        "/api/reports",
+        "/api/settings",
+        "/api/health",
+    )
+    tags = {}
+    for path in paths:
+        first = await door.call("admin", "GET", path)
+        tags[path] = first.headers["etag"]
+        for wanted in (tags[path], f'"other", W/{tags[path]}', "*"):
+            again = await door.call("admin", "GET", path, headers={"If-None-Match": wanted})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tags[path]), path
+            assert "content-length" not in again.headers or again.headers["content-length"] == "0"
+        other = await door.call("admin", "GET", path, headers={"If-None-Match": '"other"'})
+        assert other.json() == first.json()
+    await door.house.records.run("UPDATE orders SET percent = 40 WHERE id = {}", order)
+    for path in paths[:5]:
+        changed = await door.call("admin", "GET", path, headers={"If-None-Match": tags[path]})
+        assert changed.status_code == 200, path
+
+
+async def test_a_problem_has_no_tag_and_nobody_learns_by_one(door: Door, filed: Filed) -> None:
+    assert "etag" not in (await door.call("admin", "GET", "/api/studies", params={"q": "nothing:1"})).headers
+    refused = await door.call("", "GET", "/api/studies", headers={"If-None-Match": "*"})
+    assert refused.status_code == 401
+
+
+async def test_one_idempotency_key_makes_one_token(door: Door) -> None:
+    """Issue 8: Idempotency-Key on creating calls."""
+    asked = {"name": "his"}
+    key = {"Idempotency-Key": "the-same"}
+    first = (await door.call("admin", "POST", "/api/tokens", json=asked, headers=key)).json()
+    again = (await door.call("admin", "POST", "/api/tokens", json=asked, headers=key)).json()
+    assert (again["id"], again["secret"]) == (first["id"], first["secret"])
+    other = (await door.call("admin", "POST", "/api/tokens", json=asked)).json()
+    assert other["id"] != first["id"]
+    assert other["secret"] != first["secret"]
+    assert len(await door.get("/api/tokens")) == 2
+    await door.call("admin", "DELETE", f"/api/tokens/{first['id']}")
+    ended = await door.call("admin", "POST", "/api/tokens", json=asked, headers=key)
+    assert (ended.status_code, ended.json()["code"]) == (409, "token-ended")
+
+
+async def test_one_idempotency_key_opens_one_order(door: Door, filed: Filed) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    sent = [await door.call("user", "POST", "/api/orders", json={"study": filed.study}, headers=key) for _ in range(2)]
+    assert sent[0].json()["order"] == sent[1].json()["order"]

@@ -1,0 +1,78 @@
+"""The data-flow page says what the settings do."""
+
+from typing import Any
+
+from appliance import settings
+from appliance.moments import now_ms
+from tests.api.conftest import Door, Filed, a_report, an_order
+
+SECRET = "Very-Secret-Token-1"
+CHANGE: dict[str, Any] = {
+    "delivery": {
+        "destinations": [
+            {"protocol": "dicom-pdf", "name": "PACS", "host": "pacs.example", "port": 11112},
+            {
+                "protocol": "rest",
+                "name": "HIS",
+                "url": "https://his.example/in?key=" + SECRET,
+                "identity_in_values": True,
+                "body": '{"id": "$patient_id", "file": "$content"}',
+            },
+            {"protocol": "rest", "name": "Archive", "url": "http://archive.example/in", "secret": SECRET},
+        ]
+    },
+    "compute": {"scheduler": "tcp://127.0.0.1:8786"},
+    "audit": {"syslog": "udp", "syslog_host": "logs.example"},
+}
+
+
+async def test_every_destination_of_the_settings_is_shown_with_what_it_gets(door: Door, filed: Filed) -> None:
+    """UI-12: what it gets, identified or not, encrypted or not, last use."""
+    assert await door.get("/api/data-flow") == []
+    result, changed = settings.patched((await door.house.settings()).settings, CHANGE)
+    await door.house.save(result, based_on=0, actor="test", now=now_ms(), changed=changed)
+    order = await an_order(door.house, filed.study)
+    report = await a_report(door.house, filed.study, order)
+    await door.house.records.run(
+        "INSERT INTO deliveries (id, report, order_id, destination, state, sent_at) VALUES ('d', {}, {}, 'HIS', 'SENT', {})",
+        report,
+        order,
+        1_790_000_000_000,
+    )
+    answer = await door.call("admin", "GET", "/api/data-flow")
+    found = {one["name"]: one for one in answer.json()}
+    assert {name: (one["identified"], one["encrypted"]) for name, one in found.items()} == {
+        "PACS": ("yes", "no"),
+        "HIS": ("yes", "yes"),
+        "Archive": ("no", "no"),
+        "Cluster": ("no", "no"),
+        "Syslog": ("no", "no"),
+    }
+    assert found["HIS"]["last_use"] == "2026-09-21T14:13:20.000Z"
+    assert found["PACS"]["last_use"] is None
+    assert found["PACS"]["address"] == "PACS@pacs.example:11112"
+    assert SECRET not in answer.text
+    assert (await door.call("user", "GET", "/api/data-flow")).status_code == 403
+
+
+def test_every_setting_that_names_a_host_is_on_the_page() -> None:
+    """Whoever adds a section that sends must say so here and on the page."""
+    hosts = set()
+    for name, section in settings.section_types().items():
+        for field in section.__struct_fields__:
+            if field.endswith(("url", "host", "scheduler", "destinations")):
+                hosts.add(f"{name}.{field}")
+    not_outbound = {"access.host", "receive.host", "saml.sp_base_url"}
+    browsers_only = {"saml.idp_sso_url", "saml.idp_slo_url"}
+    not_in_this_version = {"groups.url"}
+    assert hosts - not_outbound - browsers_only - not_in_this_version == {
+        "audit.syslog_host",
+        "cloud.api_url",
+        "compute.scheduler",
+        "delivery.destinations",
+        "delivery.failure_destinations",
+        "notify.smtp_host",
+        "notify.url",
+        "saml.idp_metadata_url",
+        "scan.host",
+    }
