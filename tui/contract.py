@@ -60,21 +60,6 @@ class StudiesFound(Answer, frozen=True, kw_only=True):
     more: bool = False
 
 
-class Flow(Answer, frozen=True, kw_only=True):
-    """One outbound destination."""
-
-    section: str = ""
-    name: str = ""
-    protocol: str = ""
-    address: str = ""
-    gets: str = ""
-    identified: str = ""
-    encrypted: str = ""
-    active: bool = False
-    remark: str = ""
-    last_use: str | None = None
-
-
 class Series(Answer, frozen=True, kw_only=True):
     """One series of a study."""
 

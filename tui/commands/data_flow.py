@@ -9,7 +9,7 @@ import msgspec
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, parser, run
-from tui.contract import Flow
+from tui.flows import Flow
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tui.clock import full_time, moment
-from tui.contract import Flow
+from tui.flows import Flow
 from tui.inert import inert
 from tui.widgets.lines import Field, sheet
 

@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.clock import age, full_time, moment
-from tui.contract import Flow, Health, Status
+from tui.contract import Health, Status
+from tui.flows import Flow
 from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded, Went, WentWrong
 from tui.screens.dialogs import Confirm
