@@ -69,7 +69,7 @@ def write(dataset: Dataset, path: Path, series: str, syntax: UID = ExplicitVRLit
     """One Part 10 file."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", MRImageStorage)
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", generate_uid())
     meta.TransferSyntaxUID = syntax
     whole = FileDataset(str(path), dataset, bytes(128), meta)
     whole.set_original_encoding(None, None)

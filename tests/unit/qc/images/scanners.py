@@ -60,6 +60,9 @@ def _slice(brain: Brain, vendor: str, volume: int, place: int, table: Table) -> 
     b_value = float(brain.bvalues[volume])
     x, y, z = (float(one) for one in brain.bvectors[volume])
     _WRITERS[vendor](dataset, b_value, table((x, -y, z)) if b_value else None, brain.pixels.shape[2])
+    if vendor == "philips":
+        # Gradient orientations, b=0 as one of them: the only number by which a missing volume can be told.
+        dataset.private_block(0x2005, "Philips MR Imaging DD 005")[0x15].value = brain.pixels.shape[3]
     return dataset
 
 
