@@ -1,5 +1,6 @@
 """What may be saved: the rules between sections, and which fields apply or are read by any part of this version."""
 
+from difflib import get_close_matches
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -10,6 +11,7 @@ from appliance.compute.section import ComputeSection
 from appliance.delivery.body import check
 from appliance.delivery.section import Destination, Rest
 from appliance.fields import section_fields, to_plain
+from appliance.qc.section import CHECK_NAMES
 from appliance.settings_schema import Settings, section_types
 from appliance.upkeep.cadence import problem
 
@@ -80,6 +82,9 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     wrong_schedule = problem(settings.scheduler.cron)
     if wrong_schedule:
         problems.append(FieldProblem(field="scheduler.cron", message=wrong_schedule))
+    for name in sorted(set(settings.qc.switched_off) - set(CHECK_NAMES)):
+        near = ", ".join(get_close_matches(name, CHECK_NAMES, 3, 0.4)) or ", ".join(CHECK_NAMES)
+        problems.append(FieldProblem(field="qc.switched_off", message=f"there is no check {name[:40]!r}; there is {near}"))
     if not settings.products.default_products:
         problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
     return problems

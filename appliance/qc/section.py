@@ -4,13 +4,25 @@ from typing import Annotated, Literal
 
 from appliance.fields import Section, field
 
+CHECK_NAMES = (
+    *("mr-series", "nifti-files", "readable", "lossless", "diffusion", "age", "sex", "descriptions", "volumes", "gradients"),
+    *("protocol", "image-conversion", "image-slices", "image-interleave", "image-dropout", "image-motion", "image-noise"),
+    *("image-coverage", "gradient-table", "gradient-tags"),
+)
+"""Every check, as settings and findings name it; the checks themselves are not loaded for this."""
+
 
 class QcSection(Section, frozen=True, kw_only=True):
     """Quality control"""
 
     switched_off: Annotated[
         tuple[str, ...],
-        field("Checks switched off", "A check that is off shows as bypassed and counts as passed.", widget="qc-checks"),
+        field(
+            "Checks switched off",
+            "By name, as the manual's page on quality control lists them. A check that is off shows as bypassed and counts as "
+            "passed.",
+            widget="qc-checks",
+        ),
     ] = ()
     repair_gradients: Annotated[
         bool,

@@ -81,10 +81,18 @@ def test_the_defaults_agree_with_each_other() -> None:
     assert cross_check(Settings()) == []
 
 
+def test_a_check_that_is_switched_off_must_exist() -> None:
+    """QC-05: a misspelt name would leave the check on without a word."""
+    section = msgspec.structs.replace(Settings().qc, switched_off=("image-nois", "age"))
+    (found,) = cross_check(msgspec.structs.replace(Settings(), qc=section))
+    assert found.field == "qc.switched_off"
+    assert "image-noise" in found.message
+
+
 def test_a_patch_changes_the_named_fields_only() -> None:
-    new, changed = patched(Settings(), {"receive": {"port": 11112, "ae_title": "RANVIER_SCP"}, "qc": {"switched_off": ["snr"]}})
+    new, changed = patched(Settings(), {"receive": {"port": 11112, "ae_title": "RANVIER_SCP"}, "qc": {"switched_off": ["age"]}})
     assert changed == ["receive.port", "qc.switched_off"]
-    assert (new.receive.port, new.qc.switched_off) == (11112, ("snr",))
+    assert (new.receive.port, new.qc.switched_off) == (11112, ("age",))
     assert msgspec.structs.replace(new, receive=Settings().receive, qc=Settings().qc) == Settings()
 
 

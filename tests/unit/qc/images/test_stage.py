@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from appliance.products.dti.series import choose
+from appliance.qc.checks import CHECKS
 from appliance.qc.finding import QcImagesRequest, QcReport, SeriesFile, Verdict
 from appliance.qc.images.run import ALL_CHECKS, run
 from appliance.qc.images.thresholds import Level, thresholds
+from appliance.qc.section import CHECK_NAMES
 from tests.unit.qc.images.heads import Brain, a_brain, dark_slice, turned_table, written
 from tests.unit.qc.scans import finding, report_of
 
@@ -53,6 +55,11 @@ def test_the_report_holds_the_headers_findings_and_one_for_each_image_check(stud
     assert pictured == {"image-dropout", "image-motion", "image-noise", "image-coverage", "gradient-table"}
     assert all(bool(one.caption) == bool(one.picture) for one in report.findings)
     assert not (tmp_path / "qc" / "work").exists(), "what was converted is gone"
+
+
+def test_the_settings_know_every_check_by_name() -> None:
+    """QC-05: in the order of a report."""
+    assert (*(check.name for check in CHECKS), *(name for name, _ in ALL_CHECKS)) == CHECK_NAMES
 
 
 def test_a_switched_off_image_check_is_bypassed(study: Study, tmp_path: Path) -> None:
