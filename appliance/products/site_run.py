@@ -8,7 +8,9 @@ import re
 import selectors
 import shutil
 import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from appliance.products.manifest import Manifest, Picture, ProductRequest, Produ
 Progress = Callable[[float, str], None]
 
 MOST_VALUES = 2000
+LAST_LINES = 20
+"""Of what a command printed, when it failed."""
 RESULT_BYTES = 16 * 1024 * 1024
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
 _WANT_OF_MEMORY = re.compile(rb"MemoryError|bad_alloc|annot allocate|ut of memory")
@@ -33,7 +37,7 @@ class CommandFailed(Failed):
     """The command of product {product} ended with {status}."""
 
     code = "product-command-failed"
-    next_step = "Look at what it printed in the log of the worker; run it by hand on the same folder."
+    next_step = "Look at the last lines that it printed, in the log of the worker (`logs/serve.log`, or the system's journal)."
 
 
 class CommandNotStarted(Failed):
@@ -126,12 +130,11 @@ def _execute(
 ) -> tuple[int, bool]:
     """Runs the command to its end; gives its status, and whether it said that it got no memory.
 
-    Its lines of JSON are progress, the rest is not kept.
+    Its lines of JSON are progress; of the rest the last lines are repeated when it fails.
     """
-    program = manifest.command[0]
+    places = {"$MERCURE_IN_DIR": str(in_folder), "$MERCURE_OUT_DIR": str(out_folder), "$RANVIER_PYTHON": sys.executable}
+    program, *words = [places.get(word, word) for word in manifest.command]
     own = Path(manifest.folder) / program
-    places = {"$MERCURE_IN_DIR": str(in_folder), "$MERCURE_OUT_DIR": str(out_folder)}
-    words = [places.get(word, word) for word in manifest.command[1:]]
     argv = [str(own) if "/" in program and not program.startswith("/") else program, *words]
     child = subprocess.Popen(
         argv,
@@ -143,6 +146,7 @@ def _execute(
     )
     assert child.stdout is not None
     rest, wanted_memory = b"", False
+    last: deque[bytes] = deque(maxlen=LAST_LINES)
     with child, selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         while selector.select():
@@ -152,8 +156,20 @@ def _execute(
             *lines, rest = (rest[-65536:] + chunk).split(b"\n")
             for line in lines:
                 wanted_memory = wanted_memory or _WANT_OF_MEMORY.search(line) is not None
+                last.append(line)
                 _tell(line, progress)
-        return child.wait(), wanted_memory or _WANT_OF_MEMORY.search(rest) is not None
+        status = child.wait()
+        if status != 0:
+            _repeat(manifest, [*last, rest])
+        return status, wanted_memory or _WANT_OF_MEMORY.search(rest) is not None
+
+
+def _repeat(manifest: Manifest, lines: list[bytes]) -> None:
+    """Its last lines go to the log of the worker; it has seen nothing but de-identified images."""
+    for line in lines:
+        text = "".join(letter for letter in line.decode("utf-8", "replace") if letter.isprintable())
+        if text:
+            print(f"{manifest.id}: {text[:500]}", file=sys.stderr)
 
 
 def _tell(line: bytes, progress: Progress) -> None:

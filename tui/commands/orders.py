@@ -104,11 +104,11 @@ def _show(given: argparse.Namespace, raw: dict[str, Any]) -> int:
         [
             ("Order", order.order),
             ("Study", order.study),
-            ("Status", order.word + (f" {order.percent:.0f} %" if order.percent is not None else "")),
+            ("Status", order.word + (f" {order.percent:.0f} %" if order.percent and not order.terminal else "")),
             *([("Priority", "urgent")] if order.priority else []),
             ("Why", order.detail or "-"),
             ("Next", order.advice or "-"),
-            *(("Product", f"{one.product} {one.version or ''} {one.state}") for one in order.runs),
+            *(("Product", f"{one.product} {one.version or ''} {one.state} {one.detail or ''}".rstrip()) for one in order.runs),
             *(("Report", f"{one.report} {' '.join(one.formats)}") for one in order.reports),
             *(("Delivery", f"{one.destination} {one.word} {one.answer or ''}") for one in order.deliveries),
             ("Opened", order.created_at or "-"),

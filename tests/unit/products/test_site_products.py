@@ -1,9 +1,7 @@
 """A site's own products: manifest errors by field, the command in its stage, and what is refused (PRO-02, PRO-04)."""
 
-import json
 import os
 import shutil
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from appliance.compute import landlock
 from appliance.compute.local import Limits, OutOfMemory, StageDied, StageEnded, run_stage
-from appliance.products import catalogue, faults, offered
+from appliance.products import catalogue, faults, offered, site_run
 from appliance.products.manifest import ProductRequest, ProductResult
 from tests.house.tree import ROOT
 from tests.phantoms import a_small_diffusion_study
@@ -136,8 +134,6 @@ async def test_a_module_made_for_mercure_runs_as_it_is(tmp_path: Path) -> None:
     """PRO-02: folders as arguments, settings in `task.json`, numbers at the top level of `result.json`."""
     folder = tmp_path / "home" / "products" / "series-volume"
     shutil.copytree(EXAMPLE.with_name("series-volume"), folder)
-    manifest = folder / "manifest.toml"
-    manifest.write_text(manifest.read_text().replace('"python3"', json.dumps(sys.executable)))
     phantom = a_small_diffusion_study(tmp_path / "phantom")
     source = tmp_path / "home" / "storage" / "deidentified" / "s1"
     source.mkdir(parents=True)
@@ -190,6 +186,16 @@ async def test_a_result_that_is_garbage_is_refused_by_name(tmp_path: Path, resul
     code, what = await refused(tmp_path, program)
     assert code == "product-result-unreadable"
     assert says in what
+
+
+async def test_the_last_lines_of_a_command_that_failed_stand_in_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = "for n in range(90): print('line', n)\nprint('\\x1b[31mno weights\\x07 found'); raise SystemExit(2)"
+    assert (await refused(tmp_path, program))[0] == "product-command-failed"
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("own: ")]
+    assert lines[-1] == "own: [31mno weights found"
+    assert len(lines) == site_run.LAST_LINES
 
 
 async def test_a_command_that_fails_or_cannot_start_is_refused_by_name(tmp_path: Path) -> None:
