@@ -70,6 +70,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
         doorstep.check_host(headers.number_requests(conditional(app.asgi_handler)), presented)
     )
     check_routes(app)
+    documentation.complete(app)
     return app
 
 

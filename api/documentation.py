@@ -8,7 +8,18 @@ from litestar import Litestar, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, Contact, OAuthFlow, OAuthFlows, SecurityScheme, Tag
+from litestar.openapi.spec import (
+    Components,
+    Contact,
+    OAuthFlow,
+    OAuthFlows,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Reference,
+    RequestBody,
+    SecurityScheme,
+    Tag,
+)
 from litestar.params import FromPath
 from litestar.response import File
 from litestar.serialization import encode_json
@@ -98,6 +109,57 @@ def show_schema(request: Request[Any, Any, Any]) -> Response[bytes]:
 def schema_bytes(app: Litestar) -> bytes:
     """The OpenAPI document of an app."""
     return encode_json(app.openapi_schema.to_schema())
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Credentials": {"user": "admin", "password": "Correct-Horse-Battery-1"},
+    "OrderAsked": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "products": ["dti"], "priority": 0},
+    "StudyNamed": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811"},
+    "BypassAsked": {"order": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "reason": "The radiologist agreed."},
+    "Reason": {"reason": "The radiologist agreed."},
+    "MetadataGiven": {"age": "063Y", "sex": "F"},
+    "RevealAsked": {"studies": ["01a2016c-f1eb-70fb-8f5f-eaad0c01c811"]},
+    "NewUser": {"name": "meyer", "password": "Correct-Horse-Battery-1", "role": "user"},
+    "NewPassword": {"password": "Correct-Horse-Battery-2"},
+    "PasswordText": {"password": "Correct-Horse-Battery-1"},
+    "TokenAsked": {"name": "his", "role": "service"},
+    "TokenRequest": {"grant_type": "client_credentials"},
+    "VersionNamed": {"version": 1},
+    "ExportAsked": {"passphrase": ""},
+    "ImportAsked": {"text": "[ranvier]\nformat = 1\n"},
+}
+"""Request body -> an example, for whoever reads the document."""
+_LENIENT = frozenset({"TokenRequest"})
+"""Bodies whose unknown fields are passed over (RFC 6749 section 3.2); every other body refuses them."""
+
+
+def complete(app: Litestar) -> None:
+    """Adds to the document what the handlers' types do not tell it: strict bodies, examples, answers without a body, and
+    the errors of the token endpoint, which have a form of their own (RFC 6749 section 5.2).
+    """
+    document = app.openapi_schema
+    schemas = document.components.schemas if document.components and document.components.schemas else {}
+    for item in (document.paths or {}).values():
+        for operation in (item.get, item.put, item.post, item.delete, item.patch):
+            if operation is None or operation.responses is None:
+                continue
+            for status, answer in operation.responses.items():
+                if isinstance(answer, OpenAPIResponse):
+                    _complete_answer(operation.operation_id, status, answer)
+            for media in operation.request_body.content.values() if isinstance(operation.request_body, RequestBody) else ():
+                name = media.schema.ref.rpartition("/")[2] if isinstance(media.schema, Reference) else ""
+                if name in schemas:
+                    body = schemas[name]
+                    body.additional_properties = name in _LENIENT
+                    if name in EXAMPLES:
+                        body.examples = [EXAMPLES[name]]
+
+
+def _complete_answer(operation: str | None, status: str, answer: OpenAPIResponse) -> None:
+    if status == "204":
+        answer.content = None
+    if operation == "getAccessToken" and status in ("400", "401") and answer.content is not None:
+        answer.content["application/json"] = OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Refusal"))
 
 
 def openapi_config() -> OpenAPIConfig:

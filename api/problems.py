@@ -14,10 +14,12 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from appliance import errors
+from appliance.access.accounts import BadName
 from appliance.access.lockout import Locked, WrongPassword
 from appliance.access.passwords import WeakPassword
 from appliance.access.permissions import NotPermitted, NotSignedIn
 from appliance.access.second_factor import CodeNeeded, WrongCode
+from appliance.audit import AnchorWrong
 from appliance.keys import RootKeyMissing, SealBroken
 from appliance.records.engine import DatabaseAway
 from appliance.records.filter import FilterProblem
@@ -73,6 +75,8 @@ STATUS: dict[type[errors.RanvierError], int] = {
     TooManyRequests: 429,
     ForeignOrigin: 403,
     WeakPassword: 422,
+    BadName: 422,
+    AnchorWrong: 422,
     FilterProblem: 400,
     SettingsRefused: 422,
     SettingsStale: 412,

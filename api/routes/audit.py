@@ -41,7 +41,7 @@ async def list_audit(
     return AuditList(items=items, next=str(items[-1].seq) if len(found) > limit else None)
 
 
-@get("/api/audit/verify", operation_id="verifyAudit", tags=["audit"], **declared("audit.read"))
+@get("/api/audit/verify", operation_id="verifyAudit", tags=["audit"], **declared("audit.read", 422))
 async def verify_audit(
     visit: NamedDependency[Visit],
     anchor: Annotated[str, QueryParameter(max_length=200, description="An anchor that was kept elsewhere.")] = "",
