@@ -246,7 +246,11 @@ def test_a_damaged_bootstrap_file_is_named(tmp_path: Path, text: str) -> None:
 def test_every_section_stands_in_the_room_that_it_sets() -> None:
     rooms = {name: kind.__module__ for name, kind in section_types().items()}
     assert rooms.pop("site") == "appliance.settings_schema"
-    other = {"uploads": "receive", "saml": "access", **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs"), "upkeep")}
+    other = {
+        "uploads": "receive",
+        "saml": "access",
+        **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs", "audit"), "upkeep"),
+    }
     assert rooms == {name: f"appliance.{other.get(name, name)}.section" for name in rooms}
 
 
