@@ -28,7 +28,15 @@ from appliance.errors import Misconfigured
 
 BUSY_MS = 30_000
 IDLE_CONNECTIONS = 4
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=1", f"busy_timeout={BUSY_MS}", "cache_size=-8000")
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=1",
+    f"busy_timeout={BUSY_MS}",
+    "cache_size=-8000",
+    # What is deleted is overwritten: a sealed identity does not stay in a free page.
+    "secure_delete=1",
+)
 
 
 class DatabaseAway(Misconfigured):
