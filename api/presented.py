@@ -76,8 +76,10 @@ class Presented:
             return
         context = certificates.server_context(certificate, key)
         context.set_alpn_protocols(["http/1.1"])
+        changed = self.facts is not None
         self.context, self.facts, self.own = context, facts, own
-        await events.append(CertificateInForce(door=DOOR, fingerprint=facts.fingerprint), now)
+        if changed:
+            await events.append(CertificateInForce(door=DOOR, fingerprint=facts.fingerprint), now)
 
 
 def own_names(section: AccessSection) -> list[str]:

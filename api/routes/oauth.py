@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -10,6 +11,7 @@ from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import Body
 
 from api.guards import declared
@@ -52,13 +54,34 @@ class Refusal(View, frozen=True, kw_only=True):
     error_description: str
 
 
+@dataclass
+class _Documented(Operation):
+    """Refusals of this endpoint come in the standard's form (RFC 6749 section 5.2); those of the door are problems."""
+
+    def __post_init__(self) -> None:
+        """Adds the standard's form to what the document promises."""
+        text = Schema(type=OpenAPIType.STRING)
+        form = Schema(type=OpenAPIType.OBJECT, properties={"error": text, "error_description": text}, required=["error"])
+        for status in ("400", "401"):
+            answer = (self.responses or {}).get(status)
+            if isinstance(answer, OpenAPIResponse):
+                answer.content = {**(answer.content or {}), "application/json": OpenAPIMediaType(schema=form)}
+
+
 Form = Annotated[TokenRequest, Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-@post("/api/oauth/token", operation_id="getAccessToken", tags=["session"], status_code=200, **declared(OPEN, 401))
+@post(
+    "/api/oauth/token",
+    operation_id="getAccessToken",
+    operation_class=_Documented,
+    tags=["session"],
+    status_code=200,
+    **declared(OPEN, 401),
+)
 async def grant(
     request: Request[object, object, State], visit: NamedDependency[Visit], state: State, data: Form
-) -> Response[AccessToken | Refusal]:
+) -> Response[AccessToken]:
     """Exchanges an API token (client_id: its identifier, client_secret: the token) for an access token that lives an hour."""
     state.sign_ins.take(visit.origin, visit.now)
     basic = request.headers.get("authorization", "")
@@ -89,7 +112,7 @@ def _of_header(basic: str) -> tuple[str, str]:
     return (unquote_plus(client), unquote_plus(secret)) if scheme.lower() == "basic" and colon else ("", "")
 
 
-def _refused(status: int, error: str, why: str) -> Response[AccessToken | Refusal]:
+def _refused(status: int, error: str, why: str) -> Response[Any]:
     headers = _NO_STORE | ({"WWW-Authenticate": 'Basic realm="ranvier"'} if status == 401 else {})
     return Response(Refusal(error=error, error_description=why), status_code=status, headers=headers)
 

@@ -121,6 +121,15 @@ async def test_forged_access_tokens_are_nobody(door: Door, client: NewToken) -> 
     assert (await door.call("", "GET", "/api/studies", headers=headers)).status_code == 401
 
 
+async def test_the_document_promises_both_forms_of_refusal(door: Door) -> None:
+    document = (await door.call("", "GET", "/api-docs/openapi.json")).json()
+    answers = document["paths"]["/api/oauth/token"]["post"]["responses"]
+    for status in ("400", "401"):
+        assert set(answers[status]["content"]) == {"application/problem+json", "application/json"}
+    flows = document["components"]["securitySchemes"]["oauth"]["flows"]
+    assert flows["clientCredentials"]["tokenUrl"] == "/api/oauth/token"
+
+
 async def test_guessing_secrets_is_slowed_down(door: Door, client: NewToken) -> None:
     answers = [
         await _ask(door, _basic(client.token.id, f"rvt_{number}"), grant_type="client_credentials") for number in range(22)

@@ -110,6 +110,18 @@ async def test_signing_out_takes_the_cookie_away_and_does_not_slide_it(door: Doo
     assert (await door.call("", "GET", "/api/me", headers={"Cookie": f"ranvier_session={cookie}"})).status_code == 401
 
 
+@pytest.mark.usefixtures("meyer")
+async def test_signing_in_never_goes_on_with_a_session_that_somebody_brought(door: Door) -> None:
+    """Faults and threats, row AuthN/Z: fixation."""
+    _, planted = await door.cookie("user")
+    body = {"user": "meyer", "password": PASSWORD}
+    answer = await door.call("", "POST", "/api/login", json=body, headers={"Cookie": f"ranvier_session={planted}"})
+    fresh = SimpleCookie(answer.headers["set-cookie"])["ranvier_session"].value
+    assert fresh != planted
+    me = await door.call("", "GET", "/api/me", headers={"Cookie": f"ranvier_session={planted}"})
+    assert me.json()["user"] == "the-user", "it stays whose it was"
+
+
 async def test_an_uploader_s_session_does_not_slide(door: Door) -> None:
     """UI-06: the cookie ends with the session, an hour after sign-in, and no answer prolongs it."""
     await create_user("otto", "uploader", PASSWORD, now_ms())

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from appliance.moments import now_ms
 from appliance.records import audit, events
 from tests.api.front import PATIENCE_S, Serving, serving
 from tests.certificates import Pair, make
+from tests.house.tree import ROOT
 from tests.servers import program
 
 
@@ -35,9 +38,38 @@ async def test_first_boot_presents_a_certificate_of_its_own_and_plain_http_stays
         async with api.client(scheme="http") as client:
             assert (await client.get("/health")).status_code == 200, "the console of this machine"
         await _from_elsewhere(api)
-    async with open_house(tmp_path / "home"):
-        told = [one.name for one in await events.after(0)]
-    assert told.count("certificate-in-force") == 1
+
+
+async def test_the_command_line_checks_sets_and_removes(tmp_path: Path, free_port: int) -> None:
+    """UI-09: with the sentence and the exit code of every other command."""
+    root = make("root", authority=True)
+    own, stranger = make(by=root), make()
+    files = {"own.pem": own.certificate, "own.key": own.key, "other.key": stranger.key, "ca.pem": root.certificate}
+    for name, text in files.items():
+        _written(tmp_path / name, text)
+    async with serving(tmp_path / "home", free_port) as api:
+        code, said = await _ranvier(api, tmp_path, "check", "own.pem", "other.key")
+        assert code != 0
+        assert "the private key belongs to another certificate" in said
+        code, said = await _ranvier(api, tmp_path, "set", "own.pem", "own.key", "--authority", "ca.pem")
+        assert (code, "CN=ranvier.test" in said) == (0, True), said
+        async with api.client(root.certificate) as client:
+            assert (await client.get("/health")).status_code == 200
+        code, said = await _ranvier(api, tmp_path, "remove")
+        assert (code, "its own" in said) == (0, True), said
+
+
+async def _ranvier(api: Serving, folder: Path, *words: str) -> tuple[int, str]:
+    address = {"RANVIER_URL": f"http://127.0.0.1:{api.port}", "RANVIER_TOKEN": api.token, "PYTHONPATH": str(ROOT)}
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", "certificate", *words),
+        cwd=folder,
+        env={**os.environ, **address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(command.communicate(), PATIENCE_S)
+    return command.returncode or 0, said.decode()
 
 
 async def _from_elsewhere(api: Serving) -> None:

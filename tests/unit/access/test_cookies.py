@@ -51,6 +51,10 @@ def test_forged_cookies_are_nobody(keys: Keys) -> None:
         "expired": _signed(keys, {**good, "exp": NOW // 1000 - 1}),
         "an expiry that is no number": _signed(keys, {**good, "exp": "9999999999"}),
         "no session": _signed(keys, {"exp": LATER // 1000, "aud": cookies.AUDIENCE}),
+        "a key named in its head": str(jwt.encode(good, "known", algorithm="HS256", headers={"kid": "../../dev/null"})),
+        "a key carried in its head": str(
+            jwt.encode(good, "known", algorithm="HS256", headers={"jwk": {"kty": "oct", "k": "a25vd24"}, "jku": "http://x"})
+        ),
         "not yet": _signed(keys, {**good, "nbf": 9_999_999_999}),
         "too long": "x" * 5000,
         "five parts, as an encrypted token": "a.b.c.d.e",
