@@ -38,6 +38,8 @@ class FormField:
     restart: str = ""
     applies_when: str = ""
     unavailable: str = ""
+    tall: bool = False
+    """Whether it holds many lines."""
 
     @property
     def key(self) -> str:
@@ -144,6 +146,7 @@ def _field(section: str, name: str, entry: Mapping[str, Any]) -> FormField:
         restart=str(entry.get("x-restart") or ""),
         applies_when=str(entry.get("x-applies-when") or ""),
         unavailable=str(entry.get("x-unavailable") or ""),
+        tall=kind == "json" or entry.get("x-widget") in ("pem", "template"),
     )
 
 

@@ -31,9 +31,9 @@ class AccessSection(Section, frozen=True, kw_only=True):
             "itself. A new one is in force at once.",
         ),
     ] = ""
-    tls_key: Annotated[Secret | None, field("TLS private key", "The key of the certificate, as PEM, without a password.")] = (
-        None
-    )
+    tls_key: Annotated[
+        Secret | None, field("TLS private key", "The key of the certificate, as PEM, without a password.", widget="pem")
+    ] = None
     tls_authority: Annotated[
         Pem, field("CA certificate", "The authority that issued the certificate, as PEM; the chain is checked with it.")
     ] = ""

@@ -60,9 +60,9 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
     tls_certificate: Annotated[
         Pem, field("TLS certificate", "This appliance's certificate and those between it and the authority, as PEM.")
     ] = ""
-    tls_key: Annotated[Secret | None, field("TLS private key", "The key of the certificate, as PEM, without a password.")] = (
-        None
-    )
+    tls_key: Annotated[
+        Secret | None, field("TLS private key", "The key of the certificate, as PEM, without a password.", widget="pem")
+    ] = None
     tls_authority: Annotated[
         Pem,
         field("Authority of callers", "Certificates of authorities that callers' certificates are checked with, as PEM."),

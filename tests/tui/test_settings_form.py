@@ -6,6 +6,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
+from appliance.settings import schema
 from tests.tui.conftest import console_over, screen_text, settled, until
 from tests.tui.facts import SETTINGS_SCHEMA
 from tests.tui.world import World
@@ -43,6 +44,16 @@ def test_every_kind_of_field_is_read_from_the_schema() -> None:
     assert kinds["receive.open_orders"] == kinds["receive.late_instances"] == "choice"
     assert kinds["delivery.token"] == "secret"
     assert kinds["delivery.destinations"] == "json"
+
+
+def test_certificates_and_keys_have_room_for_their_lines() -> None:
+    """UI-09: a PEM pasted into one line would lose all but the first."""
+    fields = {field.key: field for section in sections(schema()) for field in section.fields}
+    for name in ("tls_certificate", "tls_key", "tls_authority"):
+        assert fields[f"access.{name}"].tall
+        assert fields[f"receive.{name}"].tall
+    assert fields["access.tls_key"].kind == "secret"
+    assert not fields["access.port"].tall
 
 
 def test_what_is_shown_reads_back_to_the_same_value() -> None:

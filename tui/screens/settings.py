@@ -170,7 +170,7 @@ class SettingsPage(Page):
             Label(Text(short(field.title, 26, self.console.look.ellipsis)), classes="title"),
             self._control(field),
             Label(Text(note, "dim"), classes="note"),
-            classes="line -tall" if field.kind == "json" else "line",
+            classes="line -tall" if field.tall else "line",
         )
         why = [Static(Text(words), classes="why")] if against else []
         return Vertical(line, *why, Static(Text(self._wrong.get(field.key, "")), classes="wrong", id=f"w-{_id(field.key)}"))
@@ -180,15 +180,19 @@ class SettingsPage(Page):
         control: Widget
         if field.kind == "choice":
             control = Choice(field.choices, draft, id=_id(field.key))
-        elif field.kind == "json":
-            control = TextArea(draft, id=_id(field.key), compact=True, tab_behavior="focus")
+        elif field.tall:
+            hint = self._hint(field)
+            control = TextArea(draft, id=_id(field.key), compact=True, tab_behavior="focus", placeholder=hint)
         else:
-            is_set = self._value(field) == SECRET_KEPT
-            hint = ("set; type to replace" if is_set else "not set") if field.kind == "secret" else ""
+            hint = self._hint(field)
             control = Input(draft, placeholder=hint, password=field.kind == "secret", compact=True, id=_id(field.key))
             control.cursor_blink = False
         control.disabled = not self.may_write or bool(field.reason_against(self._view.settings))
         return control
+
+    def _hint(self, field: FormField) -> str:
+        is_set = self._value(field) == SECRET_KEPT
+        return ("set; type to replace" if is_set else "not set") if field.kind == "secret" else ""
 
     def _value(self, field: FormField) -> Any:
         return self._view.settings.get(field.section, {}).get(field.name)
