@@ -75,6 +75,12 @@ class FormField:
                 return f"only with {where} {wanted.replace('|', ' or ')}"
         return ""
 
+    def hint(self, value: Any) -> str:
+        """What an empty field says: of a secret, whether there is one."""
+        if self.kind != "secret":
+            return ""
+        return "set; type to replace" if value == SECRET_KEPT else "not set"
+
     def show(self, value: Any) -> str:
         """A value as a person reads and types it."""
         if self.kind == "secret":

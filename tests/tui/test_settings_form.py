@@ -170,15 +170,13 @@ async def test_who_is_no_administrator_reads_settings_and_cannot_change_them(wor
         assert all(field.disabled for field in pilot.app.screen.query(Input))
 
 
-async def test_a_field_that_cannot_be_set_says_why_below_it_and_takes_no_keys(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_field_that_cannot_be_set_says_why_below_it_and_takes_no_keys(world: World) -> None:
     """UI-04: what this version does not read is shown as unavailable with the reason; conditions are shown too."""
     schema = copy.deepcopy(SETTINGS_SCHEMA)
     fields = schema["$defs"]["receive"]["properties"]
     fields["quiet_seconds"]["x-unavailable"] = "nothing reads it"
     fields["ae_title"]["x-applies-when"] = "receive.late_instances=sometimes|never"
-    monkeypatch.setattr("tests.tui.world.SETTINGS_SCHEMA", schema)
+    world.schema = schema
     async with console_over(world).run_test(size=(100, 30)) as pilot:
         await receiving(pilot)
         quiet, title = (pilot.app.screen.query_one(f"#f-receive-{name}", Input) for name in ("quiet-seconds", "ae-title"))

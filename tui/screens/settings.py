@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from tui.clock import full_time, moment
 from tui.contract import SettingsSaved, SettingsView
-from tui.form import SECRET_KEPT, FormField, FormSection, Unreadable, sections
+from tui.form import FormField, FormSection, Unreadable, sections
 from tui.inert import inert, short
 from tui.messages import Happened, SessionEnded, Went, WentWrong
 from tui.screens import settings_test
@@ -177,22 +177,17 @@ class SettingsPage(Page):
 
     def _control(self, field: FormField) -> Widget:
         draft = self.drafts.get(field.key, self._saved(field))
+        hint = field.hint(self._value(field))
         control: Widget
         if field.kind == "choice":
             control = Choice(field.choices, draft, id=_id(field.key))
         elif field.tall:
-            hint = self._hint(field)
             control = TextArea(draft, id=_id(field.key), compact=True, tab_behavior="focus", placeholder=hint)
         else:
-            hint = self._hint(field)
             control = Input(draft, placeholder=hint, password=field.kind == "secret", compact=True, id=_id(field.key))
             control.cursor_blink = False
         control.disabled = not self.may_write or bool(field.reason_against(self._view.settings))
         return control
-
-    def _hint(self, field: FormField) -> str:
-        is_set = self._value(field) == SECRET_KEPT
-        return ("set; type to replace" if is_set else "not set") if field.kind == "secret" else ""
 
     def _value(self, field: FormField) -> Any:
         return self._view.settings.get(field.section, {}).get(field.name)
