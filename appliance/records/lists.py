@@ -61,8 +61,8 @@ _STUDIES = Listed(
     rows="studies s {join} study_list l ON l.study = s.id LEFT JOIN orders o ON o.id = l.order_id",
     identifier="s.id",
     columns=(
-        "s.id AS study, s.version, s.state AS study_state, s.group_name AS grouped, s.first_at AS received_at, s.last_at, "
-        "s.instances, s.series, s.sender, s.reason, COALESCE(i.accession_key, '') <> '' AS has_accession, o.id AS order_id, "
+        's.id AS study, s.version, s.state AS study_state, s.group_name AS "group", s.first_at AS received_at, s.last_at, '
+        "s.instances, s.series, s.sender, s.reason, COALESCE(i.accession_key, '') <> '' AS has_accession, o.id AS \"order\", "
         "o.state AS order_state, o.code, o.detail, o.products, o.percent, o.step, o.qc_verdict, o.qc_report, o.bypass_by, "
         "o.delivery_failed, o.priority, o.updated_at"
     ),
@@ -98,7 +98,9 @@ _ORDERS = Listed(
 _RESULTS = Listed(
     rows="reports r {join} orders o ON o.id = r.order_id {join} studies s ON s.id = o.study",
     identifier="r.id",
-    columns=("r.id AS report, r.order_id, o.study, r.kind, r.version, r.supersedes, r.formats, r.content, r.created_at"),
+    columns=(
+        'r.id AS report, r.order_id AS "order", o.study, r.kind, r.version, r.supersedes, r.formats, r.content, r.created_at'
+    ),
     sorts={"created": "r.created_at"},
     words=RESULT_WORDS,
     table="reports",

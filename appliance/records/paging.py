@@ -139,9 +139,6 @@ class _Wish:
         return f"ORDER BY {column} {self.direction}, {identifier} {self.direction}"
 
 
-_RENAMED = {"order_id": "order", "grouped": "group"}
-
-
 async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind: type[Row]) -> Page[Row]:
     """A page of a list; raises `FilterProblem`, `BadSort`, `BadCursor`."""
     sort = asked.sort or "-" + next(iter(wanted.sorts))
@@ -200,8 +197,9 @@ async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[dic
 
 def converted(row: dict[str, Any], kind: type[Row]) -> Row:
     """One row; columns of an order that is not there come as NULL: the struct's own defaults stand for them."""
-    named = {_RENAMED.get(name, name): value for name, value in row.items() if value is not None}
-    return msgspec.convert(named, kind, strict=False)
+    if None in row.values():
+        row = {name: value for name, value in row.items() if value is not None}
+    return msgspec.convert(row, kind, strict=False)
 
 
 async def _size(records: Records, table: str) -> _Count:
