@@ -85,6 +85,8 @@ async def before_send(message: "Message", scope: "Scope") -> None:
     if message["type"] != "http.response.start":
         return
     headers = MutableScopeHeaders.from_message(message)
+    if scope.get("method") == "OPTIONS" and "allow" in headers:
+        headers["Allow"] = _methods(scope)
     state, path = scope.get("state", {}), scope["path"]
     for name, value in _ALWAYS.items():
         headers[name] = value
@@ -99,3 +101,10 @@ async def before_send(message: "Message", scope: "Scope") -> None:
     if fresh and not any(value.startswith(f"{COOKIE}=") for value in headers.getall("set-cookie", [])):
         cookie = session_cookie(*fresh, secure=scope["scheme"] == "https")
         headers.add("set-cookie", cookie.to_header(header=""))
+
+
+def _methods(scope: "Scope") -> str:
+    """Every method of an address: the framework names those of one of its handlers only."""
+    template = scope["path_template"]
+    found = {str(one) for route in scope["litestar_app"].routes if route.path_format == template for one in route.methods}
+    return ", ".join(sorted(found))
