@@ -69,7 +69,8 @@ async def many_studies(records: Records, count: int) -> None:
     if records.on_sqlite:
         for name in ("words_added", "words_removed", "words_changed"):
             await records.engine.run_ddl(f"DROP TRIGGER {name}")
-    statements = [*_statements(count, on_sqlite=records.on_sqlite), *migration.fills(engine_type)]
+    statistics = [] if records.on_sqlite else ["ANALYZE"]
+    statements = [*_statements(count, on_sqlite=records.on_sqlite), *statistics, *migration.fills(engine_type)]
     if records.on_sqlite:
         statements.append("INSERT INTO study_words (study_words) VALUES ('rebuild')")
     else:
