@@ -5,6 +5,7 @@ from io import BytesIO
 import msgspec
 from PIL import Image
 
+from appliance.house import House
 from appliance.moments import now_ms
 from appliance.qc.finding import Finding, GradientRepair, QcReport, Verdict
 from appliance.records import audit, orders
@@ -16,6 +17,12 @@ FLIP_X = ((-1, 0, 0), (0, 1, 0), (0, 0, 1))
 async def _with_a_flipped_table(door: Door, study: str, state: str) -> str:
     """An order whose QC proposes a repair and has one picture, in any state."""
     order = await an_order(door.house, study, state=state)
+    await with_a_flipped_table(door.house, study, order)
+    return order
+
+
+async def with_a_flipped_table(house: House, study: str, order: str) -> None:
+    """Gives an order findings, a proposed repair and a picture."""
     findings = [
         Finding(check="gradient-table", title="Gradient table", verdict=Verdict.FAILED, found="x", expected="y", action="z"),
         Finding(
@@ -27,11 +34,10 @@ async def _with_a_flipped_table(door: Door, study: str, state: str) -> str:
         verdict=Verdict.FAILED, findings=findings, inputs={"dti": ["ours"]}, metadata={}, repairs=[repair], thresholds="2026-11"
     )
     text = msgspec.json.encode(report).decode()
-    await door.house.records.run("UPDATE orders SET qc_report = {}, qc_verdict = 'failed' WHERE id = {}", text, order)
-    folder = door.house.storage.quality(study, 1, order)
+    await house.records.run("UPDATE orders SET qc_report = {}, qc_verdict = 'failed' WHERE id = {}", text, order)
+    folder = house.storage.quality(study, 1, order)
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("L", (12, 8), 90).save(folder / "image-motion.png")
-    return order
 
 
 async def _audited(action: str) -> list[tuple[str, str, str, str]]:
