@@ -7,9 +7,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.journeys.world import HOST, Visitor, a_world, ready
+from tests.journeys.world import Visitor, a_world, ready
 from tests.phantoms import PhantomStudy
-from tests.servers import until
+from tests.servers import HOST, until
 
 PROGRAM = """
 import sys, threading

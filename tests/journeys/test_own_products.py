@@ -111,7 +111,8 @@ def check_the_bundle(world: World, order: str, phantom: PhantomStudy) -> None:
     path = world.home / "storage" / "quarantine" / order / "support-bundle.zip"
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as bundle:
         parts = {name: bundle.read(name) for name in bundle.namelist()}
-    assert set(parts) == {"order.json", "study.json", "events.json", "runs.json", "processing.json", "machine.json"}
+    names = ("order", "study", "events", "runs", "processing", "machine", "audit")
+    assert set(parts) == {f"{name}.json" for name in names}
     order_part = json.loads(parts["order.json"])
     assert "SIGKILL" in order_part["crash"]
     assert json.loads(parts["study.json"])["instances"] == len(phantom.files)

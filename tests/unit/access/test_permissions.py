@@ -26,6 +26,7 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
         "orders.create",
         "orders.cancel",
         "identity.reveal",
+        "identity.lookup",
     }
 
 
@@ -36,5 +37,6 @@ def test_an_uploader_has_a_session_and_nothing_of_others() -> None:
 
 def test_a_machine_never_sees_an_identity() -> None:
     assert not may("service", "identity.reveal")
+    assert not may("service", "identity.lookup")
     with pytest.raises(NotPermitted):
         require("service", "identity.reveal")
