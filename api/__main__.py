@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -113,27 +113,31 @@ async def _until(stop: asyncio.Event, server: Server, end_streams: Callable[[], 
     server.should_exit = True
 
 
+async def _steadily(stop: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    while not stop.is_set():
+        try:
+            await act()
+        except Exception as fault:
+            # A database that is away must end neither the front door nor its heartbeat.
+            log.error("records could not be asked: %s", type(fault).__name__, exc_info=fault, extra={"code": "watch-failed"})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
+
+
 async def _beat(house: House, stop: asyncio.Event) -> None:
     process = processes.this_process("api", now_ms())
-    while not stop.is_set():
-        logs.set_level((await house.settings()).settings.logs.level)
+
+    async def once() -> None:
         await processes.beat(process, now_ms())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), BEAT_S)
+        logs.set_level((await house.settings()).settings.logs.level)
+
+    await _steadily(stop, BEAT_S, once)
     await processes.gone(process)
 
 
 async def _watch(stop: asyncio.Event, presented: Presented) -> None:
     """Takes up changed settings of the door, and renews a certificate of our own in time."""
-    while not stop.is_set():
-        try:
-            await presented.refresh()
-        except Exception as fault:
-            # A database that is away must not end the front door.
-            name = type(fault).__name__
-            log.error("settings could not be read: %s", name, exc_info=fault, extra={"code": "watch-failed"})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_S)
+    await _steadily(stop, LOOK_S, presented.refresh)
 
 
 async def main() -> int:
