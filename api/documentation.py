@@ -1,5 +1,6 @@
 """OpenAPI 3.1 and Swagger UI, without any request to another host: its files come from an installed package."""
 
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ _LENIENT = frozenset({"TokenRequest"})
 
 def complete(app: Litestar) -> None:
     """Adds to the document what the handlers' types do not tell it: strict bodies, examples, answers without a body, and
-    the errors of the token endpoint, which have a form of their own (RFC 6749 section 5.2).
+    the errors of the token endpoint, which have a form of their own (RFC 6749 section 5.2), and the limit of bodies.
     """
     document = app.openapi_schema
     schemas = document.components.schemas if document.components and document.components.schemas else {}
@@ -146,6 +147,12 @@ def complete(app: Litestar) -> None:
             for status, answer in operation.responses.items():
                 if isinstance(answer, OpenAPIResponse):
                     _complete_answer(operation.operation_id, status, answer)
+            if isinstance(operation.request_body, RequestBody):
+                # The door measures a body before any handler sees it.
+                refused = OpenAPIResponse(
+                    description=HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase, content=_problem_of(operation.responses)
+                )
+                operation.responses.setdefault("413", refused)
             for media in operation.request_body.content.values() if isinstance(operation.request_body, RequestBody) else ():
                 name = media.schema.ref.rpartition("/")[2] if isinstance(media.schema, Reference) else ""
                 if name in schemas:
@@ -153,6 +160,12 @@ def complete(app: Litestar) -> None:
                     body.additional_properties = name in _LENIENT
                     if name in EXAMPLES:
                         body.examples = [EXAMPLES[name]]
+
+
+def _problem_of(answers: dict[str, Any]) -> dict[str, OpenAPIMediaType] | None:
+    """What the other refusals of an operation answer with: all may be refused for coming too often."""
+    found = answers["429"]
+    return dict(found.content) if isinstance(found, OpenAPIResponse) and found.content else None
 
 
 def _complete_answer(operation: str | None, status: str, answer: OpenAPIResponse) -> None:

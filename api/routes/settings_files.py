@@ -20,6 +20,10 @@ BasedOn = Annotated[str, HeaderParameter(name="If-Match", description="The versi
 DryRun = Annotated[bool, QueryParameter(description="Say what would change, and change nothing.")]
 
 
+NEWEST = 1_000_000_000
+"""Stands for the newest version: a number that can be left out keeps no bounds in the document when it may also be null."""
+
+
 class ExportAsked(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """With a passphrase (15 characters or more) the file holds the secrets too, encrypted."""
 
@@ -139,11 +143,11 @@ async def _take(visit: Visit, wanted: Settings, changed: list[str], action: str,
 @get("/api/settings/differences", operation_id="compareSettings", tags=["settings"], **declared("settings.read", 404))
 async def compare(
     visit: NamedDependency[Visit],
-    before: Annotated[int, QueryParameter(ge=0, le=1_000_000_000, description="A version; 0 is the defaults.")],
-    after: Annotated[int | None, QueryParameter(ge=0, le=1_000_000_000, description="The newest when absent.")] = None,
+    before: Annotated[int, QueryParameter(ge=0, le=NEWEST, description="A version; 0 is the defaults.")],
+    after: Annotated[int, QueryParameter(ge=0, le=NEWEST, description="The newest when absent.")] = NEWEST,
 ) -> list[DifferenceView]:
     """What two versions differ in."""
-    newest = (await visit.house.settings()).settings if after is None else await _version(visit, after)
+    newest = (await visit.house.settings()).settings if after == NEWEST else await _version(visit, after)
     return _views(settings_file.differences(await _version(visit, before), newest))
 
 

@@ -43,6 +43,9 @@ STREAMS = {"streamEvents"}
 CONFIGURATION = """
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "423", "428", "429"]
+negative_data_rejection.expected-statuses = [
+  "400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"
+]
 
 [[operations]]
 include-operation-id = ["listStudies", "listOrders", "listResults", "listReports", "listAudit"]
