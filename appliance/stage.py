@@ -45,8 +45,11 @@ STAGES: dict[str, Room] = {
     "qc": Room("appliance.qc.run", "run", "appliance.qc.finding:QcRequest"),
     "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest", True),
     "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest", True),
+    "deidentify-preview": Room("appliance.deidentify.preview", "run", "appliance.deidentify.passport:DeidRequest"),
+    "deidentify-recheck": Room("appliance.deidentify.recheck", "run", "appliance.deidentify.recheck:RecheckRequest"),
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
     "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
+    "sheet": Room("appliance.reports.sheet", "run", "appliance.reports.content:SheetRequest"),
     "encapsulate": Room("appliance.reports.encapsulate", "run", "appliance.reports.content:EncapsulateRequest", True),
 }
 

@@ -34,6 +34,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "studies.delete": _ADMIN,
     "identity.reveal": _PEOPLE,
     "identity.lookup": _PEOPLE,
+    "identity.preview": _PEOPLE,
+    "linking.export": _ADMIN,
     "studies.force-stable": _ADMIN,
     "orders.metadata": _ADMIN,
     "orders.bypass": _ADMIN,

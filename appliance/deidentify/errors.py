@@ -45,3 +45,17 @@ class NotAsVerified(errors.NeedsPerson):
 
     code = "deid-changed"
     next_step = "Run the order again; if this repeats, look for what else writes to the data folder."
+
+
+class NothingToPreview(errors.Conflict):
+    """The study has no instance to look at."""
+
+    code = "deid-nothing-to-preview"
+    next_step = "Wait until its images are here."
+
+
+class ProofFailed(errors.Failed):
+    """This could not be made: {reason}"""
+
+    code = "deid-proof-failed"
+    next_step = "Look at the study's files; send it again from its source if they are damaged."

@@ -160,3 +160,11 @@ def dictionary_vr(tag: int) -> str:
         return dictionary_VR(tag)
     except KeyError:
         return ""
+
+
+@lru_cache(maxsize=8192)
+def keyword(tag: int) -> str:
+    """The data dictionary's keyword of a standard attribute (PS3.6); empty when it is unknown."""
+    from pydicom.datadict import keyword_for_tag
+
+    return keyword_for_tag(tag)

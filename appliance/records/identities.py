@@ -92,9 +92,10 @@ async def find(kind: Literal["accession", "patient"], key: str, limit: int) -> l
     return [str(row["study"]) for row in await query.run()] if key else []
 
 
-async def put_linking(keys: Sealer, study: str, linking: dict[str, str]) -> None:
-    """Seals the table of original and new UIDs beside the identity."""
-    sealed = keys.seal(_LINKING, msgspec.json.encode(linking), study)
+async def put_linking(keys: Sealer, study: str, linked: dict[str, str]) -> None:
+    """Seals the table of original and new UIDs beside the identity; what earlier orders linked stays in it."""
+    merged = {**await linking(keys, study), **linked}
+    sealed = keys.seal(_LINKING, msgspec.json.encode(merged), study)
     await Identity.update({Identity.linking: sealed}).where(Identity.study == study).run()
 
 

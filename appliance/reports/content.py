@@ -123,6 +123,22 @@ class RenderAnswer(msgspec.Struct, kw_only=True, frozen=True):
     files: dict[str, str]
 
 
+class SheetRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """One page of labelled lines, such as the passport of a de-identified study; nothing on it is a patient's."""
+
+    title: str
+    headline: str
+    rows: list[tuple[str, str]]
+    site: str = ""
+    paper: str = "A4"
+
+
+class Sheet(msgspec.Struct, kw_only=True, frozen=True):
+    """The page as PDF; the same request gives the same bytes."""
+
+    pdf: bytes
+
+
 def file_name(order: str, kind: str, version: int, extension: str) -> str:
     """The name of one file of a report (RES-01): `<order>_report.pdf`, a corrected one `<order>_report_v2.pdf`."""
     suffix = f"_v{version}" if version > 1 else ""

@@ -13,6 +13,8 @@ KINDS = {
     "sign-out": "sign-ins",
     "identity.reveal": "reveals",
     "identity.lookup": "reveals",
+    "identity.preview": "reveals",
+    "linking.export": "exports",
     "report.download": "exports",
     "settings.export": "exports",
     "audit.export": "exports",
@@ -48,6 +50,8 @@ async def test_every_kind_of_event_of_the_requirement_is_audited(door: Door, fil
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/api/reveal", {"json": {"studies": [filed.study]}}),
         ("POST", "/api/lookup", {"json": {"kind": "patient", "value": "x"}}),
+        ("POST", f"/api/studies/{filed.study}/deidentification-preview", {"json": {"what_if": {"profile": "none"}}}),
+        ("POST", f"/api/studies/{filed.study}/linking", {}),
         ("GET", f"/api/reports/{report}/pdf", {}),
         ("GET", "/api/settings/export", {}),
         ("GET", "/api/audit/export", {}),

@@ -35,6 +35,7 @@ from appliance.receive.stable import force_stable
 from appliance.records import deliveries
 from appliance.storage import write_durable
 from tests.api.conftest import PASSWORD, a_report, an_order, file_phantom, served
+from tests.api.test_proof import deidentified
 from tests.api.test_quality import with_a_flipped_table
 from tests.certificates import make
 from tests.phantoms import a_small_diffusion_study
@@ -267,6 +268,12 @@ async def _findings(world: World, client: httpx.AsyncClient) -> AsyncIterator[ht
     yield await client.post(f"/api/orders/{order}/repair-gradients")
     write_durable(world.house.storage.quarantine(order) / "support-bundle.zip", b"PK\x05\x06" + bytes(18))
     yield await client.get(f"/api/orders/{order}/support-bundle")
+    proven = await deidentified(world.house, study)
+    yield await client.get(f"/api/orders/{proven}/passport")
+    yield await client.get(f"/api/orders/{proven}/passport/pdf")
+    yield await client.post(f"/api/orders/{proven}/passport/verify")
+    yield await client.post(f"/api/studies/{study}/deidentification-preview", json={})
+    yield await client.post(f"/api/studies/{study}/linking")
     (delivery,) = await deliveries.create(world.report, world.order, ["pacs"], now_ms())
     await world.house.records.run("UPDATE deliveries SET state = 'SENT' WHERE id = {}", delivery.id)
     await world.house.records.run("UPDATE orders SET state = 'DELIVERED' WHERE id = {}", world.order)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from tests.tui.deidentification import proof_routes
 from tests.tui.facts import (
     NOW,
     PASSWORD,
@@ -68,6 +69,8 @@ class World:
         self.schema: Json = SETTINGS_SCHEMA
         self.refusals: dict[str, str] = {}
         """Field -> why it cannot be changed now."""
+        self.proven = True
+        """Whether de-identified files are as they were verified."""
         self._streams: list[asyncio.Queue[bytes | None]] = []
         self._seq = 100
         self.stream_headers: list[str] = []
@@ -150,6 +153,7 @@ class World:
             ("GET", "/api/orders/*"): lambda request, order: self._of_order(order, self._order),
             ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: self.qc),
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
+            **proof_routes(self),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
             ("GET", "/api/products"): lambda request: _answer(PRODUCTS),

@@ -12,6 +12,7 @@ NOUNS = (
     "doctor",
     "studies",
     "orders",
+    "deid",
     "processing",
     "results",
     "settings",

@@ -16,7 +16,7 @@ from textual.widgets import Static, Tree
 from tui.contract import QcReport, StudyDetail, StudyRow, tail
 from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded
-from tui.screens import quality, study_text
+from tui.screens import proof, quality, study_text
 from tui.screens.actions import StudyActions
 from tui.trouble import Problem, Trouble
 from tui.widgets.cells import PatientText, hidden
@@ -58,6 +58,7 @@ class StudyScreen(StudyActions):
         Binding("d", "download", "Download"),
         Binding("v", "pictures", "Pictures"),
         Binding("D", "repair", "Repair table"),
+        Binding("w", "proof", "De-identification"),
         Binding("j,down", "scroll_tab(1)", "Down (k up, g top, G bottom)", show=False),
         Binding("k,up", "scroll_tab(-1)", "", show=False),
         Binding("g,home", "scroll_tab(-100000)", "", show=False),
@@ -363,6 +364,11 @@ class StudyScreen(StudyActions):
         if self.study and self.study.orders:
             order = self.study.orders[0]
             quality.ask_repair(self, order.order, order.terminal or order.state == "REPORTED", self._qc)
+
+    def action_proof(self) -> None:
+        """What would leave of this study, and the proof of what did."""
+        if self.study:
+            proof.offer(self, self.study_id, self.study.orders[0].order if self.study.orders else "")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Download is offered when there is a report, pictures and repair when quality control has some."""

@@ -8,7 +8,7 @@ def test_a_preview_says_attribute_by_attribute_what_would_happen_and_writes_noth
     """DEID-09: before and after for a chosen profile, without anything leaving."""
     files = [an_instance(tmp_path / "in" / f"{number}.dcm", number=number) for number in (1, 2)]
     lines = {line.place: line for line in preview(a_request(files, tmp_path / "out"))}
-    assert lines["(0010,0010)"].before.startswith("Wolkenstein") and lines["(0010,0010)"].after == ""
+    assert (lines["(0010,0010)"].before or "").startswith("Wolkenstein") and lines["(0010,0010)"].after == ""
     assert lines["(0008,0080)"].after is None and lines["(0008,0080)"].action == "remove"
     assert "REMOVED" in (lines["(0008,103E)"].after or "") and lines["(0008,103E)"].reason
     assert lines["(0008,0020)"].after not in ("20240311", "", None)
