@@ -14,12 +14,13 @@ from appliance.deidentify.profile import Profile
 from appliance.deidentify.replacements import date_offset
 from appliance.deidentify.rewrite import Rewriter
 from appliance.deidentify.scrub import Scrubber
-from appliance.deidentify.splice import DEFLATED, Unparsable
+from appliance.deidentify.splice import DEFLATED, Element, Unparsable
 from appliance.deidentify.survey import Survey
 
 Progress = Callable[[float, str], None]
 _IDENTIFIER = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 _STUDY_UID = 0x0020000D
+_COPIED_BY_THE_KERNEL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Pr
         part = read_instance(reader, file)
         survey.add(part, file.instance)
         study_uid = study_uid or part.value(_STUDY_UID)
-        part.fresh = []
+        part.fresh, part.fresh_meta = [], []
         parts.append(part)
         progress(number / len(request.files) * 0.3, "survey")
     # Patients without any identifier share no pseudonym: their studies move on their own.
@@ -76,7 +77,7 @@ def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Pr
     for folder in {file.series for file in request.files}:
         (draft / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     for number, (file, part) in enumerate(zip(request.files, parts, strict=True)):
-        _write(rewriter, part, file, draft / output_path(file))
+        _write(rewriter, part, file, f"{draft}/{output_path(file)}")
         progress(0.3 + number / len(request.files) * 0.4, "de-identify")
     return Written(rewriter.linking, rewriter.counted(), survey.over_89)
 
@@ -84,7 +85,7 @@ def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Pr
 def read_instance(reader: Reader, file: SourceFile) -> PartTen:
     """One source file; raises `UnreadableInstance`."""
     try:
-        return reader.read(content_of(file.path))
+        return reader.read(content_of(file.path), file.series)
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
     except OSError as fault:
@@ -103,12 +104,63 @@ def source_bytes(part: PartTen, file: SourceFile) -> bytes:
     return inflated(content, len(part.meta_bytes)) if part.syntax == DEFLATED else content
 
 
-def _write(rewriter: Rewriter, part: PartTen, file: SourceFile, target: Path) -> None:
+def _write(rewriter: Rewriter, part: PartTen, file: SourceFile, target: str) -> None:
     try:
-        content = rewriter.file(part, source_bytes(part, file))
+        layout = rewriter.layout(part)
+        if part.syntax == DEFLATED:
+            layout = [rewriter.file(part, source_bytes(part, file))]
+        source = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except Unparsable as fault:
         raise UnreadableInstance(instance=file.instance, reason=str(fault)) from None
-    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as stream:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[stream.write(rest) :]
+    except OSError as fault:
+        raise UnreadableInstance(instance=file.instance, reason=f"the file cannot be opened ({fault.errno})") from None
+    output = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _splice(source, output, layout)
+    except EOFError:
+        raise UnreadableInstance(instance=file.instance, reason="the file became shorter while it was read") from None
+    finally:
+        os.close(source)
+        os.close(output)
+
+
+def _splice(source: int, output: int, layout: list[bytes | Element]) -> None:
+    """Writes bytes as they are and copies ranges of the source; large ones inside the kernel. Raises `EOFError`."""
+    waiting: list[bytes] = []
+    for one in layout:
+        if not isinstance(one, Element):
+            waiting.append(one)
+        elif one.end - one.start < _COPIED_BY_THE_KERNEL:
+            waiting.append(_range(source, one.start, one.end))
+        else:
+            _write_all(output, b"".join(waiting))
+            waiting = []
+            _copy(source, output, one.start, one.end)
+    _write_all(output, b"".join(waiting))
+
+
+def _copy(source: int, output: int, start: int, end: int) -> None:
+    while start < end:
+        try:
+            copied = os.copy_file_range(source, output, end - start, start)
+        except OSError:
+            # Not between these two file systems; what is wrong with the disk itself, the plain way will say.
+            for begin in range(start, end, _COPIED_BY_THE_KERNEL):
+                _write_all(output, _range(source, begin, min(end, begin + _COPIED_BY_THE_KERNEL)))
+            return
+        if not copied:
+            raise EOFError
+        start += copied
+
+
+def _range(source: int, start: int, end: int) -> bytes:
+    found = os.pread(source, end - start, start)
+    if len(found) != end - start:
+        raise EOFError
+    return found
+
+
+def _write_all(output: int, content: bytes) -> None:
+    written = os.write(output, content)
+    while written < len(content):
+        written += os.write(output, memoryview(content)[written:])

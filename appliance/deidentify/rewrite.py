@@ -6,16 +6,16 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from operator import attrgetter
 
 from appliance.deidentify.csa import rebuilt
 from appliance.deidentify.decoding import encoded, readings
-from appliance.deidentify.pieces import PartTen, Piece
+from appliance.deidentify.pieces import PartTen
 from appliance.deidentify.private_tags import CSA_IMAGE, CSA_SERIES, FIXED_SIZE, NUMERIC, allowed
 from appliance.deidentify.profile import BIRTH_DATE, PATIENT_ADDRESS, PIXEL_TAGS, VERSION, Profile
 from appliance.deidentify.ps315 import DUMMIES
 from appliance.deidentify.replacements import capped_age, masked_zip, new_uid, shifted_date, shifted_datetime, stays
 from appliance.deidentify.rules import Action
+from appliance.deidentify.runs import OWN_TAGS, Piece, Segment, is_creator
 from appliance.deidentify.scrub import Scrubber
 from appliance.deidentify.splice import DEFLATED, EXPLICIT, Coding, Element, Item, Unparsable, header, hidden_items
 
@@ -27,7 +27,6 @@ _TIMES = re.compile(rb"^[\d:.\\ \0-]*$")
 _UIDS = re.compile(rb"^[\d.\\ \0]*$")
 _UNDEFINED = 0xFFFFFFFF
 _PREFIX = bytes(128) + b"DICM"
-_tag = attrgetter("tag")
 
 
 @dataclass(slots=True)
@@ -43,33 +42,52 @@ class Rewriter:
     actions: Counter[str] = field(default_factory=Counter)
     _uids: dict[bytes, bytes] = field(default_factory=dict)
     _values: dict[tuple[int, str, str, bytes, bytes], bytes | None] = field(default_factory=dict)
-    _uses: Counter[Piece] = field(default_factory=Counter)
+    _uses: Counter[Segment] = field(default_factory=Counter)
     _own: dict[Coding, list[tuple[int, bytes]]] = field(default_factory=dict)
     _meta_parts: dict[tuple[bytes, str], tuple[bytes, bytes]] = field(default_factory=dict)
 
     def file(self, part: PartTen, body: bytes) -> bytes:
         """The whole output file; `body` holds its pixel data. Raises `Unparsable` when it cannot be encoded."""
-        pieces = part.pieces
-        new: list[bytes | memoryview] = [one.new if one.new is not None else self._new(one, part.coding) for one in pieces]
-        self._uses.update(pieces)
-        if any(one.tag >> 16 & 1 for one in pieces):
-            used = {one.tag >> 8 for one in pieces if one.tag >> 16 & 1 and one.new and not _is_creator(one.tag)}
-            for index, one in enumerate(pieces):
-                if _is_creator(one.tag):
-                    new[index] = one.data if one.tag >> 16 << 8 | one.tag & 0xFF in used else b""
         whole = memoryview(body)
-        for index, pixels in part.pixels:
-            new[index] = whole[pixels.start : pixels.end]
-        for tag, element in reversed(self._own_elements(part.coding)):
-            new.insert(bisect_left(pieces, tag, key=_tag), element)
+        parts = [whole[one.start : one.end] if isinstance(one, Element) else one for one in self.layout(part)]
         if part.syntax == DEFLATED:
             packer = zlib.compressobj(wbits=-15)
-            packed = packer.compress(b"".join(new)) + packer.flush()
-            new = [packed, bytes(len(packed) % 2)]
-        return b"".join((_PREFIX, self._meta(part), *new))
+            packed = packer.compress(b"".join(parts[2:])) + packer.flush()
+            parts[2:] = [packed, bytes(len(packed) % 2)]
+        return b"".join(parts)
 
-    def _new(self, piece: Piece, coding: Coding) -> bytes:
-        """What a top-level element becomes; creators of private blocks are settled file by file."""
+    def layout(self, part: PartTen) -> list[bytes | Element]:
+        """What the output file is made of, in order: bytes, and pixel data as ranges of the source's data set.
+
+        Begins with prefix and file meta; what follows is not deflated yet. Raises `Unparsable` when it cannot be encoded.
+        """
+        segments = part.segments
+        parts: list[bytes | Element] = [one.new if one.new is not None else self._new(one, part.coding) for one in segments]
+        self._uses.update(segments)
+        if part.creators:
+            used: set[int] = set().union(*[one.blocks for one in segments])
+            for index in part.creators:
+                tag = part.tags[index]
+                if tag >> 16 << 8 | tag & 0xFF in used:
+                    parts[index] = segments[index].data
+        for index, pixels in part.pixels:
+            parts[index] = pixels
+        for tag, element in reversed(self._own_elements(part.coding)):
+            parts.insert(bisect_left(part.tags, tag), element)
+        return [_PREFIX, self._meta(part), *parts]
+
+    def _new(self, segment: Segment, coding: Coding) -> bytes:
+        """What a segment becomes; creators of private blocks are settled file by file."""
+        for piece in segment.pieces:
+            if piece.new is None:
+                piece.new = self._renewed(piece, coding)
+                if piece.new and piece.tag >> 16 & 1 and not is_creator(piece.tag):
+                    piece.blocks = frozenset({piece.tag >> 8})
+        segment.new = b"".join([piece.new or b"" for piece in segment.pieces])
+        segment.blocks = frozenset().union(*[piece.blocks for piece in segment.pieces])
+        return segment.new
+
+    def _renewed(self, piece: Piece, coding: Coding) -> bytes:
         if piece.tag in PIXEL_TAGS:
             piece.actions = {Action.KEEP: 1}
             return b""
@@ -77,19 +95,19 @@ class Rewriter:
         worker = _Pass(self, piece.data, coding)
         if piece.tag >> 16 & 1:
             creators = {(piece.tag >> 16, piece.tag >> 8 & 0xFF): piece.creator} if piece.creator else {}
-            found = None if _is_creator(piece.tag) else worker._private(piece.element, creators, piece.charset)
+            found = b"" if is_creator(piece.tag) else worker._private(piece.element, creators, piece.charset)
         else:
             found = worker._standard(piece.element, piece.charset)
-        piece.new = piece.data if found is None else found
         piece.actions, self.actions = dict(self.actions), before
-        return piece.new
+        return piece.data if found is None else found
 
     def counted(self) -> dict[str, int]:
         """How often each action was taken in all files."""
         total: Counter[str] = Counter()
-        for piece, times in self._uses.items():
-            for action, count in piece.actions.items():
-                total[action] += count * times
+        for segment, times in self._uses.items():
+            for piece in segment.pieces:
+                for action, count in piece.actions.items():
+                    total[action] += count * times
         return {str(action): count for action, count in total.items()}
 
     def _meta(self, part: PartTen) -> bytes:
@@ -116,12 +134,13 @@ class Rewriter:
         shifted = self.profile.shift_dates
         items = b"".join(_code_item(value, meaning, coding) for value, meaning in self.profile.codes)
         method = f"Ranvier {self.profile.name} {VERSION}".encode()
-        return [
-            (0x00120062, _element(0x00120062, "CS", b"YES", coding)),
-            (0x00120063, _element(0x00120063, "LO", method, coding)),
-            (0x00120064, header(0x00120064, "SQ", len(items), coding) + items),
-            (0x00280303, _element(0x00280303, "CS", b"MODIFIED" if shifted else b"REMOVED", coding)),
-        ]
+        elements = (
+            _element(0x00120062, "CS", b"YES", coding),
+            _element(0x00120063, "LO", method, coding),
+            header(0x00120064, "SQ", len(items), coding) + items,
+            _element(0x00280303, "CS", b"MODIFIED" if shifted else b"REMOVED", coding),
+        )
+        return list(zip(OWN_TAGS, elements, strict=True))
 
     def uid(self, tag: int, uid: bytes) -> bytes:
         """One UID in its new form; the standard's own stay."""
@@ -288,10 +307,6 @@ class _Pass:
             end = header(0xFFFEE0DD, "", 0, inner._coding)
             return header(one.tag, one.vr, _UNDEFINED, self._coding) + content + end
         return header(one.tag, one.vr, len(content), self._coding) + content
-
-
-def _is_creator(tag: int) -> bool:
-    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
 def _element(tag: int, vr: str, value: bytes, coding: Coding) -> bytes:

@@ -85,16 +85,18 @@ def _struct(form: str) -> Struct:
     return _structs[form]
 
 
+_FORMS = ("HH", "HH2sH", "HHL", "L")
+_UNPACKERS = {little: tuple(_struct(order + form) for form in _FORMS) for little, order in ((True, "<"), (False, ">"))}
+_ALL_VRS = _LONG_VRS | _SHORT_VRS
+
+
 class Parser:
     """Walks one buffer of elements."""
 
     def __init__(self, buffer: bytes, coding: Coding) -> None:
         self._buffer = buffer
         self._coding = coding
-        self._tag = _struct(coding.order + "HH")
-        self._short = _struct(coding.order + "HH2sH")
-        self._implicit = _struct(coding.order + "HHL")
-        self._length = _struct(coding.order + "L")
+        self._tag, self._short, self._implicit, self._length = _UNPACKERS[coding.little]
 
     def tag(self, position: int) -> int:
         """The tag of the element that starts at `position`."""
@@ -107,7 +109,7 @@ class Parser:
             group, number, length = self._implicit.unpack_from(self._buffer, position)
             return group << 16 | number, 0 if length == _UNDEFINED else 8 + length
         group, number, code, length = self._short.unpack_from(self._buffer, position)
-        if code not in _LONG_VRS | _SHORT_VRS:
+        if code not in _ALL_VRS:
             raise Unparsable("an element has no known VR")
         return group << 16 | number, 0 if code in _LONG_VRS else 8 + length
 

@@ -54,7 +54,7 @@ class Survey:
             self._ages(part)
         for piece in part.fresh:
             self._gather(piece.data, [piece.element], piece.charset)
-        for one in part.meta:
+        for one in part.fresh_meta:
             if one.tag in (0x00020016, 0x00020017, 0x00020018) and (title := one.value.strip(b"\0 ")):
                 self.identity.add_value(title.decode("ascii", "replace"), Kind.IDENTIFIER)
 
