@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from appliance.deidentify.dictionary import is_registered
 from appliance.deidentify.outline import Outline
 from appliance.deidentify.private_tags import ALLOWED, CSA_IMAGE, CSA_SERIES, NUMERIC, allowed, creator_key
 from appliance.deidentify.profile import BIRTH_DATE, CLASS_TAGS, PATIENT_ADDRESS, STANDARD_ROOT, Profile
@@ -357,9 +358,7 @@ def _csa_text(text: bytes) -> bool:
 
 
 def _well_known(tag: int, uid: bytes) -> bool:
-    from pydicom.uid import UID
-
-    return uid.startswith(STANDARD_ROOT) and (tag in CLASS_TAGS or UID(uid.decode("latin-1")).name != uid.decode("latin-1"))
+    return uid.startswith(STANDARD_ROOT) and (tag in CLASS_TAGS or is_registered(uid))
 
 
 def _day(text: str) -> date | None:

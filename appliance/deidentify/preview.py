@@ -6,10 +6,11 @@ from datetime import timedelta
 import msgspec
 
 from appliance.deidentify.checks import written
+from appliance.deidentify.dictionary import keyword
 from appliance.deidentify.engine import check_request, content_of, read_instance, source_bytes
 from appliance.deidentify.passport import DeidRequest, SourceFile
 from appliance.deidentify.pieces import PartTen, Reader
-from appliance.deidentify.profile import PIXEL_TAGS, VERSION, Profile, keyword
+from appliance.deidentify.profile import PIXEL_TAGS, VERSION, Profile
 from appliance.deidentify.replacements import date_offset
 from appliance.deidentify.rewrite import Rewriter
 from appliance.deidentify.scrub import Scrubber

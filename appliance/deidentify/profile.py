@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from appliance.deidentify import ps315
+from appliance.deidentify.dictionary import dictionary_vr
 from appliance.deidentify.rules import Action, Kind, Rule
 from appliance.deidentify.table import CLEAN, DATES, IMAGE, NAMES, PLACES, TABLE, TEXT
 
@@ -149,22 +150,3 @@ def _table_rule(tag: int, vr: str) -> Rule:
 def _fits(tag: int, vr: str) -> bool:
     expected = dictionary_vr(tag)
     return vr in expected.split(" or ") or (vr in _PLAIN_TEXT and expected in _PLAIN_TEXT)
-
-
-@lru_cache(maxsize=8192)
-def dictionary_vr(tag: int) -> str:
-    """The data dictionary's VR of a standard attribute (PS3.6), such as `US or SS`; empty when it is unknown."""
-    from pydicom.datadict import dictionary_VR
-
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return ""
-
-
-@lru_cache(maxsize=8192)
-def keyword(tag: int) -> str:
-    """The data dictionary's keyword of a standard attribute (PS3.6); empty when it is unknown."""
-    from pydicom.datadict import keyword_for_tag
-
-    return keyword_for_tag(tag)

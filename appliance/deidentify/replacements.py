@@ -9,6 +9,7 @@ import re
 from datetime import date, timedelta
 from hashlib import sha256
 
+from appliance.deidentify.dictionary import is_registered
 from appliance.deidentify.profile import CLASS_TAGS, STANDARD_ROOT
 from appliance.deidentify.vocabulary import RESTRICTED_ZIPS
 
@@ -32,11 +33,7 @@ def stays(tag: int, uid: bytes) -> bool:
     """Whether a UID is the standard's own: it names a class, a syntax or a well-known instance."""
     if not uid.startswith(STANDARD_ROOT):
         return False
-    if tag in CLASS_TAGS:
-        return True
-    from pydicom._uid_dict import UID_dictionary
-
-    return uid.decode("ascii", "replace") in UID_dictionary
+    return tag in CLASS_TAGS or is_registered(uid)
 
 
 def date_offset(secret: bytes, pseudonym: str, range_days: int) -> timedelta:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from struct import Struct, error
 from typing import NamedTuple
 
+from appliance.deidentify.dictionary import dictionary_vr
+
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -217,7 +219,5 @@ def _implicit_vr(tag: int) -> str:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
     if tag & 0xFFFF == 0:
         return "UL"
-    from appliance.deidentify.profile import dictionary_vr
-
     # Where the dictionary leaves a choice, the first is taken: nothing that is kept depends on it.
     return dictionary_vr(tag).split(" or ")[0] or "UN"

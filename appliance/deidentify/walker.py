@@ -8,6 +8,8 @@ from functools import lru_cache
 from struct import Struct, error
 from typing import Literal, NamedTuple
 
+from appliance.deidentify.dictionary import dictionary_vr
+
 Place = tuple[int, ...]
 """Tags and item numbers from the data set down to an element, such as (0x00081140, 0, 0x00081155)."""
 
@@ -267,13 +269,8 @@ class Encoded:
 
 @lru_cache(maxsize=4096)
 def _known_vr(tag: int) -> str:
-    from pydicom.datadict import dictionary_VR
-
     if tag >> 16 & 1:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
     if tag & 0xFFFF == 0:
         return "UL"
-    try:
-        return dictionary_VR(tag).split(" or ")[0]
-    except KeyError:
-        return "UN"
+    return dictionary_vr(tag).split(" or ")[0] or "UN"

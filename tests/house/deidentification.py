@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pydicom.datadict import keyword_for_tag
 
 from appliance.deidentify import ps315
+from appliance.deidentify.dictionary import dictionary_vr
 from appliance.deidentify.private_tags import ALLOWED
-from appliance.deidentify.profile import BY_VR, GROUPS, Profile, dictionary_vr
+from appliance.deidentify.profile import BY_VR, GROUPS, Profile
 from appliance.deidentify.rules import Rule
 from appliance.deidentify.table import TABLE
 

@@ -5,7 +5,8 @@ import pytest
 from pydicom.datadict import dictionary_VR
 
 from appliance.deidentify import ps315
-from appliance.deidentify.profile import Profile, dictionary_vr
+from appliance.deidentify.dictionary import dictionary_vr
+from appliance.deidentify.profile import Profile
 from appliance.deidentify.rules import Action
 from tests.phantoms import a_small_diffusion_study
 from tests.unit.deidentify.planted import TOKENS, an_instance, deidentified, left_in, written
