@@ -4,11 +4,13 @@ Every finding is a rule and a place (tags and item numbers), never a value.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from appliance.deidentify.dictionary import is_registered
+from appliance.deidentify.masked import expected
 from appliance.deidentify.outline import Outline
+from appliance.deidentify.passport import MaskedRegion
 from appliance.deidentify.private_tags import ALLOWED, CSA_IMAGE, CSA_SERIES, NUMERIC, allowed, creator_key
 from appliance.deidentify.profile import BIRTH_DATE, CLASS_TAGS, PATIENT_ADDRESS, STANDARD_ROOT, Profile
 from appliance.deidentify.rules import Action
@@ -23,12 +25,13 @@ Pair = tuple[bytes | None, bytes | None]
 _META = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 _OURS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _CODES = {
-    0x00080100: frozenset({b"113100", b"113104", b"113105", b"113107", b"113108", b"113109", b"113111"}),
+    0x00080100: frozenset({b"113100", b"113101", b"113104", b"113105", b"113107", b"113108", b"113109", b"113111"}),
     0x00080102: frozenset({b"DCM"}),
     0x00080104: frozenset(
         {
             b"Basic Application Confidentiality Profile",
             b"Clean Descriptors Option",
+            b"Clean Pixel Data Option",
             b"Clean Structured Content Option",
             b"Retain Device Identity Option",
             b"Retain Longitudinal Temporal Information Modified Dates Option",
@@ -70,9 +73,9 @@ class Checks:
         """By how many days the dates of this study moved."""
         return self._days or 0
 
-    def file(self, source: Outline, output: Outline) -> list[Finding]:
+    def file(self, source: Outline, output: Outline, masked: Sequence[MaskedRegion] = ()) -> list[Finding]:
         """Everything that is wrong with one output file; raises `Unaccounted` for elements that cannot be opened."""
-        found = [*self._envelope(source, output), *_pixels(source, output)]
+        found = [*self._envelope(source, output), *_pixels(source, output, masked)]
         mine, theirs = output.creators, source.creators
         charset_part = output.parts.get(0x00080005, b"")
         sound = self._sound_pairs.setdefault((output.syntax, source.syntax, charset_part, mine, theirs), set())
@@ -295,12 +298,15 @@ class Checks:
             yield from self._words(leaf, original.value, charset, technical=False)
 
 
-def _pixels(source: Outline, output: Outline) -> Iterator[Finding]:
+def _pixels(source: Outline, output: Outline, masked: Sequence[MaskedRegion]) -> Iterator[Finding]:
     for tag in source.pixels.keys() - output.pixels.keys():
         yield "attribute is missing", written((tag,))
     for tag, (vr, start, stop) in output.pixels.items():
         original = source.pixels.get(tag)
-        if original is None or original[0] != vr or source.data[original[1] : original[2]] != output.data[start:stop]:
+        before = source.data[original[1] : original[2]] if original is not None else b""
+        if masked:
+            before = expected(source, before, masked)
+        if original is None or original[0] != vr or before != output.data[start:stop]:
             yield "pixel data differs from the source", written((tag,))
 
 

@@ -33,6 +33,27 @@ class BurnedInText(errors.NeedsPerson):
     next_step = "Look at the image; send the series without annotation, or cancel the order."
 
 
+class DrawnText(errors.NeedsPerson):
+    """Text seems to be drawn into the pixels of {instances} instances, the first is {instance}."""
+
+    code = "deid-drawn-text"
+    next_step = "Look at the images; send the series without text, or let Settings mask it, and run the order again."
+
+
+class NotMaskable(errors.NeedsPerson):
+    """Text is drawn into the pixels of instance {instance}, and they are compressed: only uncompressed ones are masked."""
+
+    code = "deid-not-maskable"
+    next_step = "Send the series uncompressed, or without text."
+
+
+class NoReader(errors.Misconfigured):
+    """The program that looks for drawn text (tesseract) is missing or failed."""
+
+    code = "deid-no-ocr"
+    next_step = "Install the Debian packages tesseract-ocr and tesseract-ocr-eng, or switch off Drawn text."
+
+
 class NotClean(errors.NeedsPerson):
     """The verifier found {residues} residues of identity, so nothing leaves."""
 

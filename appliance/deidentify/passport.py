@@ -47,6 +47,17 @@ class OutputFile(msgspec.Struct, kw_only=True, frozen=True):
     sha256: str
 
 
+class MaskedRegion(msgspec.Struct, kw_only=True, frozen=True):
+    """A rectangle of one frame where text was drawn, in pixels; right and bottom are the first outside it."""
+
+    instance: str
+    frame: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
 class Passport(msgspec.Struct, kw_only=True, frozen=True):
     """The proof that goes with a de-identified study."""
 
@@ -61,6 +72,8 @@ class Passport(msgspec.Struct, kw_only=True, frozen=True):
     notes: list[str]
     date_offset_applied: bool
     settings: dict[str, Any]
+    masked: list[MaskedRegion] = []
+    """Where pixels were blackened; all others are those of the source."""
     public_key: str = ""
     """Ed25519, hexadecimal."""
     signature: str = ""

@@ -17,6 +17,7 @@ from appliance.deidentify.table import CLEAN, DATES, IMAGE, NAMES, PLACES, TABLE
 VERSION = "1"
 SHIFTED = "safe-harbor-shifted"
 PS315 = "ps3.15-basic"
+DrawnText = Literal["declared", "block", "mask"]
 ProfileName = Literal["safe-harbor-shifted", "safe-harbor", "ps3.15-basic"]
 IDENTIFYING = frozenset({Kind.NAME, Kind.PLACE, Kind.CONTACT, Kind.IDENTIFIER})
 
@@ -75,6 +76,7 @@ class Profile:
     mask_zip_codes: bool
     remove_software_versions: bool
     retain_device: bool = False
+    drawn_text: DrawnText = "declared"
 
     @classmethod
     def of(cls, section: Mapping[str, object]) -> "Profile":
@@ -83,6 +85,7 @@ class Profile:
         shift = bool(section.get("shift_dates", True)) and asked in (SHIFTED, PS315)
         name: ProfileName = "safe-harbor-shifted" if shift else "safe-harbor"
         days = section.get("date_shift_range_days", 365)
+        drawn = section.get("drawn_text", "declared")
         return cls(
             name="ps3.15-basic" if asked == PS315 else name,
             shift_dates=shift,
@@ -90,6 +93,7 @@ class Profile:
             mask_zip_codes=bool(section.get("mask_zip_codes", False)),
             remove_software_versions=bool(section.get("remove_software_versions", False)),
             retain_device=bool(section.get("retain_device_identity", False)),
+            drawn_text="block" if drawn == "block" else "mask" if drawn == "mask" else "declared",
         )
 
     def rule(self, tag: int, vr: str) -> Rule:
@@ -117,6 +121,7 @@ class Profile:
             found += [(b"113109", b"Retain Device Identity Option")] if self.retain_device else []
         else:
             found.append((b"113108", b"Retain Patient Characteristics Option"))
+        found += [(b"113101", b"Clean Pixel Data Option")] if self.drawn_text == "mask" else []
         if self.shift_dates:
             found.append((b"113107", b"Retain Longitudinal Temporal Information Modified Dates Option"))
         return [*found, (b"113111", b"Retain Safe Private Option")]

@@ -51,5 +51,5 @@ def run(request: RecheckRequest, progress: Callable[[float, str], None]) -> Rech
         remark = remark or f"The profile was version {passport.profile_version}; the verifier of today knows {VERSION}."
     residues: list[Residue] = []
     if folder.is_dir():
-        residues = verify(request, Profile.of(request.section), folder, progress).residues
+        residues = verify(request, Profile.of(request.section), folder, progress, passport.masked).residues
     return Recheck(genuine=is_genuine(passport, request.public_key), unchanged=unchanged, remark=remark, residues=residues)

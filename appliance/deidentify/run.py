@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.deidentify.cleaning import drawn_regions, mask
 from appliance.deidentify.engine import deidentify
 from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport
 from appliance.deidentify.profile import VERSION, Profile
@@ -29,12 +30,15 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
     final = Path(request.out_folder)
     draft = final.with_name(final.name + ".part")
     remove_folder(draft)
+    remove_folder(draft.with_name(draft.name + ".ocr"))
     profile = Profile.of(request.section)
     finished = False
     try:
         draft.mkdir(mode=0o700, parents=True)
+        masked = drawn_regions(request, profile, draft.with_name(draft.name + ".ocr"), progress)
         written = deidentify(request, profile, draft, progress)
-        verdict = verify(request, profile, draft, progress)
+        mask(request, masked, draft, progress)
+        verdict = verify(request, profile, draft, progress, masked)
         notes = list(verdict.notes)
         if written.over_89:
             notes.append("The patient is over 89: age 090Y, no birth date.")
@@ -49,6 +53,7 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
             notes=notes,
             date_offset_applied=profile.shift_dates,
             settings=request.section,
+            masked=masked,
         )
         if request.signing_seed:
             passport = signed(passport, bytes.fromhex(request.signing_seed))

@@ -50,6 +50,15 @@ class DeidentifySection(Section, frozen=True, kw_only=True):
             applies_when="compute.mode=cloud|hub, deidentify.profile=ps3.15-basic",
         ),
     ] = False
+    drawn_text: Annotated[
+        Literal["declared", "block", "mask"],
+        field(
+            "Drawn text",
+            "declared: instances that say so are refused. block: pixels are read by OCR, and an order with text waits for a "
+            "person. mask: such text is blackened. OCR needs Tesseract and takes about 0.1 s of a core for each frame.",
+            applies_when=_CLOUD,
+        ),
+    ] = "declared"
     send_accession_number: Annotated[
         bool, field("Send accession number", "With the order's metadata; it is always removed from DICOM.", applies_when=_CLOUD)
     ] = False

@@ -25,8 +25,40 @@ IMAGE_CLASSES: Mapping[bytes, str] = {
 """Objects whose profile this is; all others (documents, reports, captures, waveforms, raw data) do not leave."""
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY_DATE, _AGE = 0x00080016, 0x00080018, 0x00080020, 0x00101010
-_IMAGE_TYPE, _BURNED_IN = 0x00080008, 0x00280301
+_IMAGE_TYPE, _BURNED_IN, _CONVERSION, _MODALITY = 0x00080008, 0x00280301, 0x00080064, 0x00080060
 _MACHINE = frozenset({0x00080070, 0x00081090})
+
+
+_CAPTURES = (
+    b"SCREEN SAVE",
+    b"SCREENSAVE",
+    b"SCREENSHOT",
+    b"SCREEN SHOT",
+    b"SCREEN_CAPTURE",
+    b"DOSE_INFO",
+    b"PATIENT PROTOCOL",
+    b"CSA REPORT",
+    b"CT_SOM5 PROT",
+    b"CT_SOM7 PROT",
+    b"CT_SOM8 PROT",
+)
+"""What devices write into Image Type of screens and protocol pages that are stored as images."""
+
+_CONVERTED = frozenset({b"DV", b"DF", b"SD", b"SI", b"DRW", b"WSD"})
+"""Conversion Type of what was photographed, scanned, drawn or taken from a workstation's screen (PS3.3, C.8.6.1)."""
+
+_MODALITIES = frozenset({b"", b"MR", b"CT", b"PT"})
+
+
+def declares_text(value: bytes) -> bool:
+    """Whether Burned In Annotation (0028,0301) says that there is text, in any spelling."""
+    return value.strip(b"\0 ").upper() in (b"YES", b"Y", b"TRUE", b"1")
+
+
+def _is_capture(part: PartTen) -> bool:
+    kind = part.value(_IMAGE_TYPE).upper()
+    captured = any(word in kind for word in _CAPTURES) or part.value(_CONVERSION).upper() in _CONVERTED
+    return captured or part.value(_MODALITY).upper() not in _MODALITIES
 
 
 class Survey:
@@ -41,10 +73,11 @@ class Survey:
     def add(self, part: PartTen, instance: str) -> None:
         """Takes one file in; raises `NotAnImageInput`, `BurnedInText` or `UnreadableInstance` for what may not go on."""
         sop_class = part.value(_SOP_CLASS)
-        if sop_class not in IMAGE_CLASSES or b"SCREEN SAVE" in part.value(_IMAGE_TYPE):
+        if sop_class not in IMAGE_CLASSES or _is_capture(part):
             known = sop_class.decode("ascii", "replace") if sop_class.startswith(b"1.2.840.10008.") else "private or absent"
             raise NotAnImageInput(instance=instance, sop_class=known)
-        if part.value(_BURNED_IN) == b"YES":
+        # In mode `mask` the text is looked for, and whoever declares some and has none that can be read is refused there.
+        if declares_text(part.value(_BURNED_IN)) and self._profile.drawn_text != "mask":
             raise BurnedInText(instance=instance)
         if not part.value(_SOP_INSTANCE):
             raise UnreadableInstance(instance=instance, reason="it has no SOP Instance UID")

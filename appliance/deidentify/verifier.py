@@ -5,7 +5,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from appliance.deidentify.charsets import texts
 from appliance.deidentify.checks import Checks
 from appliance.deidentify.errors import NotAsVerified, NotClean
 from appliance.deidentify.outline import Outline, Outliner
-from appliance.deidentify.passport import DeidRequest, OutputFile, Passport, Released, Residue, SourceFile
+from appliance.deidentify.passport import DeidRequest, MaskedRegion, OutputFile, Passport, Released, Residue, SourceFile
 from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, STANDARD_ROOT, TEXT_VRS, Profile
 from appliance.deidentify.rules import Action, Kind
 from appliance.deidentify.search import Search, Wanted
@@ -26,6 +26,13 @@ _MACHINE = frozenset({0x00080070, 0x00081090})
 _TITLES = frozenset({0x00020016, 0x00020017, 0x00020018})
 
 
+_DRAWN = {
+    "declared": "Text drawn into the pixels is not looked for; instances that declare it are refused.",
+    "block": "Bright text drawn into the pixels was looked for by OCR, and none was found; faint or dark text is not seen.",
+    "mask": "Bright text drawn into the pixels was looked for by OCR and blackened; faint or dark text is not seen.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the verifier found."""
@@ -35,10 +42,13 @@ class Verdict:
     notes: list[str]
 
 
-def verify(request: DeidRequest, profile: Profile, folder: Path, progress: Progress) -> Verdict:
+def verify(
+    request: DeidRequest, profile: Profile, folder: Path, progress: Progress, masked: Sequence[MaskedRegion] = ()
+) -> Verdict:
     """Compares every output file with its source and searches it for every identifying value of all of them.
 
-    Residues name instance, place and rule; a source that cannot be walked is a residue as well.
+    `masked` are the only pixels that may differ, and must be zero. Residues name instance, place and rule; a source that cannot
+    be walked is a residue as well.
     """
     gathering, outliner = _Gathering(profile, request.given), Outliner()
     for number, file in enumerate(request.files):
@@ -48,18 +58,27 @@ def verify(request: DeidRequest, profile: Profile, folder: Path, progress: Progr
         progress(0.7 + 0.1 * number / len(request.files), "verify")
     search = Search(gathering.wanted)
     checks = Checks(profile, search, gathering.wanted.uids, over_89=gathering.over_89)
+    regions: dict[str, list[MaskedRegion]] = {}
+    for region in masked:
+        regions.setdefault(region.instance, []).append(region)
     expected = {f"{file.series}/{file.instance}.dcm": file for file in request.files}
     files: list[OutputFile] = []
     residues = [Residue(instance="", place="folder", rule=rule) for rule in _strangers(folder, set(expected))]
     for number, (name, file) in enumerate(expected.items()):
-        found = _one(folder / name, name, file, checks, outliner, files)
+        found = _one(folder / name, name, file, checks, outliner, files, regions.get(file.instance, []))
         residues += [Residue(instance=file.instance, place=place, rule=rule) for rule, place in found]
         progress(0.8 + 0.2 * number / len(expected), "verify")
     return Verdict(files, residues[:MOST_RESIDUES], _notes(profile, gathering.wanted, search))
 
 
 def _one(
-    path: Path, name: str, file: SourceFile, checks: Checks, outliner: Outliner, files: list[OutputFile]
+    path: Path,
+    name: str,
+    file: SourceFile,
+    checks: Checks,
+    outliner: Outliner,
+    files: list[OutputFile],
+    masked: Sequence[MaskedRegion],
 ) -> list[tuple[str, str]]:
     try:
         content = _content(path)
@@ -73,7 +92,7 @@ def _one(
     except OSError:
         return [("source: the file cannot be opened", "file")]
     try:
-        return checks.file(source, outliner.outline(content))
+        return checks.file(source, outliner.outline(content), masked)
     except Unaccounted as fault:
         return [(str(fault), "file")]
 
@@ -170,7 +189,7 @@ def _years(age: bytes) -> int:
 
 
 def _notes(profile: Profile, wanted: Wanted, search: Search) -> list[str]:
-    notes = ["Text drawn into the pixels is not looked for; instances that declare it are refused."]
+    notes = [_DRAWN[profile.drawn_text]]
     if profile.shift_dates:
         notes.append("Dates are shifted, not removed: by the letter this is not Safe Harbor.")
     if wanted.too_short:
