@@ -26,6 +26,7 @@ from appliance.errors import Unknown
 from appliance.events import Event, InstancesArrived
 from appliance.moments import iso
 from appliance.qc.finding import Origin, QcReport, Verdict
+from appliance.receive.sheet import QUARANTINE_SENTENCES
 from appliance.records import details, events, lists, orders, studies
 from appliance.records.deliveries import DeliveryRow
 from appliance.records.details import OrderDetails, ReportHead
@@ -148,8 +149,12 @@ async def study_view(records: Records, study: str) -> StudyView:
         )
         for one in await studies.series(study)
     ]
+    kept = await studies.get(study)
     return StudyView(
         **_study_fields(line),
+        study_state=str(kept.state),
+        quarantine=QUARANTINE_SENTENCES.get(kept.reason, "") if kept.state is StudyState.QUARANTINED else "",
+        conflicts=kept.conflicts,
         series_list=series,
         orders=filled,
         timeline=timeline(await events.after(0, TIMELINE, study=study)),

@@ -180,18 +180,59 @@ class StatusView(View, frozen=True, kw_only=True):
     version: str
     time_zone: str
     home_free_bytes: int
+    home_total_bytes: int
+    days_until_full: float | None
+    """Null while the free space does not fall, or less than a day is known."""
     now: str
     processes: list[ProcessView]
     counts: CountsView
     receive: ReceiveView
     queue: QueueView
     paused: bool
+    receiving_paused: bool
+    delivery_paused: bool
     mode: str
     limits: bool
     """False: core and memory limits are switched off."""
     workers: int
     cluster: str
     """Address of the cluster on which products run; empty: they run here."""
+
+
+class TroubleView(View, frozen=True, kw_only=True):
+    """An association that was refused, aborted or failed: why, and what helps."""
+
+    seq: int
+    at: str
+    kind: str
+    """refused or failed."""
+    caller: str
+    address: str
+    sentence: str
+    advice: str
+
+
+class SenderView(View, frozen=True, kw_only=True):
+    """Somebody who has sent, and the quiet time that its own pauses ask for."""
+
+    ae_title: str
+    address: str
+    studies: int
+    instances: int
+    allowed: bool
+    """Whether it may send under the settings in force."""
+    quiet_s: int
+    """The quiet time in force for it."""
+    proposed_quiet_s: int | None
+    """Learned from its pauses; null while fewer than 20 studies were seen."""
+    first_at: str
+    last_at: str
+
+
+class PausedView(View, frozen=True, kw_only=True):
+    """Whether nothing new is begun."""
+
+    paused: bool
 
 
 class ProcessingView(View, frozen=True, kw_only=True):

@@ -165,6 +165,12 @@ class TimelineView(View, frozen=True, kw_only=True):
 class StudyView(StudyRow, frozen=True, kw_only=True):
     """One study with everything about it save who it belongs to."""
 
+    study_state: str
+    """Of the study itself; `state` is that of its newest order."""
+    quarantine: str
+    """Why it is quarantined, in words; empty when it is not."""
+    conflicts: int
+    """Instances that came again with other content; both are kept, and the content that came first is used."""
     series_list: list[SeriesView]
     orders: list[OrderView]
     timeline: list[TimelineView]

@@ -10,7 +10,7 @@ from appliance import anchors, certificates, dispatch, logs, pipeline
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
-from appliance.records import events, orders, processes
+from appliance.records import disk, events, orders, processes
 from appliance.upkeep.cadence import due
 from appliance.worker import is_dead
 
@@ -47,8 +47,15 @@ async def _free_dead_workers(house: House, now: int) -> object:
 
 
 async def _keep_reserve(house: House, now: int) -> object:
-    """Occupies the disk reserve again after space was freed."""
-    return await asyncio.to_thread(house.storage.keep_reserve)
+    """Gives the disk reserve back on a full disk; occupies it again after space was freed."""
+    return await asyncio.to_thread(house.storage.tend_reserve)
+
+
+async def _sample_disk(house: House, now: int) -> object:
+    """Notes the free space, from which the days until the disk is full follow."""
+    free, total = house.storage.free_bytes(), house.storage.total_bytes()
+    await disk.note(house.records, disk.Sample(at=now, free=free, total=total))
+    return None
 
 
 async def _forget_processes(house: House, now: int) -> object:
@@ -109,7 +116,8 @@ TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("close-orders", 5, _close_orders),
     Task("free-dead-workers", 2, _free_dead_workers),
-    Task("keep-reserve", 60, _keep_reserve),
+    Task("keep-reserve", 10, _keep_reserve),
+    Task("sample-disk", 3600, _sample_disk),
     Task("forget-processes", 3600, _forget_processes),
     Task("watch-certificates", 3600, _watch_certificates),
     Task("upkeep", 20, Upkeep()),

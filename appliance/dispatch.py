@@ -55,7 +55,9 @@ class Dispatcher:
                     await asyncio.wait_for(stop.wait(), IDLE_S)
 
     async def deliver_once(self) -> bool:
-        """Claims one due delivery and makes one attempt; false when none was due."""
+        """Claims one due delivery and makes one attempt; false when none was due or delivery is paused."""
+        if (await self.house.settings()).settings.delivery.paused:
+            return False
         row = await deliveries.claim(
             self.house.records, worker=self.worker, now=self._clock(), lease_ms=LEASE_MS, leave_out=tuple(self._busy)
         )

@@ -67,6 +67,15 @@ class StudyQuarantined(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class StudyReleased(Event, frozen=True, kw_only=True):
+    """A person let a study out of quarantine."""
+
+    title = "Study released"
+    severity = "warning"
+    sentence = "Study released from quarantine by {actor}; it goes on when it is quiet."
+    actor: str
+
+
 class InstanceConflict(Event, frozen=True, kw_only=True):
     """One SOP Instance UID came with two contents; both are kept."""
 
@@ -90,10 +99,23 @@ class AssociationRefused(Event, frozen=True, kw_only=True):
 
     title = "Association refused"
     severity = "warning"
-    sentence = "Association of {caller} from {address} refused: {reason}."
+    sentence = "Association of {caller} from {address} refused: {reason}; {advice}."
     caller: str
     address: str
     reason: str
+    advice: str = "look into the log of receiving"
+
+
+class AssociationFailed(Event, frozen=True, kw_only=True):
+    """An association was aborted, broke off, or left instances unstored; what was acknowledged is kept."""
+
+    title = "Association failed"
+    severity = "warning"
+    sentence = "Association of {caller} from {address} failed: {reason}; {advice}."
+    caller: str
+    address: str
+    reason: str
+    advice: str = "look into the log of receiving"
 
 
 class OrderOpened(Event, frozen=True, kw_only=True):

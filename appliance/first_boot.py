@@ -24,7 +24,7 @@ from appliance.errors import Misconfigured
 from appliance.fields import section_fields
 from appliance.house import default_home, open_house, product_problems
 from appliance.moments import now_ms
-from appliance.records import users
+from appliance.records import senders, users
 
 ADMIN = "admin"
 
@@ -36,6 +36,8 @@ class Answers(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     ae_title: str = "RANVIER_SCP"
     dicom_port: int = 104
     http_port: int = 3001
+    allowed_callers: str | None = None
+    """Calling AE titles that may send, separated by commas; empty is everybody, none keeps what is there."""
     mode: str = "local"
     password: str = ""
     """Of the administrator; empty keeps the one that is there."""
@@ -80,7 +82,7 @@ def _read(file: Path) -> Answers:
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
         raise AnswerWrong(field=file.name, why=str(fault)) from fault
     for name, check in _CHECKS.items():
-        why = check(str(getattr(answers, name)))
+        why = check(str(getattr(answers, name) or ""))
         if why:
             raise AnswerWrong(field=name, why=why)
     return answers
@@ -92,11 +94,12 @@ def _ask() -> Answers:
     print("Ranvier: first boot. Enter keeps what stands in brackets; Ctrl-C leaves without a change.\n")
     while True:
         found: dict[str, Any] = {"data_folder": _question("data_folder", "Data folder", str(default_home()))}
-        kept = _present(Path(found["data_folder"]).expanduser())
+        kept, seen = _present(Path(found["data_folder"]).expanduser())
         receive, access, compute = kept.receive, kept.access, kept.compute
         port = receive.port if _may_bind(receive.port) else 11112
         found["ae_title"] = _question("ae_title", *_described("receive", "ae_title"), receive.ae_title)
         found["dicom_port"] = int(_question("dicom_port", "DICOM port", str(port)))
+        found["allowed_callers"] = _question("allowed_callers", _who_may_send(seen), ", ".join(receive.allowed_callers))
         found["http_port"] = int(_question("http_port", "HTTP port (console, API)", str(access.port)))
         found["password"] = _new_password()
         found["mode"] = _question("mode", *_described("compute", "mode"), compute.mode)
@@ -136,14 +139,26 @@ def _new_password() -> str:
             print("  These are two different passwords.")
 
 
-def _present(home: Path) -> settings.Settings:
-    """The settings that are there, for the defaults."""
-    if not (home / "keys" / "root.key").exists():
-        return settings.Settings()
+def _who_may_send(seen: list[str]) -> str:
+    listed = f"\n  Seen so far: {', '.join(seen)}." if seen else ""
+    return (
+        "AE titles of the devices that may send, separated by commas"
+        f"\n  Without any, everybody in the network may send: fine for a first test, not for real use.{listed}"
+    )
 
-    async def load() -> settings.Settings:
+
+def _callers(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _present(home: Path) -> tuple[settings.Settings, list[str]]:
+    """The settings that are there, for the defaults, and who has sent so far."""
+    if not (home / "keys" / "root.key").exists():
+        return settings.Settings(), []
+
+    async def load() -> tuple[settings.Settings, list[str]]:
         async with open_house(home) as house:
-            return (await house.settings()).settings
+            return (await house.settings()).settings, [one.sender for one in await senders.everyone()]
 
     return asyncio.run(load())
 
@@ -218,6 +233,7 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "ae_title": lambda value: _field_problem("receive", "ae_title", value),
     "dicom_port": _port_problem("receive"),
     "http_port": _port_problem("access"),
+    "allowed_callers": lambda value: _field_problem("receive", "allowed_callers", _callers(value)),
     "mode": lambda value: _mode_problem(value),
     "password": _password_problem,
 }
@@ -226,6 +242,7 @@ _CHECKS: dict[str, Callable[[str], str]] = {
 def _summary(answers: Answers) -> None:
     print(
         f"\n  Data folder      {answers.data_folder}\n  AE title, port   {answers.ae_title}, {answers.dicom_port}\n"
+        f"  May send         {answers.allowed_callers or 'everybody'}\n"
         f"  HTTP port        {answers.http_port}\n  Processing mode  {answers.mode}\n  Administrator    {ADMIN}\n"
     )
 
@@ -236,8 +253,11 @@ async def _write(answers: Answers) -> int:
     settings.save_bootstrap(home, settings.Bootstrap(database=answers.database))
     async with open_house(home, create=True) as house:
         loaded = await house.settings()
+        receive: dict[str, Any] = {"ae_title": answers.ae_title, "port": answers.dicom_port}
+        if answers.allowed_callers is not None:
+            receive["allowed_callers"] = _callers(answers.allowed_callers)
         change = {
-            "receive": {"ae_title": answers.ae_title, "port": answers.dicom_port},
+            "receive": receive,
             "access": {"port": answers.http_port},
             "compute": {"mode": answers.mode},
         }

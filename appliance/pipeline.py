@@ -8,12 +8,11 @@ their steps; people act through the functions below, each of which the caller wr
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from appliance import analysis, reporting, settings, steps
-from appliance.compute.section import ComputeSection
+from appliance import analysis, reporting, settings, steps, wishes
 from appliance.errors import Conflict, Misconfigured
 from appliance.events import (
     Event,
@@ -30,9 +29,7 @@ from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.qc.finding import Origin, QcReport
-from appliance.receive import part10
-from appliance.receive.header import REQUESTED_PRIORITY
-from appliance.records import deliveries, events, identities, orders, studies
+from appliance.records import deliveries, events, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
 from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
@@ -42,10 +39,7 @@ from appliance.storage import remove_folder
 AGE = re.compile(r"\d{1,3}[YMWD]?|90\+")
 SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
 
-ROUTINE, URGENT = 0, 5
-"""Priorities by name; callers may use any from 0 to 9."""
-URGENT_WORDS = frozenset({"STAT", "HIGH"})
-"""Of Requested Procedure Priority; the others are ROUTINE, MEDIUM and LOW (PS3.3 section C.4.11)."""
+ROUTINE, URGENT = wishes.ROUTINE, wishes.URGENT
 
 Step = Callable[[Work], Awaitable[Move]]
 
@@ -146,7 +140,9 @@ async def open_order(
     `ProductUnknown`.
     """
     now_set = (await house.settings()).settings
-    chosen = _chosen(house, now_set, products)
+    asked = list(products) or await wishes.products(house, study, now_set.receive)
+    # What a tag asks for in vain is never the default: the order is opened without products, and fails saying so.
+    chosen = [] if asked is None else _chosen(house, now_set, asked)
     order = new_id(now)
     async with house.records.transaction():
         # The study's row is locked first, so that two openers with one key meet here.
@@ -164,7 +160,7 @@ async def open_order(
                 study_version=found.version,
                 state=str(OrderState.QC),
                 products=",".join(chosen),
-                priority=max(priority, found.priority, await _urgency(house, found, now_set.compute)),
+                priority=max(priority, found.priority, await wishes.urgency(house, found, now_set.compute)),
                 group_name=found.group_name,
                 owner=actor,
                 idempotency_key=idempotency_key,
@@ -175,7 +171,7 @@ async def open_order(
         )
         if found.reason in _NOT_OPENED:
             await studies.give_reason(house.records, study, "")
-        await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen)), now)
+        await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen) or "no known product"), now)
     return order
 
 
@@ -189,29 +185,6 @@ def _chosen(house: House, now_set: settings.Settings, products: Sequence[str]) -
         if now_set.compute.mode not in installed[product].runs_on:
             raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
     return chosen
-
-
-async def _urgency(house: House, study: studies.StudyRow, section: ComputeSection) -> int:
-    """What the study's sender, its priority tag and its description make of it (PRO-05)."""
-    if study.sender in section.urgent_callers:
-        return URGENT
-    if section.urgent_tag and await _requested_priority(house, study.id) in URGENT_WORDS:
-        return URGENT
-    if section.urgent_descriptions:
-        identity = await identities.get(house.keys, study.id)
-        described = identity.study_description.casefold() if identity else ""
-        if any(one.casefold() in described for one in section.urgent_descriptions):
-            return URGENT
-    return ROUTINE
-
-
-async def _requested_priority(house: House, study: str) -> str:
-    """Requested Procedure Priority (0040,1003) of the study's first instance (PS3.3 C.4.11); empty where it has none."""
-    first = await studies.first_instance(study)
-    if first is None:
-        return ""
-    found = await asyncio.to_thread(part10.value_of, house.storage.absolute(first.path), REQUESTED_PRIORITY)
-    return found.upper()
 
 
 async def open_due_orders(house: House, *, now: int) -> list[str]:
@@ -354,11 +327,15 @@ async def set_priority(house: House, order: str, *, priority: int, actor: str, n
         await events.append(PriorityGiven(study=row.study, order=order, priority=word, actor=actor), now)
 
 
-async def set_paused(house: House, paused: bool, *, actor: str, now: int) -> None:
-    """Starts no further stage, or goes on; raises `SettingsStale` when somebody saves settings at the same moment."""
+Pausable = Literal["receive", "compute", "delivery"]
+"""Sections whose work can be paused: no new associations, no further stage, no further delivery."""
+
+
+async def set_paused(house: House, paused: bool, *, actor: str, now: int, section: Pausable = "compute") -> None:
+    """Starts nothing more of one kind, or goes on; raises `SettingsStale` when somebody saves settings at the same moment."""
     loaded = await house.settings()
-    if loaded.settings.compute.paused != paused:
-        wanted, changed = settings.patched(loaded.settings, {"compute": {"paused": paused}})
+    if getattr(loaded.settings, section).paused != paused:
+        wanted, changed = settings.patched(loaded.settings, {section: {"paused": paused}})
         await house.save(wanted, based_on=loaded.version, actor=actor, now=now, changed=changed)
 
 

@@ -46,6 +46,13 @@ class UnknownProduct(Failed):
     next_step = "Install the product, or run the order again with one of those that Settings lists."
 
 
+class TaggedProductUnknown(Failed):
+    """The private attribute {place} of the study names a product that is not installed."""
+
+    code = "tagged-product-unknown"
+    next_step = "Correct the attribute at the sender, or run a product that is installed on this study by hand."
+
+
 class NothingToProcess(Failed):
     """No series of this study is input of the product."""
 
@@ -141,6 +148,9 @@ def manifests(work: Work) -> list[Manifest]:
 async def check(work: Work) -> Move:
     """QC: are these studies fit for the products? To QUEUED or QC_FAILED."""
     row = work.row
+    if not row.product_list:
+        receive = work.settings.receive
+        raise TaggedProductUnknown(place=f"({receive.product_tag_group},{receive.product_tag_element})".upper())
     given = _given(row)
     files = await _files(work)
     request = QcRequest(

@@ -62,7 +62,7 @@ class Storage:
         found = int(mark.read_text())
         if found > SCHEMA:
             raise StorageTooNew(field="storage", found=found, known=SCHEMA)
-        self.keep_reserve()
+        self.tend_reserve()
 
     def study(self, study: str, version: int) -> Path:
         """The folder of one version of a study."""
@@ -113,10 +113,31 @@ class Storage:
         found = os.statvfs(self.root)
         return found.f_bavail * found.f_frsize
 
+    def total_bytes(self) -> int:
+        """Bytes of the whole file system."""
+        found = os.statvfs(self.root)
+        return found.f_blocks * found.f_frsize
+
     def require_space(self, wanted: int) -> None:
-        """Raise `OutOfSpace` unless `wanted` bytes fit beside the reserve."""
-        if self.free_bytes() < wanted + RESERVE_BYTES // 4:
-            raise OutOfSpace()
+        """Raise `OutOfSpace` unless `wanted` bytes fit beside the reserve, whether it is occupied or given back."""
+        free = self.free_bytes()
+        if free < wanted + 2 * RESERVE_BYTES:
+            size = self.reserve_size()
+            given_back = 0 if (self.root / "reserve").exists() else size
+            if free < wanted + given_back + size // 4:
+                raise OutOfSpace()
+
+    def reserve_size(self) -> int:
+        """How large the reserve is on this disk."""
+        return min(RESERVE_BYTES, self.total_bytes() // 8)
+
+    def tend_reserve(self) -> None:
+        """Gives the reserve back on a full disk, so that every process can start and write; occupies it when there is room."""
+        size = self.reserve_size()
+        if self.free_bytes() < size // 8:
+            self.free_reserve()
+        else:
+            self.keep_reserve(size)
 
     def keep_reserve(self, size: int = RESERVE_BYTES) -> None:
         """Occupies the reserve while there is room for it."""
@@ -128,6 +149,9 @@ class Storage:
         handle = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.posix_fallocate(handle, 0, size)
+        except OSError:
+            # Somebody else was faster with the space: a reserve that is too small is none.
+            reserve.unlink(missing_ok=True)
         finally:
             os.close(handle)
 

@@ -155,6 +155,9 @@ class TimelineEntry(Answer, frozen=True, kw_only=True):
 class StudyDetail(StudyRow, frozen=True, kw_only=True):
     """A study with series, orders, events and reports."""
 
+    study_state: str = ""
+    quarantine: str = ""
+    conflicts: int = 0
     series_list: list[Series] = []
     orders: list[OrderView] = []
     timeline: list[TimelineEntry] = []
@@ -320,12 +323,16 @@ class Status(Answer, frozen=True, kw_only=True):
     version: str = ""
     time_zone: str = ""
     home_free_bytes: int = 0
+    home_total_bytes: int = 0
+    days_until_full: float | None = None
     now: str | None = None
     processes: list[Process] = []
     counts: Counts = Counts()
     receive: Receive = Receive()
     queue: Queue = Queue()
     paused: bool = False
+    receiving_paused: bool = False
+    delivery_paused: bool = False
     mode: str = ""
     limits: bool = True
     workers: int = 0
@@ -388,11 +395,3 @@ class SettingsSaved(Answer, frozen=True, kw_only=True):
 def tail(identifier: str | None) -> str:
     """The last eight digits of an identifier: our identifiers begin with the time, so only their ends differ at a glance."""
     return (identifier or "")[-8:]
-
-
-class ProbeFound(Answer, frozen=True, kw_only=True):
-    """What a test of a connection found."""
-
-    ok: bool = False
-    lines: list[str] = []
-    values: dict[str, str] = {}

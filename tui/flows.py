@@ -1,4 +1,4 @@
-"""The answer about outbound destinations."""
+"""The answers about other systems: outbound destinations, tests of them, and who sends."""
 
 from tui.contract import Answer
 
@@ -16,3 +16,35 @@ class Flow(Answer, frozen=True, kw_only=True):
     active: bool = False
     remark: str = ""
     last_use: str | None = None
+
+
+class ProbeFound(Answer, frozen=True, kw_only=True):
+    """What a test of a connection found."""
+
+    ok: bool = False
+    lines: list[str] = []
+    values: dict[str, str] = {}
+
+
+class AssociationTrouble(Answer, frozen=True, kw_only=True):
+    """An association that was refused, aborted or failed."""
+
+    at: str | None = None
+    kind: str = ""
+    caller: str = ""
+    address: str = ""
+    sentence: str = ""
+    advice: str = ""
+
+
+class Sender(Answer, frozen=True, kw_only=True):
+    """Somebody who has sent."""
+
+    ae_title: str = ""
+    address: str = ""
+    studies: int = 0
+    instances: int = 0
+    allowed: bool = True
+    quiet_s: int = 0
+    proposed_quiet_s: int | None = None
+    last_at: str | None = None

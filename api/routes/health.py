@@ -13,6 +13,7 @@ from appliance.records import processes
 from appliance.records.engine import DatabaseAway
 from appliance.storage import RESERVE_BYTES
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _KINDS = ("receive", "work")
 
 
@@ -24,13 +25,27 @@ async def is_alive() -> AliveView:
 
 @get("/api/health", operation_id="getHealth", tags=["status"], **declared(OPEN))
 async def get_health(visit: NamedDependency[Visit]) -> HealthView:
-    """How database, receiver, worker and disk are; says nothing about what is held."""
+    """How database, receiver, worker, disk and callers are; says nothing about what is held."""
     parts = await _processes(visit)
     free = visit.house.storage.free_bytes()
     disk = "ok" if free > 4 * RESERVE_BYTES else "degraded" if free > RESERVE_BYTES else "down"
     parts.append(PartView(name="disk", status=disk, detail="" if disk == "ok" else "nearly full"))
+    parts.append(await _callers(visit))
     states = {part.status for part in parts}
     return HealthView(status="down" if "down" in states else "degraded" if "degraded" in states else "ok", parts=parts)
+
+
+async def _callers(visit: Visit) -> PartView:
+    """REC-13: whether anybody may send, and whether receiving is paused; a warning, not a fault."""
+    try:
+        section = (await visit.house.settings()).settings.receive
+    except (OSError, DatabaseAway):
+        return PartView(name="callers", status="unknown", detail="the settings cannot be read")
+    if section.paused:
+        return PartView(name="callers", status="warn", detail="receiving is paused for maintenance")
+    if not section.allowed_callers and section.host not in _LOOPBACK:
+        return PartView(name="callers", status="warn", detail="every calling AE title may send")
+    return PartView(name="callers", status="ok", detail="")
 
 
 async def _processes(visit: Visit) -> list[PartView]:

@@ -11,7 +11,8 @@ from api.house_views import CountsView, ProcessView, QueueView, ReceiveView, Sta
 from api.visit import Visit
 from appliance.moments import iso
 from appliance.receive.section import ReceiveSection
-from appliance.records import durations, orders, processes, studies
+from appliance.records import disk, durations, orders, processes, studies
+from appliance.upkeep.forecast import days_until_full
 
 DAY_MS = 86_400_000
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")
@@ -21,6 +22,7 @@ _EVERY_ADDRESS = ("0.0.0.0", "::", "")
 async def get_status(visit: NamedDependency[Visit]) -> StatusView:
     """Site, processes, counts, queue, and where senders send to."""
     records, settings = visit.house.records, (await visit.house.settings()).settings
+    storage = visit.house.storage
     by_state = await orders.counts(records)
     compute = settings.compute
     queue = await durations.queue(records, workers=compute.workers, now=visit.now)
@@ -29,13 +31,17 @@ async def get_status(visit: NamedDependency[Visit]) -> StatusView:
         site=settings.site.name,
         version=version("ranvier"),
         time_zone=settings.site.time_zone,
-        home_free_bytes=visit.house.storage.free_bytes(),
+        home_free_bytes=storage.free_bytes(),
+        home_total_bytes=storage.total_bytes(),
+        days_until_full=days_until_full(await disk.samples(), storage.free_bytes(), storage.reserve_size() // 4),
         now=iso(visit.now),
         processes=[_process(one, visit.now) for one in await processes.everyone(visit.now - DAY_MS)],
         counts=CountsView(studies=held.receiving + held.stable + held.quarantined, orders=by_state),
         receive=_receive(settings.receive),
         queue=QueueView(waiting=queue.waiting, running=queue.running, urgent=queue.urgent, expected_s=queue.expected_s),
         paused=compute.paused,
+        receiving_paused=settings.receive.paused,
+        delivery_paused=settings.delivery.paused,
         mode=compute.mode,
         limits=compute.limits,
         workers=compute.workers,

@@ -12,7 +12,7 @@ from api.guards import declared
 from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
 from api.views import FilterWordView, StudyList, StudyRow, StudyView
 from api.visit import Visit
-from appliance.receive.stable import force_stable
+from appliance.receive.stable import force_stable, release
 from appliance.records import lists
 from appliance.records.filter import Vocabulary
 from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
@@ -67,6 +67,21 @@ async def force_stable_in_path(visit: NamedDependency[Visit], study: FromPath[st
 
 
 @post(
+    "/api/studies/{study:str}/release",
+    operation_id="releaseStudy",
+    tags=["studies"],
+    status_code=200,
+    **declared("studies.release", 404, 409),
+)
+async def release_study(visit: NamedDependency[Visit], study: FromPath[str]) -> Response[StudyRow]:
+    """Lets a study out of quarantine because a person has looked; it goes on after the quiet time."""
+    found = await visit.id_of("study", study)
+    async with visit.audited("study.release", found):
+        await release(visit.house.records, found, actor=visit.caller.name, now=visit.now)
+    return Response(study_row(await lists.study_line(visit.house.records, found)))
+
+
+@post(
     "/api/force-stable",
     operation_id="forceStableByBody",
     tags=["studies"],
@@ -106,6 +121,7 @@ HANDLERS = (
     get_study,
     get_study_info,
     force_stable_in_path,
+    release_study,
     force_stable_in_body,
     put_force_stable,
     list_filter_words,

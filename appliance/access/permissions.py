@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "identity.preview": _PEOPLE,
     "linking.export": _ADMIN,
     "studies.force-stable": _ADMIN,
+    "studies.release": _ADMIN,
     "orders.metadata": _ADMIN,
     "orders.bypass": _ADMIN,
     "orders.repair": _ADMIN,

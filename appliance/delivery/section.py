@@ -80,3 +80,4 @@ class DeliverySection(Section, frozen=True, kw_only=True):
     ] = ()
     attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
+    paused: Annotated[bool, field("Paused", "Begin no delivery, for maintenance; reports wait and count no attempt.")] = False

@@ -1,5 +1,6 @@
 """Who may open an association, and what a caller that may not is told (PS3.8 section 9.3.4)."""
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 
@@ -14,18 +15,29 @@ LOCAL_LIMIT = 2
 
 def refusal(request: Request, section: ReceiveSection, open_from: Sequence[str]) -> Refusal | None:
     """Why this caller is turned away; None when it may come in. `open_from`: the addresses of all open associations."""
+    if section.paused:
+        return _transient(
+            "receiving is paused for maintenance", "it tries again by itself; resume receiving when the maintenance is over"
+        )
     if section.allowed_callers and request.calling not in section.allowed_callers:
         return _permanent(
             UNKNOWN_CALLER,
             "its calling AE title is not on the list of allowed callers",
             "add it to the allowed calling AE titles if it is one of your devices",
         )
-    bound = addresses_of(request.calling, section.caller_addresses)
+    bound = bound_to(request.calling, section.caller_addresses)
     if bound and not any(_is_in(request.address, one) for one in bound):
         return _permanent(
             UNKNOWN_CALLER,
             "its AE title belongs to another address",
             "correct the addresses of this AE title if the device has moved; otherwise somebody uses its name",
+        )
+    fingerprints = bound_to(request.calling, section.caller_certificates)
+    if fingerprints and not _shows(request.certificate, fingerprints):
+        return _permanent(
+            UNKNOWN_CALLER,
+            "its AE title belongs to another TLS certificate" if request.certificate else "it shows no TLS certificate",
+            "enter the fingerprint of the device's new certificate if it has one; otherwise somebody uses its name",
         )
     if section.check_called and request.called != section.ae_title:
         return _permanent(
@@ -43,8 +55,8 @@ def refusal(request: Request, section: ReceiveSection, open_from: Sequence[str])
     return None
 
 
-def addresses_of(calling: str, bindings: Sequence[str]) -> list[str]:
-    """The addresses and networks that an AE title is bound to; bindings have the form `AE=address`."""
+def bound_to(calling: str, bindings: Sequence[str]) -> list[str]:
+    """What an AE title is bound to; bindings have the form `AE=address`, or `AE=fingerprint`."""
     pairs = (one.rpartition("=") for one in bindings)
     return [address.strip() for title, _, address in pairs if title.strip() == calling]
 
@@ -57,6 +69,12 @@ def _is_in(address: str, network: str) -> bool:
         return False
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found) in known
+
+
+def _shows(certificate: bytes, fingerprints: Sequence[str]) -> bool:
+    """Whether a certificate (DER) has one of these SHA-256 fingerprints, however they are written."""
+    found = hashlib.sha256(certificate).hexdigest() if certificate else ""
+    return found in {one.replace(":", "").lower() for one in fingerprints}
 
 
 def _permanent(reason: int, sentence: str, advice: str) -> Refusal:

@@ -18,7 +18,9 @@ from pynetdicom import _config
 from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from appliance.receive import endings
 from appliance.receive.door import Door, Visit
+from appliance.receive.endings import Tally, Trouble
 from appliance.receive.messages import Messages, Taker, Violation
 
 # The library's own handlers format every PDU and data set for a log that must not hold them.
@@ -27,6 +29,9 @@ _config.LOG_HANDLER_LEVEL = "none"
 BUFFER_BYTES = 1 << 20
 """Address space of an association; only what its largest instance used becomes memory."""
 _WAIT_MS = 50
+_RELEASE_RQ: Final = 0x05
+_ABORT: Final = 0x07
+_GOODBYES: Final = frozenset({_RELEASE_RQ, _ABORT})
 _ESTABLISHED: Final = "Sta6"
 _IDLE: Final = "Sta1"
 
@@ -67,7 +72,12 @@ class Wire(AssociationSocket):
         super().__init__(assoc, client_socket=visit.socket)
         self.association = ""
         """Our identifier of the association once it is accepted."""
+        self.tally = Tally()
+        self.explained = False
+        """Whether it was told how the association ended."""
         self._on_end = on_end
+        self._trouble: Trouble | None = None
+        self._said_goodbye = 0
         self._given = bytearray(visit.data)
         self._storing: Storing | None = None
         self._messages: Messages | None = None
@@ -83,7 +93,7 @@ class Wire(AssociationSocket):
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._storing = storing
         taker = storing or _Nobody()
-        self._messages = Messages(taker, self._given.extend, self.assoc.acceptor.maximum_length or 0)
+        self._messages = Messages(taker, self._pass_on, self.assoc.acceptor.maximum_length or 0)
         self.association = association
 
     @property
@@ -113,17 +123,40 @@ class Wire(AssociationSocket):
                 if count:
                     self._at += messages.parse(self._buffer[self._at : self._end])
                     self._rewind()
-            except Violation:
+            except Violation as fault:
+                self._trouble = endings.broke_protocol(str(fault))
                 return self._end_with("Evt19")
             if count == 0:
                 return self._end_with("Evt17")
             if count is None and not self._poll.poll(_WAIT_MS):
-                if time.monotonic() - self._heard > (self.assoc.network_timeout or float("inf")):
+                allowed = self.assoc.network_timeout or float("inf")
+                if time.monotonic() - self._heard > allowed:
+                    self._trouble = endings.silent(allowed, in_mid_instance=not messages.at_boundary)
                     # The parked thread sees that its timer has run out, and aborts.
                     self._unpark()
                 return False
         self._unpark()
         return True
+
+    def _pass_on(self, pdu: bytes) -> None:
+        """A whole PDU that is pynetdicom's; whether the peer ends the association is remembered."""
+        if pdu[0] in _GOODBYES:
+            self._said_goodbye = pdu[0]
+        self._given.extend(pdu)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What went wrong, once the connection has ended; None after a release of an association that lacked nothing."""
+        if self._trouble is not None:
+            return self._trouble
+        in_mid = self._messages is not None and not self._messages.at_boundary
+        if self._said_goodbye == _ABORT:
+            return endings.aborted(self.tally.stored, in_mid_instance=in_mid)
+        if self._said_goodbye == _RELEASE_RQ:
+            return endings.refused_instances(self.tally.refused)
+        if self._cut:
+            return endings.lost(self.tally.stored, in_mid_instance=in_mid)
+        return endings.ended_here()
 
     def _fill(self) -> int | None:
         """How many bytes came; 0 at the end of the connection, None when there is nothing yet."""

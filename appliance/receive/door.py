@@ -87,7 +87,7 @@ class Door:
         check: Callable[[Request], Refusal | None],
         admit: Callable[[Visit], None],
         failed: Callable[[str, str, str, str], None],
-        seconds: float,
+        seconds: Callable[[], float],
         context: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         """`failed` is given the caller, the address, a sentence and advice for everyone who does not become an association."""
@@ -160,7 +160,7 @@ class Door:
         if context is not None:
             # The handshake goes on as bytes come: done here, one silent caller would keep out all others.
             wire = context.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
-        visit = Visit(wire, address, time.monotonic() + self._seconds)
+        visit = Visit(wire, address, time.monotonic() + self._seconds())
         self._visits[wire.fileno()] = visit
         self._by_address[address[0]] += 1
         self._selector.register(wire, selectors.EVENT_READ, visit)

@@ -24,9 +24,10 @@ from appliance.receive.holds import Holds
 from appliance.receive.inbox import Arrival
 from appliance.receive.placing import let_go, place
 from appliance.receive.quarantine import SENTENCES, Reason, reason_against, set_aside
+from appliance.receive.quiet import Pauses, merged
 from appliance.receive.sheet import Sheet, readable
 from appliance.receive.subject import identity_of, same_patient
-from appliance.records import events, identities, studies
+from appliance.records import events, identities, senders, studies
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
 from appliance.records.studies import StudyRow
@@ -52,6 +53,9 @@ class Filer:
         self._storage = storage
         self._keys = keys
         self._records = records
+        self._pauses = Pauses()
+        self.sets_conflicts_aside = False
+        """Whether a study with contradicting contents waits for a person; a setting that may change at any time."""
 
     async def file(self, batch: Sequence[Arrival], now: int, *, holds: Holds | None = None) -> Filed:
         """Files a batch in one transaction; raises what the database or the disk raised, and then nothing has changed.
@@ -94,6 +98,8 @@ class Filer:
                 placed += [pair for sheet in sheets for pair in sheet.files(self._storage)]
                 placed += [(source, target) for source, target in again if not target.exists()]
                 await asyncio.to_thread(place, placed, self._storage.root / "studies")
+                seen = [one for sheet in sheets for one in self._pauses.seen(*sheet.news(), is_new=sheet.is_new)]
+                await senders.note(self._records, merged(seen), now)
                 for sheet in sheets:
                     await self._write(sheet, now)
                     if holds:
@@ -161,6 +167,7 @@ class Filer:
             sheet.conflicts += bool(hashes) or elsewhere
             series = sheet.series_of(self._uid_key(arrival, tags.SERIES_INSTANCE), arrival)
             sheet.enter(arrival, series, sop_key, conflict=bool(hashes))
+            sheet.set_conflicts_aside = sheet.set_conflicts_aside or (self.sets_conflicts_aside and bool(hashes))
             hashes.add(arrival.content_hash)
             if not sheet.two_patients:
                 sheet.two_patients = not await self._belongs(sheet.study, arrival)

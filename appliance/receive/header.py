@@ -169,6 +169,31 @@ def value_beyond(data: Buffer, transfer_syntax: str, tag: int) -> str | None:
     return values.get(tag, b"").decode("ascii", "replace").strip("\0 ")
 
 
+def private_value(data: Buffer, transfer_syntax: str, group: int, element: int, creator: str) -> str | None:
+    """A private text value of the top level (PS3.5 section 7.8.1); empty without it, None when it was not reached.
+
+    With a creator the last two digits of `element` count, in the block that this creator reserved. Without one it is exactly
+    this element, unless that only reserves a block for somebody.
+    """
+    low = element & 0xFF
+    elements = range(0x10, 0x100)
+    wanted = frozenset(group << 16 | one for one in (element, *elements, *(block << 8 | low for block in elements)))
+    values: dict[int, bytes] = {}
+    try:
+        head = _inflated(data) if transfer_syntax == DEFLATED else data
+        _Scanner(head, implicit=transfer_syntax == IMPLICIT_LITTLE, little=transfer_syntax != EXPLICIT_BIG).read(
+            values, last=group << 16 | 0xFFFF, wanted=wanted
+        )
+    except (Unreadable, struct.error, IndexError):
+        return None
+    texts = {tag & 0xFFFF: value.decode("ascii", "replace").strip("\0 ") for tag, value in values.items()}
+    if creator:
+        blocks = [one for one in elements if texts.get(one) == creator]
+        return next((texts[block << 8 | low] for block in blocks if block << 8 | low in texts), "")
+    reserves = element in elements and any(one >> 8 == element for one in texts)
+    return "" if reserves else texts.get(element, "")
+
+
 class _Scanner:
     """Walks the elements of one data set; `skip_item` follows sequences of undefined length."""
 

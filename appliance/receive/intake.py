@@ -12,7 +12,8 @@ from functools import partial
 
 import msgspec
 
-from appliance.events import AssociationRefused, Event, LowDisk
+from appliance.events import AssociationFailed, AssociationRefused, Event, LowDisk
+from appliance.receive.endings import Trouble
 from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Arrival, Inbox, recovered_all, recovered_entries
@@ -32,7 +33,7 @@ _ENOUGH_BYTES = 4 * RESERVE_BYTES
 
 
 REPEAT_MS = 60_000
-MOST_REFUSALS = 1_000
+MOST_TROUBLES = 1_000
 
 Audited = Callable[[str, str, str], Awaitable[None]]
 """Writes into the audit that a caller was refused: its AE title, its address, the reason."""
@@ -72,7 +73,7 @@ class Intake:
         audited: Audited = nobody,
     ) -> None:
         self._audited = audited
-        self._refusals: dict[AssociationRefused, int] = {}
+        self._troubles: dict[tuple[str, ...], int] = {}
         self._storage = storage
         self._inbox = inbox
         self._filer = filer
@@ -106,18 +107,25 @@ class Intake:
         """From any thread: an association has ended and nothing more comes by it."""
         self._hand_over(lambda: self._put(Ended(association)))
 
-    def refused(self, caller: str, address: str, reason: str) -> None:
+    def refused(self, caller: str, address: str, trouble: Trouble) -> None:
         """From any thread: a caller was turned away."""
-        self._hand_over(lambda: self._say_refused(AssociationRefused(caller=caller, address=address, reason=reason)))
+        event = AssociationRefused(caller=caller, address=address, reason=trouble.sentence, advice=trouble.advice)
+        self._hand_over(lambda: self._say_trouble(event, ("refused", caller, address, trouble.sentence)))
 
-    def _say_refused(self, event: AssociationRefused) -> None:
+    def failed(self, caller: str, address: str, trouble: Trouble) -> None:
+        """From any thread: an association was aborted, broke off, or left instances unstored."""
+        event = AssociationFailed(caller=caller, address=address, reason=trouble.sentence, advice=trouble.advice)
+        # The sentence counts instances: the advice stands for the kind of trouble.
+        self._hand_over(lambda: self._say_trouble(event, ("failed", caller, address, trouble.advice)))
+
+    def _say_trouble(self, event: Event, alike: tuple[str, ...]) -> None:
         """Once in a while for each caller and reason: a device that tries every second must not fill the records."""
         now = self._clock()
-        if abs(now - self._refusals.get(event, now - REPEAT_MS)) < REPEAT_MS:
+        if abs(now - self._troubles.get(alike, now - REPEAT_MS)) < REPEAT_MS:
             return
-        if len(self._refusals) >= MOST_REFUSALS:
-            self._refusals.clear()
-        self._refusals[event] = now
+        if len(self._troubles) >= MOST_TROUBLES:
+            self._troubles.clear()
+        self._troubles[alike] = now
         self._put(event)
 
     def low_disk(self) -> None:
@@ -149,7 +157,7 @@ class Intake:
         """Notes that there is room again, and occupies the reserve anew."""
         if self._storage.free_bytes() > _ENOUGH_BYTES:
             self._low = False
-            self._storage.keep_reserve()
+        self._storage.tend_reserve()
 
     @property
     def idle(self) -> bool:

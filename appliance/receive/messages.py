@@ -25,8 +25,12 @@ _C_STORE_RQ: Final = 0x0001
 _NO_DATA_SET: Final = 0x0101
 
 
+_COMMAND: Final = "a command set cannot be understood"
+_ORDER: Final = "parts of a message come in a wrong order"
+
+
 class Violation(Exception):
-    """The peer does not keep to the protocol; the association must be aborted."""
+    """The peer does not keep to the protocol; the association must be aborted. The text says what is wrong."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -59,11 +63,11 @@ def parse_command(data: bytes | bytearray) -> dict[int, bytes]:
     found, at = {}, 0
     while at < len(data):
         if at + 8 > len(data):
-            raise Violation
+            raise Violation(_COMMAND)
         group, element, length = _ELEMENT(data, at)
         at += 8
         if group or at + length > len(data):
-            raise Violation
+            raise Violation(_COMMAND)
         found[element] = bytes(data[at : at + length])
         at += length
     return found
@@ -144,11 +148,11 @@ class Messages:
             kind, _, length = _PDU(view, at)
             if kind == P_DATA:
                 if length > self._longest:
-                    raise Violation
+                    raise Violation("a PDU is longer than was agreed")
                 self._pdu = length
                 at += 6
             elif length != _CONTROL.get(kind):
-                raise Violation
+                raise Violation("a PDU has an unknown type or a wrong length")
             elif end - at < 6 + length:
                 return at
             else:
@@ -157,12 +161,12 @@ class Messages:
 
     def _open_pdv(self, length: int, context: int, control: int) -> None:
         if length < 2 or length + 4 > self._pdu:
-            raise Violation
+            raise Violation("a PDV does not fit into its PDU")
         command = control & 1
         if (command and self._in_data) or (not command and not self._in_data):
-            raise Violation
+            raise Violation(_ORDER)
         if (self._in_data or self._command) and context != self._command_context:
-            raise Violation
+            raise Violation(_ORDER)
         self._pdu -= length + 4
         self._pdv, self._context, self._control = length - 2, context, control
         self._command_context = context
@@ -173,7 +177,7 @@ class Messages:
         if not self._in_data:
             self._command += data
             if len(self._command) > LONGEST_COMMAND:
-                raise Violation
+                raise Violation(_COMMAND)
         elif self._ours:
             self._taker.piece(data)
         else:
@@ -193,7 +197,7 @@ class Messages:
             return
         self._foreign += len(self._part)
         if self._foreign > LONGEST_FOREIGN:
-            raise Violation
+            raise Violation("a request that is no C-STORE is too long")
         self._others(p_data(self._context, self._control, self._part))
         self._part = bytearray()
         self._in_data = not last

@@ -5,13 +5,14 @@ tells all that filing needs after a crash.
 """
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from appliance.receive.header import Buffer, is_uid, value_beyond
+from appliance.receive.header import Buffer, is_uid, private_value, value_beyond
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.211705948874459380724419819999720909542"
 IMPLEMENTATION_VERSION: Final = "RANVIER_1"
@@ -132,13 +133,22 @@ def read_file(path: Path) -> tuple[Origin, memoryview]:
 
 def value_of(path: Path, tag: int) -> str:
     """One plain value of a file's top level, read without its pixels; empty when there is none or the file cannot be read."""
+    return _looked_up(path, lambda data, syntax: value_beyond(data, syntax, tag))
+
+
+def private_value_of(path: Path, group: int, element: int, creator: str) -> str:
+    """One private text value of a file's top level, as `private_value`; empty when the file cannot be read."""
+    return _looked_up(path, lambda data, syntax: private_value(data, syntax, group, element, creator))
+
+
+def _looked_up(path: Path, look: Callable[[memoryview, str], str | None]) -> str:
     try:
         with path.open("rb") as file:
             for limit in _HEADS:
                 file.seek(0)
                 data = file.read(limit)
                 origin, start = read_prefix(data)
-                found = value_beyond(memoryview(data)[start:], origin.transfer_syntax, tag)
+                found = look(memoryview(data)[start:], origin.transfer_syntax)
                 if found is not None:
                     return found
     except (OSError, NotPart10):

@@ -63,9 +63,11 @@ async def run(
     with on_the_roll(storage) as roll:
         inbox = Inbox(storage)
         holds = Holds(inbox.id)
-        intake = Intake(storage, inbox, Filer(storage, keys, records), holds, clock=clock, audited=audited)
+        filer = Filer(storage, keys, records)
+        filer.sets_conflicts_aside = section.conflicts == "quarantine"
+        intake = Intake(storage, inbox, filer, holds, clock=clock, audited=audited)
         listener = Listener(section, inbox, intake, clock=clock)
-        receiver = _Receiver(storage, records, inbox, holds, intake, listener, reload, clock)
+        receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, reload, clock)
         try:
             port = listener.start()
             log.info("listening on %s port %d as %s", section.host, port, section.ae_title)
@@ -86,6 +88,7 @@ class _Receiver:
         records: Records,
         inbox: Inbox,
         holds: Holds,
+        filer: Filer,
         intake: Intake,
         listener: Listener,
         reload: Reload,
@@ -95,6 +98,7 @@ class _Receiver:
         self._records = records
         self._inbox = inbox
         self._holds = holds
+        self._filer = filer
         self._intake = intake
         self._listener = listener
         self._reload = reload
@@ -161,6 +165,7 @@ class _Receiver:
                 self._listener.apply(changed)
             except BadCertificate as fault:
                 log.error("the new settings are not in force: %s %s", fault.what, fault.advice, extra={"code": fault.code})
+        self._filer.sets_conflicts_aside = changed.conflicts == "quarantine"
         self._warn_of_expiry(changed)
         return changed
 

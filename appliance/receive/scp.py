@@ -22,6 +22,7 @@ from appliance.receive import header as tags
 from appliance.receive.admission import refusal
 from appliance.receive.association import Server, SharedContexts, Wire, handler_of
 from appliance.receive.door import Door, Refusal, Request
+from appliance.receive.endings import Trouble, unwanted
 from appliance.receive.header import Header, read_header
 from appliance.receive.inbox import Arrival, Inbox, content_hash
 from appliance.receive.journal import Entry
@@ -35,8 +36,6 @@ from appliance.storage import OutOfSpace
 log = logging.getLogger(__name__)
 
 MAXIMUM_PDU = 256 * 1024
-IDLE_SECONDS = 60.0
-NEGOTIATION_SECONDS = 30.0
 _NATIVE: Final = (tags.EXPLICIT_LITTLE, tags.IMPLICIT_LITTLE, tags.DEFLATED, tags.EXPLICIT_BIG)
 _LOSSLESS: Final = (
     "1.2.840.10008.1.2.5",
@@ -73,8 +72,11 @@ class Notices(Protocol):
     def ended(self, association: str) -> None:
         """An association has ended; may be told more than once."""
 
-    def refused(self, caller: str, address: str, reason: str) -> None:
+    def refused(self, caller: str, address: str, trouble: Trouble) -> None:
         """A caller was turned away."""
+
+    def failed(self, caller: str, address: str, trouble: Trouble) -> None:
+        """An association was aborted, broke off, or left instances unstored."""
 
     def low_disk(self) -> None:
         """An instance was refused because the disk is full."""
@@ -86,9 +88,10 @@ def transfer_syntaxes() -> list[str]:
     return [*first, *(str(one) for one in ALL_TRANSFER_SYNTAXES if str(one) not in first)]
 
 
-def _contexts() -> SharedContexts:
+def _contexts(private_classes: Sequence[str]) -> SharedContexts:
     syntaxes = transfer_syntaxes()
-    storage = [build_context(one.abstract_syntax or "", syntaxes) for one in AllStoragePresentationContexts]
+    standard = [one.abstract_syntax or "" for one in AllStoragePresentationContexts]
+    storage = [build_context(one, syntaxes) for one in dict.fromkeys([*standard, *private_classes])]
     return SharedContexts([build_context(Verification, list(_NATIVE)), *storage])
 
 
@@ -100,11 +103,11 @@ class Listener:
         self._notices = notices
         self._clock = clock
         self._open: dict[str, threading.Thread] = {}
+        self._stopping = False
         self._section = section
         self._ae = AE(ae_title=section.ae_title)
         self._ae.maximum_pdu_size = MAXIMUM_PDU
-        self._ae.network_timeout = IDLE_SECONDS
-        self._ae.acse_timeout = NEGOTIATION_SECONDS
+        self._set_timeouts(section)
         # Counted at the door, where it costs no thread.
         self._ae.maximum_associations = 1_000_000
         self._server: Server | None = None
@@ -117,6 +120,11 @@ class Listener:
         """
         self._context = context_of(section)
         self._section = section
+        self._set_timeouts(section)
+
+    def _set_timeouts(self, section: ReceiveSection) -> None:
+        self._ae.network_timeout = float(section.idle_seconds)
+        self._ae.acse_timeout = float(section.negotiation_seconds)
 
     def start(self) -> int:
         """Begins to listen and gives the port; raises `CannotListen`."""
@@ -124,14 +132,14 @@ class Listener:
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_RELEASED, self._on_ended),
-            (evt.EVT_ABORTED, self._on_aborted),
+            (evt.EVT_ABORTED, self._on_ended),
         ]
         try:
             self._server = server = cast(
                 Server,
                 self._ae.make_server(
                     (self._section.host, self._section.port),
-                    contexts=_contexts(),
+                    contexts=_contexts(self._section.private_classes),
                     evt_handlers=handlers,
                     server_class=Server,
                     request_handler=handler_of(self._on_socket_end),
@@ -144,8 +152,8 @@ class Listener:
             cast(socket.socket, server.socket),
             check=self._check,
             admit=server.admit,
-            failed=self._failed,
-            seconds=NEGOTIATION_SECONDS,
+            failed=self._refuse,
+            seconds=lambda: float(self._section.negotiation_seconds),
             context=lambda: self._context,
         )
         server.door.start()
@@ -166,6 +174,7 @@ class Listener:
 
     def abort_all(self) -> None:
         """Ends the associations that are still open with A-ABORT."""
+        self._stopping = True
         for one in list(self._ae.active_associations):
             one.abort(block=False)
 
@@ -173,10 +182,10 @@ class Listener:
         present = [str(one.requestor.address) for one in self._ae.active_associations if one.is_acceptor]
         return refusal(request, self._section, present)
 
-    def _failed(self, caller: str, address: str, sentence: str, advice: str) -> None:
+    def _refuse(self, caller: str, address: str, sentence: str, advice: str) -> None:
         caller = printable_ae(caller) or "somebody"
         log.warning("association of %s from %s refused: %s; %s", caller, address, sentence, advice, extra={"sender": caller})
-        self._notices.refused(caller, address, f"{sentence}; {advice}")
+        self._notices.refused(caller, address, Trouble(sentence=sentence, advice=advice))
 
     def _on_established(self, event: evt.Event) -> None:
         association, wire = new_id(self._clock()), event.assoc.dul.socket
@@ -184,7 +193,8 @@ class Listener:
         self._open[association] = event.assoc
         log.info("association of %s from %s accepted", sender, address, extra={"sender": sender})
         if not event.assoc.accepted_contexts:
-            self._failed(sender, address, *unwanted(event.assoc.rejected_contexts))
+            why = unwanted(event.assoc.rejected_contexts)
+            self._refuse(sender, address, why.sentence, why.advice)
         self._notices.opened(association, sender)
         if isinstance(wire, Wire):
             wire.begin(association, self._storing(event.assoc, wire, association) if self._section.fast_path else None)
@@ -203,6 +213,7 @@ class Listener:
             clock=self._clock,
             room=self._inbox.require_space,
             answer=wire.send,
+            tally=wire.tally,
         )
 
     def _origin(self, assoc: Any, sop_class: str = "", sop_instance: str = "", transfer_syntax: str = "") -> Origin:
@@ -216,24 +227,36 @@ class Listener:
         )
 
     def _on_ended(self, event: evt.Event) -> None:
-        if isinstance(event.assoc.dul.socket, Wire):
-            self._on_socket_end(event.assoc.dul.socket)
-
-    def _on_aborted(self, event: evt.Event) -> None:
-        sender = printable_ae(event.assoc.requestor.ae_title)
-        log.warning(
-            "association of %s from %s was aborted; complete instances are kept, it should send the rest again",
-            sender,
-            event.assoc.requestor.address,
-            extra={"sender": sender, "code": "association-aborted"},
-        )
-        self._on_ended(event)
-
-    def _on_socket_end(self, wire: Wire) -> None:
-        if wire.association:
+        wire = event.assoc.dul.socket
+        if isinstance(wire, Wire) and wire.association:
             self._notices.ended(wire.association)
 
+    def _on_socket_end(self, wire: Wire) -> None:
+        if not wire.association:
+            return
+        self._notices.ended(wire.association)
+        if not wire.explained:
+            wire.explained = True
+            self._explain(wire)
+
+    def _explain(self, wire: Wire) -> None:
+        """Says why an association did not end well."""
+        trouble, peer = wire.trouble, wire.assoc.requestor
+        if trouble is None or self._stopping or not wire.assoc.accepted_contexts:
+            return
+        sender, address = printable_ae(peer.ae_title), str(peer.address)
+        extra = {"sender": sender, "code": "association-failed"}
+        log.warning("association of %s from %s failed: %s; %s", sender, address, trouble.sentence, trouble.advice, extra=extra)
+        self._notices.failed(sender, address, trouble)
+
     def _on_store(self, event: evt.Event) -> int:
+        status = self._answer(event)
+        wire = event.assoc.dul.socket
+        if isinstance(wire, Wire):
+            wire.tally.count(status)
+        return status
+
+    def _answer(self, event: evt.Event) -> int:
         try:
             return self._store(event)
         except OutOfSpace:
@@ -276,16 +299,6 @@ def status_of(origin: Origin, header: Header) -> int:
     """What a C-STORE of this command set and this head of a data set is answered, disk permitting."""
     found = header.uid(tags.SOP_CLASS), header.uid(tags.SOP_INSTANCE)
     return status_against((origin.sop_class, origin.sop_instance), found)
-
-
-def unwanted(contexts: Sequence[Any]) -> tuple[str, str]:
-    """Why none of the proposed presentation contexts was accepted, and what helps."""
-    names = sorted({one.abstract_syntax.name for one in contexts if one.abstract_syntax})
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return (
-        f"it proposes only what is not stored here: {listed or 'nothing'}",
-        "send images by storage (C-STORE); queries, work lists and printing are other services",
-    )
 
 
 def printable_ae(title: str) -> str:

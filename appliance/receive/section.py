@@ -7,8 +7,13 @@ from msgspec import Meta
 from appliance.fields import AeTitle, Host, Pem, Port, Secret, Section, field
 
 CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
+CallerCertificate = Annotated[
+    str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}[ ]*(?!\n)$")
+]
+CallerQuiet = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[1-9][0-9]{0,4}[ ]*(?!\n)$")]
+ClassUid = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)+(?!\n)$", max_length=64)]
+OddHex4 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{3}[13579BDFbdf](?!\n)$")]
 Hex4 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{4}(?!\n)$")]
-_NO_TAG = "received studies get the default products; a private attribute is not read"
 
 
 class ReceiveSection(Section, frozen=True, kw_only=True):
@@ -36,6 +41,14 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             recommended="CT1=192.0.2.10",
         ),
     ] = ()
+    caller_certificates: Annotated[
+        tuple[CallerCertificate, ...],
+        field(
+            "Certificates of callers",
+            "AE title = SHA-256 fingerprint of a TLS certificate; an AE title that stands here must show one of these.",
+            recommended="with TLS and demanded certificates",
+        ),
+    ] = ()
     check_called: Annotated[
         bool, field("Check the called AE title", "Refuse callers that call this appliance by another AE title.")
     ] = False
@@ -50,10 +63,44 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             le=86_400,
         ),
     ] = 60
+    quiet_times: Annotated[
+        tuple[CallerQuiet, ...],
+        field("Quiet times of senders", "AE title = seconds, where a sender needs another quiet time than the rest."),
+    ] = ()
+    learned_quiet: Annotated[
+        bool,
+        field(
+            "Use learned quiet times",
+            "Take the quiet time that was learned from a sender's own pauses, where one is known and none is set for it.",
+            recommended="off; look at the proposals of System first",
+        ),
+    ] = False
     maximum_associations: Annotated[int, field("Associations at once", "More are turned away for now.", ge=1, le=500)] = 50
     associations_per_address: Annotated[
         int, field("Associations of one address", "More of one address are turned away for now; 0 is no limit.", ge=0, le=500)
     ] = 0
+    negotiation_seconds: Annotated[
+        int,
+        field("Time for a request", "A caller that has not said who it is after so long is sent away.", unit="s", ge=1, le=600),
+    ] = 30
+    idle_seconds: Annotated[
+        int,
+        field(
+            "Silence of an association",
+            "An association of which nothing was heard for so long is ended; what was acknowledged stays.",
+            unit="s",
+            ge=5,
+            le=3600,
+        ),
+    ] = 60
+    private_classes: Annotated[
+        tuple[ClassUid, ...],
+        field(
+            "Private storage classes",
+            "SOP class UIDs of manufacturers that are stored besides those of the standard.",
+            restart="receive",
+        ),
+    ] = ()
     tls: Annotated[
         bool, field("TLS", "Accept only associations over TLS 1.2 or newer; plain ones are refused.", recommended="on")
     ] = False
@@ -77,6 +124,14 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             "Store instances through the journal; off writes one file for each before it is answered, which is much slower.",
         ),
     ] = True
+    conflicts: Annotated[
+        Literal["keep-first", "quarantine"],
+        field(
+            "Conflicting instances",
+            "When an instance comes again with other content both are kept: keep-first goes on with the content that came "
+            "first, quarantine puts the study aside until a person has looked.",
+        ),
+    ] = "keep-first"
     late_instances: Annotated[
         Literal["ask", "always", "never"],
         field(
@@ -86,15 +141,24 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
         ),
     ] = "ask"
     product_tag_group: Annotated[
-        Hex4,
-        field("Product tag: group", "Group of a private attribute that names products, such as 0019.", unavailable=_NO_TAG),
+        OddHex4,
+        field("Product tag: group", "Group (odd) of a private attribute that names products; product IDs, comma-separated."),
     ] = "0019"
     product_tag_element: Annotated[
-        Hex4, field("Product tag: element", "Element of that attribute, such as 0021.", unavailable=_NO_TAG)
+        Hex4,
+        field("Product tag: element", "Element of that attribute; with a private creator its last two digits count."),
     ] = "0021"
     product_tag_creator: Annotated[
-        str, field("Product tag: private creator", "Empty: any creator.", max_length=64, unavailable=_NO_TAG)
+        str,
+        field(
+            "Product tag: private creator",
+            "Who reserved the block of that attribute; empty: exactly this group and element, in no block.",
+            max_length=64,
+        ),
     ] = ""
+    paused: Annotated[
+        bool, field("Paused", "Turn new associations away for now, for maintenance; senders keep their studies and try again.")
+    ] = False
     open_orders: Annotated[bool, field("Process received studies", "Open an order by itself when a study is complete.")] = True
 
 

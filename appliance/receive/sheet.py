@@ -17,9 +17,11 @@ from appliance.storage import Storage
 
 TWO_PATIENTS: Final = "two-patients"
 FILES_MISSING: Final = "files-missing"
+CONFLICTING: Final = "conflicting-instances"
 QUARANTINE_SENTENCES: Final = {
     TWO_PATIENTS: "instances of two patients came under one Study Instance UID",
     FILES_MISSING: "files of it are missing from storage",
+    CONFLICTING: "instances of it came again with other content",
 }
 """What `studies.reason` means, in words."""
 
@@ -42,6 +44,7 @@ class Sheet:
         self.identical = 0
         self.conflicts = 0
         self.two_patients = False
+        self.set_conflicts_aside = False
 
     @property
     def version(self) -> int:
@@ -74,6 +77,15 @@ class Sheet:
             self.series[series.uid_key] = msgspec.structs.replace(
                 self.series[series.uid_key], instances=self.series[series.uid_key].instances + 1
             )
+
+    @property
+    def is_new(self) -> bool:
+        """Whether these are the first instances of the study."""
+        return self.study.instances == 0
+
+    def news(self) -> tuple[str, list[Arrival]]:
+        """The study and its new arrivals, in the order they came."""
+        return self.study.id, [arrival for arrival, *_ in self.new]
 
     def files(self, storage: Storage) -> list[tuple[Arrival, Path]]:
         """Every new arrival and where its file belongs."""
@@ -108,6 +120,8 @@ class Sheet:
         state, reason = old.state, old.reason
         if self.two_patients and state is not StudyState.QUARANTINED:
             state, reason = StudyState.QUARANTINED, TWO_PATIENTS
+        elif self.set_conflicts_aside and state is not StudyState.QUARANTINED:
+            state, reason = StudyState.QUARANTINED, CONFLICTING
         elif state is StudyState.STABLE:
             state = StudyState.RECEIVING
         if state is not old.state:

@@ -8,13 +8,16 @@ just started has seen nothing yet and waits the whole quiet time.
 import time
 from collections.abc import Callable, Hashable
 
-from appliance.events import StudyStable
+import msgspec
+
+from appliance.events import StudyReleased, StudyStable
 from appliance.moments import new_id
+from appliance.receive.quiet import proposal, quiet_seconds
 from appliance.receive.section import ReceiveSection
-from appliance.records import events, studies
+from appliance.records import events, senders, studies
 from appliance.records.engine import Records
 from appliance.records.studies import ActivityRow, StudyRow
-from appliance.states import StudyState, check_study_move
+from appliance.states import IllegalMove, StudyState, check_study_move
 
 LOST_AFTER_S = 30.0
 """An association or upload whose process gave no sign of life for so long counts as ended."""
@@ -55,12 +58,16 @@ class Settler:
         held = await self._held()
         receiving = await studies.in_state(StudyState.RECEIVING)
         self._studies.keep_only({study.id for study in receiving})
+        learned = await self._learned() if section.learned_quiet else {}
         settled = []
         for study in receiving:
             quiet = self._studies.unchanged_for(study.id, study.row_version)
-            if quiet >= section.quiet_seconds and study.id not in held and await self._mark(study, now):
+            if quiet >= quiet_seconds(section, study.sender, learned) and study.id not in held and await self._mark(study, now):
                 settled.append(study.id)
         return settled
+
+    async def _learned(self) -> dict[str, int]:
+        return {one.sender: found for one in await senders.everyone() if (found := proposal(one)) is not None}
 
     async def _held(self) -> set[str]:
         """Studies that a living association or upload holds open; the rows of dead ones are dropped."""
@@ -93,6 +100,22 @@ async def force_stable(records: Records, study: str, *, now: int) -> None:
         check_study_move(row.state, StudyState.STABLE)
         await studies.change_state(records, study, row.state, StudyState.STABLE, now)
         await events.append(StudyStable(study=study, version=row.version, instances=row.instances), now)
+
+
+async def release(records: Records, study: str, *, actor: str, now: int) -> None:
+    """Lets a study out of quarantine because a person has looked; it is complete again after the quiet time.
+
+    Raises `Unknown`, and `IllegalMove` for a study that is not QUARANTINED.
+    """
+    async with records.transaction():
+        await studies.lock(records, study)
+        row = await studies.get(study)
+        if row.state is not StudyState.QUARANTINED:
+            raise IllegalMove(thing="study", old=row.state, new=StudyState.RECEIVING)
+        await studies.save_progress(
+            records, msgspec.structs.replace(row, state=StudyState.RECEIVING, reason="", stable_at=None)
+        )
+        await events.append(StudyReleased(study=study, actor=actor), now)
 
 
 async def open_activity(kind: str, *, process: str, study: str, sender: str, now: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from appliance.moments import new_id
+from appliance.receive.endings import Tally
 from appliance.receive.header import head_uids, is_uid
 from appliance.receive.journal import Entry, Journal, Writing
 from appliance.receive.messages import Command, store_response
@@ -47,6 +48,7 @@ class Storing:
         clock: Callable[[], int],
         room: Callable[[int], None],
         answer: Callable[[bytes], None],
+        tally: Tally,
         refusing: Callable[[], bool] = lambda: False,
     ) -> None:
         """`contexts` gives SOP class and transfer syntax by context ID; `room` raises `OutOfSpace` for what does not fit."""
@@ -57,6 +59,7 @@ class Storing:
         self._clock = clock
         self._room = room
         self._answer = answer
+        self._tally = tally
         self._refusing = refusing
         self._command = Command(0, 0, b"", b"")
         self._syntax = ""
@@ -116,6 +119,7 @@ class Storing:
             log.warning("an instance of %s was refused with 0x%04X", self._origin.sender, self._status, extra=extra)
         self._largest = max(self._largest, self._size)
         self._pieces = []
+        self._tally.count(self._status)
         self._answer(store_response(self._command, self._status))
 
     def close(self) -> None:

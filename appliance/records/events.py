@@ -1,5 +1,6 @@
 """Event rows: append, and read on from a sequence number."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -62,6 +63,13 @@ async def since(kind: type[E], at: int) -> list[E]:
         .run()
     )
     return [msgspec.json.decode(str(row["body"]), type=kind) for row in rows]
+
+
+async def newest(kinds: Sequence[type[Event]], limit: int) -> list[Stored]:
+    """The newest events of some kinds, newest first."""
+    names = [kind.name() for kind in kinds]
+    query = EventRow.select().where(EventRow.name.is_in(names)).order_by(EventRow.seq, ascending=False).limit(limit)
+    return [_stored(row) for row in await query.run()]
 
 
 async def newest_seq() -> int:

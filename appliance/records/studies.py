@@ -182,6 +182,17 @@ async def instances(study: str, version: int, *, series: str = "") -> list[Insta
     return [_instance(row) for row in await query.order_by(Instance.id).run()]
 
 
+async def first_of_each_series(records: Records, study: str, version: int) -> list[str]:
+    """Paths of the instance of each series that came first, in order of arrival."""
+    rows = await records.run(
+        "SELECT path FROM instances WHERE id IN (SELECT MIN(id) FROM instances WHERE study = {} AND version <= {} "
+        "GROUP BY series) ORDER BY id",
+        study,
+        version,
+    )
+    return [str(row["path"]) for row in rows]
+
+
 async def first_instance(study: str) -> InstanceRow | None:
     """The instance that came first."""
     row = await Instance.select().where(Instance.study == study).order_by(Instance.id).first().run()

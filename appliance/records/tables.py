@@ -302,6 +302,26 @@ class ProcessRow(Table, tablename="processes"):
     note = Varchar(255, default="")
 
 
+class SenderSeen(Table, tablename="senders"):
+    """A calling AE title that has sent, and how long it pauses within a study: number of pauses by their length in seconds."""
+
+    sender = Varchar(16, primary_key=True)
+    address = Varchar(64, default="")
+    studies = Integer(default=0)
+    instances = BigInt(default=0)
+    pauses = Text(default="{}")
+    first_at = BigInt(default=0)
+    last_at = BigInt(default=0)
+
+
+class DiskSample(Table, tablename="disk_samples"):
+    """Free space of the data disk at a moment."""
+
+    at = BigInt(primary_key=True)
+    free = BigInt()
+    total = BigInt()
+
+
 TABLES: tuple[type[Table], ...] = (
     Study,
     StudyListed,
@@ -323,4 +343,6 @@ TABLES: tuple[type[Table], ...] = (
     StageTime,
     TaskRun,
     ProcessRow,
+    SenderSeen,
+    DiskSample,
 )

@@ -14,6 +14,8 @@ NOUNS = (
     "orders",
     "deid",
     "processing",
+    "receiving",
+    "delivery",
     "results",
     "settings",
     "certificate",

@@ -7,9 +7,13 @@ from typing import Any
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, parser, run
-from tui.contract import Health
+from tui.contract import Health, HealthPart
 from tui.trouble import Unreachable
 
+_NEXT = {
+    "callers": "See `ranvier receiving senders`, then enter their AE titles in Settings, Receiving; or `ranvier receiving resume`.",
+    "disk": "Free space on the data disk, or shorten the retention time; until then new instances are refused.",
+}
 _WORDS = {"ok": "ok", "up": "ok", "degraded": "warn", "warn": "warn", "skip": "skip"}
 
 
@@ -26,7 +30,12 @@ async def _doctor(client: Client, given: argparse.Namespace) -> int:
         health = await client.get("/api/health", Health)
         lines.append({"check": "api", "result": "ok", "what": f"answers at {client.url}", "next_step": ""})
         lines += [
-            {"check": part.name, "result": _WORDS.get(part.status, "fail"), "what": part.detail or part.status, "next_step": ""}
+            {
+                "check": part.name,
+                "result": _WORDS.get(part.status, "fail"),
+                "what": part.detail or part.status,
+                "next_step": _next(part),
+            }
             for part in health.parts
         ]
     except Unreachable as trouble:
@@ -39,3 +48,7 @@ async def _doctor(client: Client, given: argparse.Namespace) -> int:
         rows = [[line["result"], line["check"], line["what"], line["next_step"] or "-"] for line in lines]
         printing.table_out(["RESULT", "CHECK", "WHAT", "NEXT"], rows)
     return exits.NEGATIVE if any(line["result"] == "fail" for line in lines) else exits.DONE
+
+
+def _next(part: HealthPart) -> str:
+    return "" if _WORDS.get(part.status) == "ok" else _NEXT.get(part.name, "")

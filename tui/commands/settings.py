@@ -9,7 +9,8 @@ import msgspec
 from tui.client import Client
 from tui.commands import exits, printing, settings_file
 from tui.commands.session import add_json, parser, run, verbs
-from tui.contract import ProbeFound, SettingsSaved, SettingsView
+from tui.contract import SettingsSaved, SettingsView
+from tui.flows import ProbeFound
 
 
 def main(arguments: Sequence[str]) -> int:

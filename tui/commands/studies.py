@@ -1,4 +1,4 @@
-"""`ranvier studies`: list, show, force-stable, reveal."""
+"""`ranvier studies`: list, show, force-stable, release, reveal."""
 
 import argparse
 import sys
@@ -26,6 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     show.add_argument("study")
     stable = verb.add_parser("force-stable", help="take studies for complete now")
     stable.add_argument("studies", nargs="+", metavar="STUDY")
+    release = verb.add_parser(
+        "release", help="let studies out of quarantine: you have looked, they may be processed as they are"
+    )
+    release.add_argument("studies", nargs="+", metavar="STUDY")
     find = verb.add_parser("find", help="studies of an exact accession number or patient ID; written to the audit log")
     find.add_argument("kind", choices=("accession", "patient"), help="the value is read from standard input")
     reveal = verb.add_parser("reveal", help="show patients; written to the audit log")
@@ -42,6 +46,8 @@ async def _studies(client: Client, given: argparse.Namespace) -> int:
             return await _show(client, given)
         case "force-stable":
             return await many(given.studies, lambda study: _force_stable(client, study))
+        case "release":
+            return await many(given.studies, lambda study: _release(client, study))
         case "find":
             return await _find(client, given)
     return await _reveal(client, given)
@@ -86,6 +92,11 @@ async def _show(client: Client, given: argparse.Namespace) -> int:
 async def _force_stable(client: Client, study: str) -> str:
     await client.post(f"/api/studies/{study}/force-stable", object)
     return f"{study} taken as complete"
+
+
+async def _release(client: Client, study: str) -> str:
+    await client.post(f"/api/studies/{study}/release", object)
+    return f"{study} released from quarantine"
 
 
 async def _reveal(client: Client, given: argparse.Namespace) -> int:

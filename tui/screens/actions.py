@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 
-from tui.contract import Identities, OrderView, StudyRow, tail
+from tui.contract import Identities, OrderView, StudyDetail, StudyRow, tail
 from tui.messages import Went, WentWrong
 from tui.screens.dialogs import AskMetadata, AskReason, Confirm, GivenMetadata
 from tui.screens.page import Page
@@ -15,8 +15,13 @@ from tui.trouble import Trouble
 
 MAY_REVEAL = 200
 _RETRYABLE = frozenset({"QC_FAILED", "HELD", "FAILED", "CANCELLED", "EXPIRED"})
-_ADMIN_ONLY = frozenset({"bypass", "force_stable", "urgency"})
-_ON_ROWS = frozenset({"cancel", "bypass", "metadata", "retry", "force_stable", "show_status", "urgency"})
+_ADMIN_ONLY = frozenset({"bypass", "force_stable", "release", "urgency"})
+_ON_ROWS = frozenset({"cancel", "bypass", "metadata", "retry", "force_stable", "release", "show_status", "urgency"})
+
+
+def _quarantined(row: StudyRow) -> bool:
+    """The state of the study itself where it is known; a list shows that of the newest order."""
+    return (row.study_state if isinstance(row, StudyDetail) else row.state) == "QUARANTINED"
 
 
 class StudyActions(Page):
@@ -32,6 +37,7 @@ class StudyActions(Page):
         Binding("R", "retry", "Retry"),
         Binding("U", "urgency", "Urgent"),
         Binding("F", "force_stable", "Stable"),
+        Binding("F", "release", "Release"),
     ]
 
     def chosen(self) -> Sequence[StudyRow]:
@@ -55,6 +61,8 @@ class StudyActions(Page):
                 return any(row.order and (row.state in _RETRYABLE or (admin and row.delivery_failed)) for row in rows)
             case "force_stable":
                 return any(row.state == "RECEIVING" for row in rows)
+            case "release":
+                return any(_quarantined(row) for row in rows)
             case "show_status":
                 return bool(rows)
         return super().check_action(action, parameters)
@@ -164,6 +172,14 @@ class StudyActions(Page):
         calls = [partial(self._force_stable, row) for row in rows]
         self._ask(Confirm("Take as complete now?", effect, "Take as complete"), calls)
 
+    def action_release(self) -> None:
+        """Lets studies out of quarantine, after a question."""
+        rows = [row for row in self.chosen() if _quarantined(row)]
+        names = ", ".join(tail(row.study) for row in rows[:3]) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+        effect = f"You have looked at {names} and say that it may be processed as it is. It goes on after the quiet time."
+        calls = [partial(self._release, row) for row in rows]
+        self._ask(Confirm("Release from quarantine?", effect, "Release"), calls)
+
     def action_bypass(self) -> None:
         """Lets a study through in spite of its findings, with a reason."""
         row = next(iter(self.chosen()), None)
@@ -203,6 +219,9 @@ class StudyActions(Page):
 
     async def _force_stable(self, row: StudyRow) -> None:
         await self.console.client.post(f"/api/studies/{row.study}/force-stable", object)
+
+    async def _release(self, row: StudyRow) -> None:
+        await self.console.client.post(f"/api/studies/{row.study}/release", object)
 
     def _ask(self, question: Confirm, calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
         def answered(yes: bool | None) -> None:

@@ -66,11 +66,24 @@ class Page(Frame):
     def draw_status(self) -> None:
         """The status line."""
         if self.ready:
-            self.query_one(StatusLine).show([*self.status(), self.privacy(), self.liveness()], self.console.look.dot)
+            self.query_one(StatusLine).show(
+                [*self.status(), *self.pauses(), self.privacy(), self.liveness()], self.console.look.dot
+            )
 
     def status(self) -> list[Text | str]:
         """What the page says about itself on the status line."""
         return []
+
+    def pauses(self) -> list[Text | str]:
+        """What is paused for maintenance, on every page."""
+        words = self.paused_words()
+        return [Text(f"paused: {', '.join(words)}", self.console.colour("!"))] if words else []
+
+    def paused_words(self) -> list[str]:
+        """What the page does not say by itself."""
+        status = self.console.appliance
+        parts = (("receiving", status.receiving_paused), ("processing", status.paused), ("delivery", status.delivery_paused))
+        return [word for word, paused in parts if paused]
 
     def privacy(self) -> Text | str:
         """Whether patients are shown, and for how long."""
@@ -156,6 +169,8 @@ class Page(Frame):
 
     @on(Happened)
     def _happened(self, message: Happened) -> None:
+        if message.event.name == "settings-changed":
+            self.console.ask_again()
         self.happened(message)
         self.draw_status()
 

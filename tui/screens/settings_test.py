@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.client import Client
-from tui.contract import ProbeFound
+from tui.flows import ProbeFound
 from tui.form import FormSection, Unreadable
 
 TESTS = {"cloud": "cloud", "saml": "saml", "notify": "notification", "scan": "malware", "delivery": "delivery"}

@@ -40,6 +40,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         "bypass",
         "retry",
         "force_stable",
+        "release",
         "reveal",
         "show_status",
         "show_qc",
@@ -172,6 +173,10 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
         """How many, and the order of the list."""
         order = "" if self.trouble else f"sort Received{self.console.look.down}"
         return [*super().status(), order, self._queue()]
+
+    def paused_words(self) -> list[str]:
+        """The queue says by itself that processing is paused."""
+        return [word for word in super().paused_words() if word != "processing"]
 
     def _queue(self) -> Text | str:
         """What waits and runs, and that nothing more is started."""

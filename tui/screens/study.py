@@ -77,6 +77,7 @@ class StudyScreen(StudyActions):
         "repair",
         "retry",
         "force_stable",
+        "release",
         "cancel",
         "show_status",
         "download",

@@ -140,6 +140,11 @@ def summary(console: "Console", study: StudyDetail, identity: Identity | None) -
         if study.detail:
             lines.append(Field("Why", Text(inert(study.detail))))
         lines += [Text("No order yet; it is opened when the study is stable.", "dim"), Text()]
+    if study.quarantine:
+        lines += [Field("Quarantine", Text(inert(study.quarantine), console.colour("!")))]
+    if study.conflicts:
+        said = f"{study.conflicts} instances came again with other content; both are kept, the first is used"
+        lines += [Field("Conflicts", Text(said, console.colour("!")))]
     lines += [
         Field("QC", inert(study.qc or "-")),
         Field("Age/sex", metadata_line(study.metadata)),

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from tui.clock import age, full_time, moment
 from tui.contract import Health, Status
-from tui.flows import Flow
+from tui.flows import AssociationTrouble, Flow, Sender
 from tui.inert import fit, inert
 from tui.messages import Happened, SessionEnded, Went, WentWrong
 from tui.screens.dialogs import Confirm
@@ -24,6 +24,8 @@ from tui.widgets.lines import Field, sheet
 from tui.widgets.states import ErrorState
 
 EVERY_S = 5
+SOON_DAYS = 14
+_PARTS = frozenset({"receiving", "delivery"})
 
 
 class SystemPage(Page):
@@ -34,9 +36,15 @@ class SystemPage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("P", "pause", "Pause processing"),
         Binding("P", "resume", "Resume processing"),
+        Binding("I", "pause_receiving", "Pause receiving"),
+        Binding("I", "resume_receiving", "Resume receiving"),
+        Binding("D", "pause_delivery", "Pause delivery"),
+        Binding("D", "resume_delivery", "Resume delivery"),
+        Binding("a", "associations", "Associations"),
+        Binding("s", "senders", "Senders"),
         Binding("f", "data_flow", "Data flow"),
     ]
-    KEYS = ("pause", "resume", "refresh", "data_flow", "app.sign_out")
+    KEYS = ("pause", "resume", "refresh", "associations", "senders", "data_flow", "app.sign_out")
 
     class Loaded(Message):
         """The appliance answered."""
@@ -84,6 +92,11 @@ class SystemPage(Page):
         if action in {"pause", "resume"}:
             may = self.console.me.role in {"admin", ""} and self._status is not None
             return may and (action == "resume") == (self._status is not None and self._status.paused)
+        verb, _, part = action.partition("_")
+        if part in _PARTS and verb in {"pause", "resume"}:
+            status = self._status
+            paused = status is not None and (status.receiving_paused if part == "receiving" else status.delivery_paused)
+            return self.console.me.role in {"admin", ""} and status is not None and (verb == "resume") == paused
         return super().check_action(action, parameters)
 
     def action_pause(self) -> None:
@@ -100,14 +113,38 @@ class SystemPage(Page):
         """Goes on with what waits."""
         self._switch("resume")
 
+    def action_pause_receiving(self) -> None:
+        """Turns senders away for now, after a question."""
+        effect = "New associations are turned away for now; open ones finish. Senders keep their studies and try again."
+        self._ask_to_pause("receiving", effect)
+
+    def action_resume_receiving(self) -> None:
+        """Lets senders in again."""
+        self._switch("resume", "receiving")
+
+    def action_pause_delivery(self) -> None:
+        """Begins no further delivery, after a question."""
+        self._ask_to_pause("delivery", "Reports wait and count no attempt. Deliveries that have begun are finished.")
+
+    def action_resume_delivery(self) -> None:
+        """Delivers what waits."""
+        self._switch("resume", "delivery")
+
+    def _ask_to_pause(self, part: str, effect: str) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._switch("pause", part)
+
+        self.app.push_screen(Confirm(f"Pause {part}?", effect, "Pause"), answered)
+
     @work(group="change")
-    async def _switch(self, verb: str) -> None:
+    async def _switch(self, verb: str, part: str = "processing") -> None:
         try:
-            await self.console.client.post(f"/api/processing/{verb}", dict[str, object])
+            await self.console.client.post(f"/api/{part}/{verb}", dict[str, object])
         except Trouble as trouble:
             self.post_message(WentWrong(trouble))
             return
-        self.post_message(Went("Processing is paused" if verb == "pause" else "Processing goes on"))
+        self.post_message(Went(f"{part.capitalize()} is paused" if verb == "pause" else f"{part.capitalize()} goes on"))
 
     def reload(self) -> None:
         """Asks again."""
@@ -153,6 +190,32 @@ class SystemPage(Page):
             return
         self.app.push_screen(TextDialog("Data flow", flow_text(self.console, flows), wide=True))
 
+    @work(group="flow", exclusive=True)
+    async def action_associations(self) -> None:
+        """Associations that were refused, aborted or failed, and what helps."""
+        from tui.screens.dialogs import TextDialog
+        from tui.screens.senders import associations_text
+
+        try:
+            found = await self.console.client.get("/api/associations", list[AssociationTrouble])
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self.app.push_screen(TextDialog("Associations", associations_text(self.console, found), wide=True))
+
+    @work(group="flow", exclusive=True)
+    async def action_senders(self) -> None:
+        """Everybody who has sent, with the quiet time that its own pauses ask for."""
+        from tui.screens.dialogs import TextDialog
+        from tui.screens.senders import senders_text
+
+        try:
+            found = await self.console.client.get("/api/senders", list[Sender])
+        except Trouble as trouble:
+            self.post_message(WentWrong(trouble))
+            return
+        self.app.push_screen(TextDialog("Senders", senders_text(self.console, found), wide=True))
+
     def happened(self, message: Happened) -> None:
         """Processes that start or die are shown at once."""
         if message.event.name in {"process-started", "process-died", "low-disk", "settings-changed"}:
@@ -192,7 +255,7 @@ class SystemPage(Page):
             Field("Processing", inert(status.mode_words)),
             Field("Studies", f"{status.counts.studies:,}"),
             Field("Orders", orders or "none"),
-            Field("Disk", f"{status.home_free_bytes / 2**30:,.1f} GiB free"),
+            Field("Disk", self._disk(status)),
             Field("Receiver", inert(f"AE title {receive.ae_title}   host {hosts}   port {receive.port}")),
         ]
         if not status.limits:
@@ -201,6 +264,16 @@ class SystemPage(Page):
             lines.append(Field("", Text("every calling AE title may send", self.console.colour("!"))))
         lines += [Field("Version", inert(status.version)), Field("Console", self.console.client.url)]
         return sheet(lines, 12)
+
+    def _disk(self, status: Status) -> Text:
+        """Free space, and how long it will last."""
+        total = f" of {status.home_total_bytes / 2**30:,.1f}" if status.home_total_bytes else ""
+        said = Text(f"{status.home_free_bytes / 2**30:,.1f}{total} GiB free")
+        days = status.days_until_full
+        if days is not None:
+            lasting = f"{days:,.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+            said.append(f", full in about {lasting}", self.console.colour("!") if days < SOON_DAYS else "")
+        return said
 
     def _state(self, word: str, width: int) -> Text:
         good = word in {"ok", "up"}

@@ -53,7 +53,7 @@ def hall() -> Iterator[Callable[..., Hall]]:
                 check=found.check,
                 admit=found.admit,
                 failed=lambda caller, _address, sentence, advice: found.failed.append((caller, f"{sentence}; {advice}")),
-                seconds=found.seconds,
+                seconds=lambda: found.seconds,
             )
             found.door.start()
             ends.callback(found.door.stop)

@@ -13,6 +13,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
 from appliance.receive.association import Server, SharedContexts, SteadyTimer, Wire
+from appliance.receive.endings import Trouble
 from appliance.receive.header import EXPLICIT_LITTLE, read_header
 from appliance.receive.inbox import Inbox
 from appliance.receive.part10 import Origin
@@ -45,7 +46,9 @@ class Deaf:
 
     def ended(self, association: str) -> None: ...
 
-    def refused(self, caller: str, address: str, reason: str) -> None: ...
+    def refused(self, caller: str, address: str, trouble: Trouble) -> None: ...
+
+    def failed(self, caller: str, address: str, trouble: Trouble) -> None: ...
 
     def low_disk(self) -> None:
         self.low += 1
@@ -92,7 +95,7 @@ def test_what_is_not_kept_is_never_a_success(
         raise fault
 
     monkeypatch.setattr(listener, "_store", fails)
-    assert listener._on_store(None) == status  # type: ignore[arg-type]
+    assert listener._answer(None) == status  # type: ignore[arg-type]
     assert notices.low == told
 
 

@@ -60,7 +60,7 @@ class Hall:
             check=lambda _: None,
             admit=self.admitted.append,
             failed=lambda *told: self.failed.append(told[2]),
-            seconds=10,
+            seconds=lambda: 10,
             context=lambda: self.context,
         )
         self.door.start()
