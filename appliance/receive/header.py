@@ -177,7 +177,8 @@ def private_value(data: Buffer, transfer_syntax: str, group: int, element: int, 
     """
     low = element & 0xFF
     elements = range(0x10, 0x100)
-    wanted = frozenset(group << 16 | one for one in (element, *elements, *(block << 8 | low for block in elements)))
+    own_block = range(element << 8, (element + 1) << 8) if element in elements else ()
+    wanted = frozenset(group << 16 | one for one in (element, *elements, *own_block, *(block << 8 | low for block in elements)))
     values: dict[int, bytes] = {}
     try:
         head = _inflated(data) if transfer_syntax == DEFLATED else data

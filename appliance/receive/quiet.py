@@ -91,7 +91,7 @@ def proposal(sender: SenderRow) -> int | None:
     for place in range(len(LENGTHS) - 1, -1, -1):
         longer += sender.pauses.get(LENGTHS[place], 0)
         if longer > allowed:
-            return LENGTHS[min(place + 1, len(LENGTHS) - 1)]
+            return max(_SHORTEST, LENGTHS[min(place + 1, len(LENGTHS) - 1)])
     return _SHORTEST
 
 

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -46,6 +47,43 @@ FLOW: list[Json] = [
 ]
 
 
+ASSOCIATIONS: list[Json] = [
+    {
+        "seq": 7,
+        "at": iso(NOW),
+        "kind": "refused",
+        "caller": "CT2",
+        "address": "10.10.20.9",
+        "sentence": "it proposes only what is not stored here: 1.3.12.2.1107.5.9.1",
+        "advice": "add the class to the private storage classes if these objects must be kept",
+    }
+]
+SENDERS: list[Json] = [
+    {
+        "ae_title": "MR1",
+        "address": "10.10.20.7",
+        "studies": 1204,
+        "instances": 91_000,
+        "allowed": True,
+        "quiet_s": 60,
+        "proposed_quiet_s": 180,
+        "first_at": iso(NOW),
+        "last_at": iso(NOW),
+    },
+    {
+        "ae_title": "OLD_CT",
+        "address": "10.10.20.8",
+        "studies": 3,
+        "instances": 90,
+        "allowed": False,
+        "quiet_s": 60,
+        "proposed_quiet_s": None,
+        "first_at": iso(NOW),
+        "last_at": iso(NOW),
+    },
+]
+
+
 class World:
     """The appliance. `down` takes it off the network; `sessions` are the tokens that are valid."""
 
@@ -58,6 +96,8 @@ class World:
         self.tries_left = 3
         self.locked_until: str | None = None
         self.paused, self.limits, self.waiting = False, True, 0
+        self.parts_paused = {"receiving": False, "delivery": False}
+        self.days_until_full: float | None = None
         self.second_factor = ""
         """The code that the account wants beside the password; empty: none."""
         self.requests: list[tuple[str, str]] = []
@@ -156,6 +196,11 @@ class World:
             **proof_routes(self),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
+            ("POST", "/api/receiving/*"): partial(self._pause_part, "receiving"),
+            ("POST", "/api/delivery/*"): partial(self._pause_part, "delivery"),
+            ("POST", "/api/studies/*/release"): lambda request, study: _answer({}),
+            ("GET", "/api/associations"): lambda request: _answer(ASSOCIATIONS),
+            ("GET", "/api/senders"): lambda request: _answer(SENDERS),
             ("GET", "/api/products"): lambda request: _answer(PRODUCTS),
             ("POST", "/api/orders/*/*"): self._act,
             ("GET", "/api/results"): self._results,
@@ -220,6 +265,9 @@ class World:
                 "expected_s": 720,
             },
             "paused": self.paused,
+            "receiving_paused": self.parts_paused["receiving"],
+            "delivery_paused": self.parts_paused["delivery"],
+            "days_until_full": self.days_until_full,
             "mode": "local",
             "limits": self.limits,
             "workers": 2,
@@ -328,6 +376,11 @@ class World:
         self.paused = verb == "pause"
         self.emit("settings-changed")
         return _answer({"paused": self.paused})
+
+    def _pause_part(self, part: str, request: httpx.Request, verb: str) -> httpx.Response:
+        self.parts_paused[part] = verb == "pause"
+        self.emit("settings-changed")
+        return _answer({"paused": self.parts_paused[part]})
 
     def _results(self, request: httpx.Request) -> httpx.Response:
         items = []

@@ -11,7 +11,7 @@ from tui.contract import Health, HealthPart
 from tui.trouble import Unreachable
 
 _NEXT = {
-    "callers": "See `ranvier receiving senders`, then enter their AE titles in Settings, Receiving; or `ranvier receiving resume`.",
+    "callers": "Enter the AE titles of `ranvier receiving senders` in Settings, Receiving; or `ranvier receiving resume`.",
     "disk": "Free space on the data disk, or shorten the retention time; until then new instances are refused.",
 }
 _WORDS = {"ok": "ok", "up": "ok", "degraded": "warn", "warn": "warn", "skip": "skip"}

@@ -37,7 +37,18 @@ async def _status(client: Client, given: argparse.Namespace) -> int:
             ("Studies", str(status.counts.studies)),
             ("Orders", orders or "none"),
             ("Receiver", f"AE title {receive.ae_title}, host {hosts}, port {receive.port}"),
-            ("Disk", f"{status.home_free_bytes / 2**30:.1f} GiB free"),
+            ("Disk", _disk(status)),
+            *([("Paused", ", ".join(_paused(status)))] if _paused(status) else []),
         ]
     )
     return exits.NEGATIVE if silent else exits.DONE
+
+
+def _disk(status: Status) -> str:
+    """Free space, and how long it will last."""
+    said = f"{status.home_free_bytes / 2**30:.1f} GiB free"
+    return said if status.days_until_full is None else f"{said}, full in about {status.days_until_full:.0f} days"
+
+
+def _paused(status: Status) -> list[str]:
+    return [word for word, paused in (("receiving", status.receiving_paused), ("delivery", status.delivery_paused)) if paused]

@@ -1,6 +1,7 @@
 """Callers before they are an association: strangers cost nothing, and who may come in is decided here."""
 
 import contextlib
+import hashlib
 import socket
 import struct
 import threading
@@ -9,9 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from appliance import settings
 from appliance.receive.admission import refusal
 from appliance.receive.door import MOST_WAITING_PER_ADDRESS, Door, Refusal, Request, Visit
 from appliance.receive.section import ReceiveSection
+from appliance.settings import Settings
 from tests.servers import HOST, until
 from tests.wire import association_request
 
@@ -175,3 +178,33 @@ def test_who_may_come_in(
     found = refusal(Request(calling=calling, called=called, address=address), SECTION, present)
     assert (found and (found.result, found.source, found.reason)) == numbers
     assert found is None or (found.sentence and found.advice)
+
+
+CERTIFICATE = b"a certificate"
+FINGERPRINT = hashlib.sha256(CERTIFICATE).hexdigest().upper()
+COLONS = ":".join(FINGERPRINT[at : at + 2] for at in range(0, 64, 2))
+
+
+@pytest.mark.parametrize("written", [FINGERPRINT, FINGERPRINT.lower(), COLONS])
+@pytest.mark.parametrize(("shown", "told"), [(b"another", "another TLS certificate"), (b"", "no TLS certificate")])
+def test_an_ae_title_can_be_bound_to_a_certificate(written: str, shown: bytes, told: str) -> None:
+    """REC-02, REC-03: however the fingerprint is written; who is not bound needs none."""
+    section = settings.section_from(Settings(), "receive", {"caller_certificates": [f"CT1={written}"]})
+    assert isinstance(section, ReceiveSection)
+
+    def asked(calling: str, certificate: bytes) -> Refusal | None:
+        request = Request(calling=calling, called="RANVIER_SCP", address="192.0.2.1", certificate=certificate)
+        return refusal(request, section, [])
+
+    assert asked("CT1", CERTIFICATE) is None
+    assert asked("MR1", b"") is None
+    found = asked("CT1", shown)
+    assert found is not None and (found.result, found.source, found.reason) == (1, 1, 3)
+    assert told in found.sentence
+
+
+def test_while_receiving_is_paused_everybody_is_turned_away_for_now() -> None:
+    """REC-14: a transient rejection, so that senders keep their studies and try again."""
+    found = refusal(Request(calling="CT1", called="X", address="192.0.2.1"), ReceiveSection(paused=True), [])
+    assert found is not None and (found.result, found.source, found.reason) == (2, 3, 2)
+    assert "paused" in found.sentence

@@ -12,9 +12,10 @@ from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import recovered
 from appliance.receive.intake import Intake, of_environment
+from appliance.receive.stable import release
 from appliance.receive.sweep import adopt_dead, reconcile
 from appliance.records import events, identities, studies
-from appliance.states import StudyState
+from appliance.states import IllegalMove, StudyState
 from appliance.storage import OutOfSpace
 from tests.unit.receive.conftest import Bench
 
@@ -112,6 +113,26 @@ async def test_one_sop_uid_in_two_studies_is_told_and_both_stay_in_use(bench: Be
     found = await studies.in_state(StudyState.RECEIVING)
     assert sorted((one.instances, one.conflicts) for one in found) == [(1, 0), (1, 1)]
     assert [row.name for row in await events.after(0)].count("instance-conflict") == 1
+
+
+async def test_a_conflict_puts_the_study_aside_where_the_settings_say_so_and_a_person_lets_it_go_on(bench: Bench) -> None:
+    """REC-05: both contents are kept whatever the policy; released, the study is received as before."""
+    filing = filer(bench)
+    filing.sets_conflicts_aside = True
+    await filing.file([bench.arrival("1.1"), bench.arrival("1.2")], NOW)
+    assert (await the_study()).state is StudyState.RECEIVING
+    await filing.file([bench.arrival("1.1", comment="other")], NOW)
+    study = await the_study()
+    assert (study.state, study.reason, study.conflicts) == (StudyState.QUARANTINED, "conflicting-instances", 1)
+    assert len(await studies.instances(study.id, 1)) == 3
+    (told,) = [row.event.text() for row in await events.after(0) if row.name == "study-quarantined"]
+    assert told == "Study quarantined: instances of it came again with other content."
+    await release(bench.records, study.id, actor="admin", now=NOW)
+    study = await the_study()
+    assert (study.state, study.reason) == (StudyState.RECEIVING, "")
+    assert [row.event.text() for row in await events.after(0)][-1].startswith("Study released from quarantine by admin")
+    with pytest.raises(IllegalMove):
+        await release(bench.records, study.id, actor="admin", now=NOW)
 
 
 async def test_a_quarantined_study_goes_on_collecting_its_instances(bench: Bench) -> None:

@@ -92,6 +92,31 @@ def test_a_data_set_cut_behind_its_identifiers_gives_them() -> None:
     assert found.uid(tags.STUDY_INSTANCE) == ""
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_a_private_attribute_is_found_in_the_block_of_its_creator(syntax: str) -> None:
+    """REC-07, PS3.5 section 7.8.1: another vendor's block with the same digits is not read."""
+    dataset = a_dataset()
+    dataset.add_new(0x00190010, "LO", "SIEMENS MR HEADER")
+    dataset.add_new(0x00190011, "LO", "RANVIER")
+    dataset.add_new(0x00191021, "LO", "another vendor's")
+    dataset.add_new(0x00191121, "LO", "dti")
+    data = encoded(dataset, syntax)
+    assert tags.private_value(data, syntax, 0x19, 0x0021, "RANVIER") == "dti"
+    assert tags.private_value(data, syntax, 0x19, 0x1021, "RANVIER") == "dti"
+    assert tags.private_value(data, syntax, 0x19, 0x0021, "NOBODY") == ""
+    assert tags.private_value(data, syntax, 0x19, 0x0021, "") == ""
+    assert tags.private_value(data[:60], syntax, 0x19, 0x0021, "RANVIER") in (None, "")
+
+
+def test_without_a_creator_an_attribute_that_reserves_a_block_names_no_product() -> None:
+    """REC-07: (0019,0021) is a creator's place by the standard; where it reserves a block it is one."""
+    dataset = a_dataset()
+    dataset.add_new(0x00190021, "LO", "dti")
+    assert tags.private_value(encoded(dataset, EXPLICIT_LITTLE), EXPLICIT_LITTLE, 0x19, 0x21, "") == "dti"
+    dataset.add_new(0x00192105, "LO", "something")
+    assert tags.private_value(encoded(dataset, EXPLICIT_LITTLE), EXPLICIT_LITTLE, 0x19, 0x21, "") == ""
+
+
 def test_elements_out_of_order_are_left_to_pydicom() -> None:
     dataset = a_dataset()
     late = Dataset()
