@@ -136,13 +136,13 @@ async def recheck(house: House, order: str) -> Recheck:
     """Proves an order's de-identified files once more: signature, every byte, every rule. Raises as `passport` does."""
     found = await passport(order)
     row = await orders.get(order)
-    by_path = {f"{one.series}/{one.id}.dcm": one for one in await studies.instances(row.study, row.study_version)}
-    missing = [file.path for file in found.files if file.path not in by_path]
+    by_path = {f"{one.series}/{one.id}": one for one in await studies.instances(row.study, row.study_version)}
+    missing = [file.path for file in found.files if _bare(file.path) not in by_path]
     if missing or not found.files:
         return Recheck(genuine=_is_ours(house, found), unchanged=False, remark=_GONE, residues=[])
     files = [
         SourceFile(instance=one.id, series=one.series, path=str(house.storage.absolute(one.path)))
-        for one in (by_path[file.path] for file in found.files)
+        for one in (by_path[_bare(file.path)] for file in found.files)
     ]
     request = await _request(house, row.study, files, found.settings)
     asked = RecheckRequest(
@@ -156,6 +156,11 @@ async def recheck(house: House, order: str) -> Recheck:
         }
     )
     return await _stage("deidentify-recheck", asked, Recheck)
+
+
+def _bare(path: str) -> str:
+    """Our identifiers alone, without what kind of file it is."""
+    return path.partition(".")[0]
 
 
 def _own_key(house: House) -> str:

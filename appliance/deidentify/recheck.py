@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 
 from appliance.deidentify.errors import NotAsVerified, NotClean
+from appliance.deidentify.nifti import is_bundle, output_path
+from appliance.deidentify.nifti_checks import verify_bundle
 from appliance.deidentify.passport import DeidRequest, Passport, Residue
 from appliance.deidentify.profile import VERSION, Profile
 from appliance.deidentify.signature import is_genuine
@@ -50,6 +52,8 @@ def run(request: RecheckRequest, progress: Callable[[float, str], None]) -> Rech
     if passport.profile_version != VERSION:
         remark = remark or f"The profile was version {passport.profile_version}; the verifier of today knows {VERSION}."
     residues: list[Residue] = []
-    if folder.is_dir():
+    if folder.is_dir() and is_bundle(request.files):
+        residues = verify_bundle(request, folder, {file.instance: output_path(file) for file in request.files})[1]
+    elif folder.is_dir():
         residues = verify(request, Profile.of(request.section), folder, progress, passport.masked).residues
     return Recheck(genuine=is_genuine(passport, request.public_key), unchanged=unchanged, remark=remark, residues=residues)

@@ -6,11 +6,13 @@ from pathlib import Path
 import msgspec
 
 from appliance.deidentify.cleaning import drawn_regions, mask
-from appliance.deidentify.engine import deidentify
-from appliance.deidentify.passport import DeidAnswer, DeidRequest, Passport
+from appliance.deidentify.engine import Written, check_request, deidentify
+from appliance.deidentify.nifti import deidentify_bundle, is_bundle, output_path
+from appliance.deidentify.nifti_checks import verify_bundle
+from appliance.deidentify.passport import DeidAnswer, DeidRequest, MaskedRegion, Passport
 from appliance.deidentify.profile import VERSION, Profile
 from appliance.deidentify.signature import signed
-from appliance.deidentify.verifier import verify
+from appliance.deidentify.verifier import Verdict, verify
 from appliance.storage import publish_folder, remove_folder, write_durable
 
 Progress = Callable[[float, str], None]
@@ -35,10 +37,14 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
     finished = False
     try:
         draft.mkdir(mode=0o700, parents=True)
-        masked = drawn_regions(request, profile, draft.with_name(draft.name + ".ocr"), progress)
-        written = deidentify(request, profile, draft, progress)
-        mask(request, masked, draft, progress)
-        verdict = verify(request, profile, draft, progress, masked)
+        masked: list[MaskedRegion] = []
+        if is_bundle(request.files):
+            written, verdict = _bundle(request, profile, draft, progress)
+        else:
+            masked = drawn_regions(request, profile, draft.with_name(draft.name + ".ocr"), progress)
+            written = deidentify(request, profile, draft, progress)
+            mask(request, masked, draft, progress)
+            verdict = verify(request, profile, draft, progress, masked)
         notes = list(verdict.notes)
         if written.over_89:
             notes.append("The patient is over 89: age 090Y, no birth date.")
@@ -68,3 +74,14 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
         if not finished:
             passport_path(final).unlink(missing_ok=True)
             remove_folder(final)
+
+
+def _bundle(request: DeidRequest, profile: Profile, draft: Path, progress: Progress) -> tuple[Written, Verdict]:
+    check_request(request, profile)
+    actions = deidentify_bundle(request, draft, progress)
+    names = {file.instance: output_path(file) for file in request.files}
+    files, residues = verify_bundle(request, draft, names)
+    note = (
+        "The study came as NIfTI: it has no dates or UIDs; header text, extensions and keys that are not on the list are gone."
+    )
+    return Written({}, actions, over_89=False), Verdict(files, residues, [note])
