@@ -12,12 +12,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from appliance.events import (
-    InstanceQuarantined,
-)
+from appliance.events import InstanceQuarantined
 from appliance.moments import new_id
 from appliance.receive import header as tags
 from appliance.receive.holds import Holds
@@ -34,6 +33,9 @@ from appliance.records.studies import StudyRow
 from appliance.records.tables import Study
 from appliance.states import StudyState
 from appliance.storage import Storage
+
+
+_PURPOSES: Final = {tags.STUDY_INSTANCE: "study-uid", tags.SERIES_INSTANCE: "series-uid", tags.SOP_INSTANCE: "sop-uid"}
 
 
 class Filed(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +58,14 @@ class Filer:
         self._pauses = Pauses()
         self.sets_conflicts_aside = False
         """Whether a study with contradicting contents waits for a person; a setting that may change at any time."""
+        self._digests: dict[tuple[int, str], str] = {}
 
     async def file(self, batch: Sequence[Arrival], now: int, *, holds: Holds | None = None) -> Filed:
         """Files a batch in one transaction; raises what the database or the disk raised, and then nothing has changed.
 
         `holds` records in the same transaction that open associations may bring more of the same studies.
         """
+        self._digests.clear()
         reasons = {arrival.id: reason_against(arrival) for arrival in batch}
         sound = [arrival for arrival in batch if reasons[arrival.id] is None]
         unsound = {arrival.id: reason for arrival in batch if (reason := reasons[arrival.id])}
@@ -118,8 +122,11 @@ class Filer:
         )
 
     def _uid_key(self, arrival: Arrival, tag: int) -> str:
-        purposes = {tags.STUDY_INSTANCE: "study-uid", tags.SERIES_INSTANCE: "series-uid", tags.SOP_INSTANCE: "sop-uid"}
-        return self._keys.digest(purposes[tag], readable(arrival).uid(tag))
+        uid = readable(arrival).uid(tag)
+        digest = self._digests.get((tag, uid))
+        if digest is None:
+            digest = self._digests[tag, uid] = self._keys.digest(_PURPOSES[tag], uid)
+        return digest
 
     async def _sheet(self, uid_key: str, arrivals: Sequence[Arrival], now: int) -> Sheet:
         """The study of these arrivals, made if it is new, kept from other writers until the transaction ends."""

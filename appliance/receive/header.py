@@ -207,20 +207,20 @@ class _Scanner:
         self._tag = struct.Struct(order + "HH").unpack_from
         self._short = struct.Struct(order + "H").unpack_from
         self._long = struct.Struct(order + "I").unpack_from
+        self._first = struct.Struct(order + "HH2sH").unpack_from
 
     def read(self, values: dict[int, bytes], last: int = _LAST, wanted: frozenset[int] = _WANTED) -> None:
         """Collects the wanted values up to the last of them; raises `Unreadable`."""
         at = 0
-        data, end, short, long, tag_of, implicit = self._data, self._end, self._short, self._long, self._tag, self._implicit
+        data, end, long, first, implicit = self._data, self._end, self._long, self._first, self._implicit
         while at < end:
             # Written out, without a call for each element: this loop is a sixth of the cost of receiving.
-            group, element = tag_of(data, at)
+            group, element, vr, length = first(data, at)
             tag = group << 16 | element
             if tag > last:
                 return
-            vr = bytes(data[at + 4 : at + 6])
             if not implicit and vr in _SHORT_FORM:
-                length, at = short(data, at + 6)[0], at + 8
+                at += 8
             elif implicit or group == 0xFFFE:
                 length, at = long(data, at + 4)[0], at + 8
             elif vr in _LONG_FORM:

@@ -15,14 +15,14 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from appliance.moments import new_id
 from appliance.receive.header import Buffer, Header, read_header
-from appliance.receive.journal import HASH_BYTES, SUFFIX, Entry, Journal, Unfiled
+from appliance.receive.journal import SUFFIX, Entry, Journal, Unfiled
 from appliance.receive.part10 import NotPart10, Origin, prefix, read_file, read_prefix
 from appliance.storage import Storage, sync_folder, write_durable
 
@@ -47,8 +47,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def content_hash(data: Buffer) -> str:
-    """BLAKE2b-256 of a data set's bytes as they came, without preamble and file meta information."""
-    return blake2b(data, digest_size=HASH_BYTES).hexdigest()
+    """SHA-256 of a data set's bytes as they came, without preamble and file meta information."""
+    return sha256(data).hexdigest()
 
 
 class Inbox:
@@ -215,7 +215,7 @@ def recovered_entries(entries: Sequence[Entry]) -> list[Arrival]:
 
 
 _UNREADABLE = {"code": "inbox-unreadable"}
-_HEADS = (64 << 10, 16 << 20)
+_HEADS = (8 << 10, 256 << 10, 16 << 20)
 
 
 def _recovered_entry(handle: int, entry: Entry) -> Arrival:

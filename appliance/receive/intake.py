@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -25,7 +26,8 @@ from appliance.storage import RESERVE_BYTES, OutOfSpace, Storage
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.3
-"""How long the first arrival of a batch waits for others: one synced transaction serves them all."""
+"""How long the first arrival of a batch waits for others: one synced transaction serves them all. The end of an association
+ends the wait."""
 BATCH = 500
 QUEUE = 4_000
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
@@ -82,6 +84,7 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Item] = deque()
         self._wake = asyncio.Event()
+        self._enough = asyncio.Event()
         self._beyond = self._called = False
         self._busy = False
         self._low = False
@@ -98,6 +101,8 @@ class Intake:
         if not self._called:
             self._called = True
             self._hand_over(self._wake.set)
+        elif len(self._queue) == BATCH:
+            self._hand_over(self._enough.set)
 
     def opened(self, association: str, sender: str) -> None:
         """From any thread: an association was accepted."""
@@ -105,7 +110,11 @@ class Intake:
 
     def ended(self, association: str) -> None:
         """From any thread: an association has ended and nothing more comes by it."""
-        self._hand_over(lambda: self._put(Ended(association)))
+        self._hand_over(lambda: self._end(association))
+
+    def _end(self, association: str) -> None:
+        self._put(Ended(association))
+        self._enough.set()
 
     def refused(self, caller: str, address: str, trouble: Trouble) -> None:
         """From any thread: a caller was turned away."""
@@ -169,8 +178,10 @@ class Intake:
         while not (self._closing and self.idle):
             await self._wake.wait()
             if not self._closing and len(self._queue) < BATCH:
-                await asyncio.sleep(GATHER_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._enough.wait(), GATHER_SECONDS)
             self._wake.clear()
+            self._enough.clear()
             self._called = False
             self._busy = True
             try:
@@ -184,6 +195,7 @@ class Intake:
         """Lets `run` end when all is filed."""
         self._closing = True
         self._wake.set()
+        self._enough.set()
 
     async def _work_off(self) -> None:
         items = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]

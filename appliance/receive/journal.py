@@ -3,13 +3,14 @@
     segment header, 64 bytes     magic, CRC of the rest, layout, wall clock in ms, a random mark of this segment
     for each instance, from a multiple of 8:
       record header, 96 bytes    mark, CRC of the rest and of the prefix, length of the header, number, length of the payload,
-                                 length of the prefix, wall clock in ms, BLAKE2b of the data set, our identifier
+                                 length of the prefix, wall clock in ms, SHA-256 of the data set, our identifier
       payload                    preamble, file meta information and data set: a finished Part 10 file
       commit mark, 40 bytes      magic, number, beginning of the hash, CRC of the record header, its own CRC
 
 All numbers are little endian. The commit mark alone proves nothing, because pages reach a disk in any order: the hash is the
 proof. The mark of a segment is random, so that no sender can put something into its pixels that is taken for a record.
-A segment belongs to its writer until it is closed; it is removed when all of it is filed.
+A segment belongs to its writer until it is closed; it is removed when all of it is filed. Behind its last record zeros may
+stand: blocks are allocated ahead of the writer, because a sync that has no new size to note costs a third less.
 """
 
 import errno
@@ -21,7 +22,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -36,6 +37,10 @@ SUFFIX: Final = ".journal"
 SEGMENT_BYTES = 64 << 20
 """A segment of this size is followed by another one, so that filed instances do not stay on the disk twice for long."""
 HASH_BYTES = 32
+_FIRST_AHEAD, _MOST_AHEAD = 1 << 20, 16 << 20
+"""Allocated ahead once a segment has grown so far, in steps as long as it is, at most this long."""
+_ROOM_FOR_AHEAD = 64
+"""Nothing is allocated ahead on a disk that has no room for so many such steps."""
 _LAYOUT = 1
 _SEGMENT = struct.Struct("<8sIIQ8s32x")
 _RECORD = struct.Struct("<8sIHHQQQQ32s16s")
@@ -91,6 +96,7 @@ class Segment:
         self.mark = mark
         self.handle = handle
         self.end = _SEGMENT.size
+        self._allocated = 0
         self._unfiled = unfiled
         self._waiting = 0
         self._lock = threading.Lock()
@@ -113,6 +119,24 @@ class Segment:
             raise
         return cls(path, mark, handle, unfiled)
 
+    def allocate_ahead(self) -> None:
+        """Allocates blocks for what comes next, where there is room in plenty; a disk that cannot is written to without."""
+        step = min(self.end, _MOST_AHEAD)
+        if self.handle is None or step < _FIRST_AHEAD or self.end < self._allocated:
+            return
+        self._allocated = self.end + step
+        with suppress(OSError):
+            disk = os.fstatvfs(self.handle)
+            if disk.f_bavail * disk.f_frsize > _ROOM_FOR_AHEAD * step:
+                os.posix_fallocate(self.handle, self.end, step)
+
+    def cut(self) -> None:
+        """Takes back what stands behind the last record."""
+        if self.handle is not None:
+            self._allocated = 0
+            with suppress(OSError):
+                os.ftruncate(self.handle, self.end)
+
     def committed(self, count: int) -> None:
         """An instance of so many bytes was synced and waits to be filed."""
         self._unfiled.add(count)
@@ -128,6 +152,8 @@ class Segment:
 
     def close(self) -> None:
         """Nothing more is written."""
+        if self._allocated > self.end:
+            self.cut()
         with self._lock:
             handle, self.handle = self.handle, None
         if handle is not None:
@@ -159,6 +185,7 @@ class Journal:
             self.close()
             self._segments += 1
             segment = self._segment = Segment.create(self._folder, f"{self._association}.{self._segments}", self._unfiled)
+        segment.allocate_ahead()
         self._numbers += 1
         return Writing(segment, self._association, self._numbers, instance, received_at, prefix)
 
@@ -179,7 +206,7 @@ class Writing:
         self._instance = instance
         self._received_at = received_at
         self._prefix = prefix
-        self._hash = blake2b(digest_size=HASH_BYTES)
+        self._hash = sha256()
         self._written = 0
         self._bytes = 0
 
@@ -226,10 +253,7 @@ class Writing:
 
     def abandon(self) -> None:
         """Takes back what was written."""
-        handle = self._segment.handle
-        if handle is not None:
-            with suppress(OSError):
-                os.ftruncate(handle, self._segment.end)
+        self._segment.cut()
 
     def _put(self, pieces: Sequence[Buffer], first: Sequence[Buffer]) -> None:
         self._take(pieces)
@@ -370,7 +394,7 @@ def _read_record(handle: int, segment: Segment, at: int, size: int) -> tuple[Ent
 
 
 def _hashed(handle: int, start: int, count: int) -> bytes:
-    state = blake2b(digest_size=HASH_BYTES)
+    state = sha256()
     while count and (chunk := os.pread(handle, min(count, _CHUNK), start)):
         state.update(chunk)
         start, count = start + len(chunk), count - len(chunk)

@@ -159,3 +159,21 @@ def test_bytes_taken_back_leave_no_trace(tmp_path: Path) -> None:
     assert segment_of(tmp_path).stat().st_size > size
     record.abandon()
     assert segment_of(tmp_path).stat().st_size == size
+
+
+def test_blocks_allocated_ahead_are_no_records_and_are_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_ROOM_FOR_AHEAD", 0)
+    writer, entries = write(tmp_path, [bytes([number]) * 400_000 for number in range(8)])
+    segment = entries[0].segment
+    assert segment.path.stat().st_size > segment.end
+    found = read_segment(segment.path, Unfiled())
+    assert [one.content_hash for one in found.entries] == [one.content_hash for one in entries]
+    assert not found.damaged
+    record = writer.begin(instance(8), 1_008, PREFIX)
+    record.add([b"x" * 100_000])
+    record.abandon()
+    assert segment.path.stat().st_size == segment.end
+    writer.begin(instance(9), 1_009, PREFIX).commit([b"y" * 400_000])
+    writer.close()
+    assert segment.path.stat().st_size == segment.end
+    assert len(read_segment(segment.path, Unfiled()).entries) == 9
