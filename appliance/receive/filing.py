@@ -34,7 +34,6 @@ from appliance.records.tables import Study
 from appliance.states import StudyState
 from appliance.storage import Storage
 
-
 _PURPOSES: Final = {tags.STUDY_INSTANCE: "study-uid", tags.SERIES_INSTANCE: "series-uid", tags.SOP_INSTANCE: "sop-uid"}
 
 
