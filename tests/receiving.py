@@ -50,6 +50,11 @@ class Section(msgspec.Struct):
     quiet_seconds: int = 2
     allowed_callers: tuple[str, ...] = ()
     maximum_associations: int = 50
+    tls: bool = False
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_authority: str = ""
+    tls_mutual: bool = False
 
 
 @dataclass
@@ -274,6 +279,7 @@ def _pretended_space(home: Path) -> Iterator[None]:
 
 async def _run(home: Path, options: dict[str, Any]) -> None:
     from appliance import logs
+    from appliance.fields import Secret
     from appliance.house import open_house
     from appliance.receive import process
     from appliance.receive.section import ReceiveSection
@@ -284,7 +290,8 @@ async def _run(home: Path, options: dict[str, Any]) -> None:
 
     async def section() -> ReceiveSection:
         chosen = msgspec.json.decode((home / "section-for-test.json").read_bytes(), type=Section)
-        return ReceiveSection(host=HOST, port=options["port"] or 0, **msgspec.structs.asdict(chosen))
+        values = msgspec.structs.asdict(chosen) | {"tls_key": Secret(chosen.tls_key) if chosen.tls_key else None}
+        return ReceiveSection(host=HOST, port=options["port"] or 0, **values)
 
     async with open_house(home, create=True) as house:
         logs.start(home, "receive")

@@ -4,6 +4,7 @@ Used where pynetdicom's own sender is too slow, too polite, or would be the thin
 """
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -82,10 +83,13 @@ class Caller:
         calling: str = "MODALITY",
         called: str = CALLED,
         patience: float = 30.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.contexts = list(dict.fromkeys(contexts))
         self.wire = socket.create_connection((HOST, port), timeout=patience)
         self.wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.wire = tls.wrap_socket(self.wire)
         self.wire.sendall(association_request(self.contexts, calling=calling, called=called))
         self.answer = self.read()
 
