@@ -31,6 +31,7 @@ import msgspec
 
 from appliance.receive.header import Buffer
 from appliance.receive.part10 import Origin
+from appliance.receive.unfiled import Unfiled
 from appliance.storage import OutOfSpace, sync_folder
 
 SUFFIX: Final = ".journal"
@@ -66,26 +67,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     content_hash: str
     origin: Origin | None = None
     """What the prefix says, where it need not be read."""
-
-
-class Unfiled:
-    """Bytes that were acknowledged and need a second place on the disk when they are filed; counted from all threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._bytes = 0
-        self.largest = 0
-
-    @property
-    def bytes(self) -> int:
-        """How much is waiting."""
-        return self._bytes
-
-    def add(self, count: int) -> None:
-        """More (or, below zero, less) is waiting."""
-        with self._lock:
-            self._bytes += count
-            self.largest = max(self.largest, count)
 
 
 class Segment:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.receive import journal
-from appliance.receive.journal import Entry, Journal, Unfiled, read_segment
+from appliance.receive.journal import Entry, Journal, read_segment
+from appliance.receive.unfiled import Unfiled
 from appliance.storage import OutOfSpace
 
 PREFIX = b"\0" * 128 + b"DICM" + bytes(90)
