@@ -22,8 +22,9 @@ import msgspec
 
 from appliance.moments import new_id
 from appliance.receive.header import Buffer, Header, read_header
-from appliance.receive.journal import SUFFIX, Entry, Journal, Unfiled
+from appliance.receive.journal import SUFFIX, Entry, Journal
 from appliance.receive.part10 import NotPart10, Origin, prefix, read_file, read_prefix
+from appliance.receive.unfiled import Unfiled
 from appliance.storage import Storage, sync_folder, write_durable
 
 log = logging.getLogger(__name__)
