@@ -37,32 +37,8 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
     finished = False
     try:
         draft.mkdir(mode=0o700, parents=True)
-        masked: list[MaskedRegion] = []
-        if is_bundle(request.files):
-            written, verdict = _bundle(request, profile, draft, progress)
-        else:
-            masked = drawn_regions(request, profile, draft.with_name(draft.name + ".ocr"), progress)
-            written = deidentify(request, profile, draft, progress)
-            mask(request, masked, draft, progress)
-            verdict = verify(request, profile, draft, progress, masked)
-        notes = list(verdict.notes)
-        if written.over_89:
-            notes.append("The patient is over 89: age 090Y, no birth date.")
-        passport = Passport(
-            order=request.order,
-            profile=profile.name,
-            profile_version=VERSION,
-            instances=len(request.files),
-            files=sorted(verdict.files, key=lambda file: file.path),
-            residues=verdict.residues,
-            actions=written.actions,
-            notes=notes,
-            date_offset_applied=profile.shift_dates,
-            settings=request.section,
-            masked=masked,
-        )
-        if request.signing_seed:
-            passport = signed(passport, bytes.fromhex(request.signing_seed))
+        written, verdict, masked = _worked(request, profile, draft, progress)
+        passport = _passport(request, profile, written, verdict, masked)
         # First the passport, then the folder: a folder without a passport cannot be released, a passport alone is harmless.
         write_durable(passport_path(final), msgspec.json.format(msgspec.json.encode(passport), indent=1))
         if passport.clean:
@@ -74,6 +50,40 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
         if not finished:
             passport_path(final).unlink(missing_ok=True)
             remove_folder(final)
+
+
+def _worked(
+    request: DeidRequest, profile: Profile, draft: Path, progress: Progress
+) -> tuple[Written, Verdict, list[MaskedRegion]]:
+    """Engine and verifier of what the study came as."""
+    if is_bundle(request.files):
+        return (*_bundle(request, profile, draft, progress), [])
+    masked = drawn_regions(request, profile, draft.with_name(draft.name + ".ocr"), progress)
+    written = deidentify(request, profile, draft, progress)
+    mask(request, masked, draft, progress)
+    return written, verify(request, profile, draft, progress, masked), masked
+
+
+def _passport(
+    request: DeidRequest, profile: Profile, written: Written, verdict: Verdict, masked: list[MaskedRegion]
+) -> Passport:
+    notes = list(verdict.notes)
+    if written.over_89:
+        notes.append("The patient is over 89: age 090Y, no birth date.")
+    passport = Passport(
+        order=request.order,
+        profile=profile.name,
+        profile_version=VERSION,
+        instances=len(request.files),
+        files=sorted(verdict.files, key=lambda file: file.path),
+        residues=verdict.residues,
+        actions=written.actions,
+        notes=notes,
+        date_offset_applied=profile.shift_dates,
+        settings=request.section,
+        masked=masked,
+    )
+    return signed(passport, bytes.fromhex(request.signing_seed)) if request.signing_seed else passport
 
 
 def _bundle(request: DeidRequest, profile: Profile, draft: Path, progress: Progress) -> tuple[Written, Verdict]:
