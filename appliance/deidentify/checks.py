@@ -6,10 +6,12 @@ Every finding is a rule and a place (tags and item numbers), never a value.
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import NamedTuple
 
 from appliance.deidentify.dictionary import is_registered
+from appliance.deidentify.ledger import Case
 from appliance.deidentify.masked import expected
-from appliance.deidentify.outline import Outline
+from appliance.deidentify.outline import Outline, opened
 from appliance.deidentify.passport import MaskedRegion
 from appliance.deidentify.private_tags import ALLOWED, CSA_IMAGE, CSA_SERIES, NUMERIC, allowed, creator_key
 from appliance.deidentify.profile import BIRTH_DATE, CLASS_TAGS, PATIENT_ADDRESS, STANDARD_ROOT, Profile
@@ -19,10 +21,13 @@ from appliance.deidentify.walker import Leaf, Place
 
 Finding = tuple[str, str]
 """Rule and place."""
-Pair = tuple[bytes | None, bytes | None]
-"""A top-level element in the source and in the output."""
 
 _META = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
+_META_VALUES = {
+    0x00020001: b"\x01",
+    0x00020012: b"2.25.290619771964219519802688460155320110418",
+    0x00020013: b"RANVIER",
+}
 _OURS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _CODES = {
     0x00080100: frozenset({b"113100", b"113101", b"113104", b"113105", b"113107", b"113108", b"113109", b"113111"}),
@@ -46,12 +51,29 @@ _WORDS = frozenset({"CS", "SH", "LO", "ST", "LT", "UT", "UC"})
 _AGE = re.compile(rb"^(\d{3})([DWMY]) *$")
 _FIGURES = re.compile(rb"^[-+.\deE\\ \0]*$")
 _ENTRY = 84
-_LARGEST_REMEMBERED = 16384
 
 
 def written(place: Place) -> str:
     """A place as people read it: (0008,1140)[0](0008,1155)."""
     return "".join(f"({part >> 16:04X},{part & 0xFFFF:04X})" if part > 0xFFFF else f"[{part}]" for part in place)
+
+
+class Moved(NamedTuple):
+    """What has to be the same in all files of a study."""
+
+    uids: dict[bytes, bytes]
+    """Of the source -> in the output."""
+    days: int | None
+    """By how many days the dates moved."""
+
+
+def contradictions(parts: list[Moved]) -> Iterator[str]:
+    """What is wrong between parts of a study that were judged apart."""
+    if len({part.days for part in parts if part.days is not None}) > 1:
+        yield "dates are shifted differently"
+    pairs = {pair for part in parts for pair in part.uids.items()}
+    if len(pairs) > len({old for old, _ in pairs}) or len(pairs) > len({new for _, new in pairs}):
+        yield "UID is replaced in two ways"
 
 
 class Checks:
@@ -65,34 +87,19 @@ class Checks:
         self._uids: dict[bytes, bytes] = {}
         self._taken: dict[bytes, bytes] = {}
         self._days: int | None = None
-        self._sound_pairs: dict[tuple[str, str, bytes, tuple[bytes, ...], tuple[bytes, ...]], set[Pair]] = {}
         self._sound: set[tuple[int, str, str, bytes, bytes, bytes, bool]] = set()
 
     @property
-    def days(self) -> int:
-        """By how many days the dates of this study moved."""
-        return self._days or 0
+    def moved(self) -> Moved:
+        """What the files judged so far have in common."""
+        return Moved(self._uids, self._days)
 
-    def file(self, source: Outline, output: Outline, masked: Sequence[MaskedRegion] = ()) -> list[Finding]:
-        """Everything that is wrong with one output file; raises `Unaccounted` for elements that cannot be opened."""
-        found = [*self._envelope(source, output), *_pixels(source, output, masked)]
-        mine, theirs = output.creators, source.creators
-        charset_part = output.parts.get(0x00080005, b"")
-        sound = self._sound_pairs.setdefault((output.syntax, source.syntax, charset_part, mine, theirs), set())
-        # In the order of the file, so that the first date decides by how much the others have to move.
-        pairs: list[Pair] = list(zip(map(source.parts.get, output.parts), output.parts.values(), strict=True))
-        pairs += [(part, None) for tag, part in source.parts.items() if tag not in output.parts]
-        for pair in dict.fromkeys(pairs):
-            if pair in sound:
-                continue
-            before, after = pair
-            originals = source.opened(before, theirs) if before is not None else []
-            leaves = output.opened(after, mine) if after is not None else []
-            wrong = [*self._completeness(originals, leaves), *self._opened(originals, leaves, output.charset)]
-            found += wrong
-            if not wrong and len(before or b"") + len(after or b"") <= _LARGEST_REMEMBERED:
-                sound.add(pair)
-        return found
+    def judge(self, case: Case) -> list[Finding]:
+        """Everything that is wrong with one element; raises `Unaccounted` when it cannot be opened."""
+        context, before, after = case
+        originals = opened(before, context.source_syntax, context.source_creators) if before is not None else []
+        leaves = opened(after, context.output_syntax, context.output_creators) if after is not None else []
+        return [*self._completeness(originals, leaves), *self._opened(originals, leaves, context.charset)]
 
     def _opened(self, originals: list[Leaf], leaves: list[Leaf], charset: bytes) -> Iterator[Finding]:
         before = {leaf.place: leaf for leaf in originals}
@@ -100,27 +107,6 @@ class Checks:
         charsets.setdefault((), charset)
         for leaf in leaves:
             yield from self._judged(leaf, before.get(leaf.place), _charset(charsets, leaf.place))
-
-    def _envelope(self, source: Outline, output: Outline) -> Iterator[Finding]:
-        if any(output.preamble):
-            yield "preamble is not empty", "preamble"
-        if output.tail.strip(b"\0") or len(output.tail) > 1:
-            yield "bytes outside elements", "end of file"
-        if output.twice:
-            yield "an attribute stands twice", "data set"
-        if output.syntax != source.syntax:
-            yield "transfer syntax differs from the source", "(0002,0010)"
-        same = {0x00020002: 0x00080016, 0x00020003: 0x00080018}
-        for leaf in output.meta:
-            where = written(leaf.place)
-            if leaf.tag not in _META:
-                yield "attribute must not be there", where
-            elif leaf.tag in same and leaf.value != output.value(same[leaf.tag]):
-                yield "file meta contradicts the data set", where
-            elif leaf.tag == 0x00020012 and leaf.value.strip(b"\0 ") in self._source_uids:
-                yield "identity: uid", where
-            elif leaf.tag == 0x00020013 and leaf.value.strip(b" ") != b"RANVIER":
-                yield "file meta is not ours", where
 
     def _completeness(self, originals: list[Leaf], leaves: list[Leaf]) -> Iterator[Finding]:
         places = {leaf.place for leaf in leaves}
@@ -296,6 +282,27 @@ class Checks:
                 yield "identity: identifier"
         else:
             yield from self._words(leaf, original.value, charset, technical=False)
+
+
+def envelope(source: Outline, output: Outline, masked: Sequence[MaskedRegion] = ()) -> Iterator[Finding]:
+    """What is wrong with one output file outside its data set, and with its pixel data, of which `masked` may differ."""
+    if any(output.preamble):
+        yield "preamble is not empty", "preamble"
+    if output.tail.strip(b"\0") or len(output.tail) > 1:
+        yield "bytes outside elements", "end of file"
+    if not output.ordered:
+        yield "an attribute stands twice or out of order", "data set"
+    if output.syntax != source.syntax:
+        yield "transfer syntax differs from the source", "(0002,0010)"
+    same = {0x00020002: 0x00080016, 0x00020003: 0x00080018}
+    for leaf in output.meta:
+        if leaf.tag not in _META:
+            yield "attribute must not be there", written(leaf.place)
+        elif leaf.tag in same and leaf.value != output.value(same[leaf.tag]):
+            yield "file meta contradicts the data set", written(leaf.place)
+        elif leaf.tag in _META_VALUES and leaf.value.strip(b"\0 ") != _META_VALUES[leaf.tag]:
+            yield "file meta is not ours", written(leaf.place)
+    yield from _pixels(source, output, masked)
 
 
 def _pixels(source: Outline, output: Outline, masked: Sequence[MaskedRegion]) -> Iterator[Finding]:

@@ -2,18 +2,21 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+from appliance.deidentify.crew import in_parts, shares
 from appliance.deidentify.errors import BadRequest, UnreadableInstance
 from appliance.deidentify.passport import DeidRequest, SourceFile
 from appliance.deidentify.pieces import PartTen, Reader, inflated
 from appliance.deidentify.profile import Profile
 from appliance.deidentify.replacements import date_offset
 from appliance.deidentify.rewrite import Rewriter
-from appliance.deidentify.scrub import Scrubber
+from appliance.deidentify.scrub import Identity, Scrubber
 from appliance.deidentify.splice import DEFLATED, Element, Unparsable
 from appliance.deidentify.survey import Survey
 
@@ -57,29 +60,62 @@ def check_request(request: DeidRequest, profile: Profile) -> bytes:
     return secret
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the survey of some files found."""
+
+    identity: Identity
+    over_89: bool
+    study_uid: bytes
+
+    @classmethod
+    def of_all(cls, parts: list["_Seen"]) -> "_Seen":
+        """The survey of the whole study."""
+        identity = Identity()
+        for part in parts:
+            identity.take(part.identity)
+        study_uid = next((part.study_uid for part in parts if part.study_uid), b"")
+        return cls(identity, any(part.over_89 for part in parts), study_uid)
+
+
 def deidentify(request: DeidRequest, profile: Profile, draft: Path, progress: Progress) -> Written:
     """Writes every instance of the request below `draft`; raises errors of the room, and then nothing there is of use."""
     secret = check_request(request, profile)
+    for folder in {file.series for file in request.files}:
+        (draft / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    parts = [partial(_part, request, files, profile, secret, str(draft), progress) for files in shares(request.files)]
+    written = in_parts(parts, _Seen.of_all)
+    linking: dict[str, str] = {}
+    actions: Counter[str] = Counter()
+    for one in written:
+        linking |= one.linking
+        actions.update(one.actions)
+    return Written(linking, dict(actions), any(one.over_89 for one in written))
+
+
+def _part(
+    request: DeidRequest, files: list[SourceFile], profile: Profile, secret: bytes, draft: str, progress: Progress
+) -> Generator[_Seen, _Seen, Written]:
+    """Some of the files: surveys them, then writes them knowing what was found in all."""
     reader, survey = Reader(), Survey(profile, request.given)
     study_uid = b""
     parts: list[PartTen] = []
-    for number, file in enumerate(request.files):
+    for number, file in enumerate(files):
         part = read_instance(reader, file)
         survey.add(part, file.instance)
         study_uid = study_uid or part.value(_STUDY_UID)
         part.fresh, part.fresh_meta = [], []
         parts.append(part)
-        progress(number / len(request.files) * 0.3, "survey")
+        progress(number / len(files) * 0.3, "survey")
+    study = yield _Seen(survey.identity, survey.over_89, study_uid)
     # Patients without any identifier share no pseudonym: their studies move on their own.
-    person = request.pseudonym or "study/" + study_uid.decode("ascii", "replace")
+    person = request.pseudonym or "study/" + study.study_uid.decode("ascii", "replace")
     offset = date_offset(secret, person, profile.date_shift_range_days) if profile.shift_dates else timedelta()
-    rewriter = Rewriter(profile, secret, offset, survey.over_89, Scrubber(survey.identity))
-    for folder in {file.series for file in request.files}:
-        (draft / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for number, (file, part) in enumerate(zip(request.files, parts, strict=True)):
+    rewriter = Rewriter(profile, secret, offset, study.over_89, Scrubber(study.identity))
+    for number, (file, part) in enumerate(zip(files, parts, strict=True)):
         _write(rewriter, part, file, f"{draft}/{output_path(file)}")
-        progress(0.3 + number / len(request.files) * 0.4, "de-identify")
-    return Written(rewriter.linking, rewriter.counted(), survey.over_89)
+        progress(0.3 + number / len(files) * 0.4, "de-identify")
+    return Written(rewriter.linking, rewriter.counted(), study.over_89)
 
 
 def read_instance(reader: Reader, file: SourceFile) -> PartTen:

@@ -111,6 +111,12 @@ class Identity:
         """Words of manufacturer and model."""
         self.technical.update(word.casefold() for word in _WORD.findall(text))
 
+    def take(self, other: "Identity") -> None:
+        """What was found in other files of the same study."""
+        for text, kind in other.words.items():
+            self.words.setdefault(text, kind)
+        self.technical |= other.technical
+
     def _add(self, text: str, kind: Kind) -> None:
         # Case-folding writes ß as ss; `_expression` takes either for both.
         folded = text.casefold()

@@ -83,6 +83,17 @@ class Wanted:
                 if sum(map(str.isalpha, part)) >= 5:
                     self.values.setdefault(part.strip(), kind)
 
+    def take(self, other: "Wanted") -> None:
+        """What was found in other files of the same study."""
+        for text, kind in other.values.items():
+            self.values.setdefault(text, kind)
+        for text, spelled in other.spellings.items():
+            self.spellings.setdefault(text, set()).update(spelled)
+        self.machine |= other.machine
+        self.uids |= other.uids
+        self.dates |= other.dates
+        self.too_short += other.too_short
+
 
 class Search:
     """Looks for one study's values in bytes; made once all source files are known."""

@@ -3,29 +3,25 @@
 `release` is the only maker of `Released`; it runs in the worker, needs no DICOM library, and believes the disk only.
 """
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from appliance.deidentify.charsets import texts
-from appliance.deidentify.checks import Checks
+from appliance.deidentify.checks import Checks, Finding, Moved, contradictions, envelope
+from appliance.deidentify.crew import in_parts, shares
 from appliance.deidentify.errors import NotAsVerified, NotClean
-from appliance.deidentify.outline import Outline, Outliner
+from appliance.deidentify.gathering import Gathering
+from appliance.deidentify.ledger import Case, Entry, Ledger, context_of
+from appliance.deidentify.outline import Outliner
 from appliance.deidentify.passport import DeidRequest, MaskedRegion, OutputFile, Passport, Released, Residue, SourceFile
-from appliance.deidentify.profile import BIRTH_DATE, IDENTIFYING, STANDARD_ROOT, TEXT_VRS, Profile
-from appliance.deidentify.rules import Action, Kind
+from appliance.deidentify.profile import Profile
 from appliance.deidentify.search import Search, Wanted
-from appliance.deidentify.walker import Leaf, Unaccounted
+from appliance.deidentify.walker import Unaccounted
 
 Progress = Callable[[float, str], None]
 MOST_RESIDUES = 1000
-_AGE, _STUDY_DATE, _CHARSET = 0x00101010, 0x00080020, 0x00080005
-_MACHINE = frozenset({0x00080070, 0x00081090})
-_TITLES = frozenset({0x00020016, 0x00020017, 0x00020018})
-
-
 _DRAWN = {
     "declared": "Text drawn into the pixels is not looked for; instances that declare it are refused.",
     "block": "Bright text drawn into the pixels was looked for by OCR, and none was found; faint or dark text is not seen.",
@@ -50,51 +46,138 @@ def verify(
     `masked` are the only pixels that may differ, and must be zero. Residues name instance, place and rule; a source that cannot
     be walked is a residue as well.
     """
-    gathering, outliner = _Gathering(profile, request.given), Outliner()
-    for number, file in enumerate(request.files):
-        # What cannot be read here is a residue below, where every source is read again.
-        with contextlib.suppress(Unaccounted, OSError):
-            gathering.add(outliner.outline(_content(file.path)))
-        progress(0.7 + 0.1 * number / len(request.files), "verify")
-    search = Search(gathering.wanted)
-    checks = Checks(profile, search, gathering.wanted.uids, over_89=gathering.over_89)
     regions: dict[str, list[MaskedRegion]] = {}
     for region in masked:
         regions.setdefault(region.instance, []).append(region)
-    expected = {f"{file.series}/{file.instance}.dcm": file for file in request.files}
-    files: list[OutputFile] = []
-    residues = [Residue(instance="", place="folder", rule=rule) for rule in _strangers(folder, set(expected))]
-    for number, (name, file) in enumerate(expected.items()):
-        found = _one(folder / name, name, file, checks, outliner, files, regions.get(file.instance, []))
-        residues += [Residue(instance=file.instance, place=place, rule=rule) for rule, place in found]
-        progress(0.8 + 0.2 * number / len(expected), "verify")
-    return Verdict(files, residues[:MOST_RESIDUES], _notes(profile, gathering.wanted, search))
+    parts = [partial(_part, request, files, profile, folder, regions, progress) for files in shares(request.files)]
+    found = in_parts(parts, _Sought.of_all)
+    expected = {output_name(file) for file in request.files}
+    residues = [Residue(instance="", place="folder", rule=rule) for rule in _strangers(folder, expected)]
+    residues += [one for part in found for one in part.residues]
+    residues += [Residue(instance="", place="study", rule=rule) for rule in contradictions([part.moved for part in found])]
+    return Verdict([one for part in found for one in part.files], residues[:MOST_RESIDUES], found[0].notes)
 
 
-def _one(
-    path: Path,
-    name: str,
-    file: SourceFile,
-    checks: Checks,
-    outliner: Outliner,
-    files: list[OutputFile],
-    masked: Sequence[MaskedRegion],
-) -> list[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """What some source files tell of who the patient is."""
+
+    wanted: Wanted
+    over_89: bool
+
+    @classmethod
+    def of_all(cls, parts: list["_Sought"]) -> "_Sought":
+        """What all of them tell."""
+        whole = Wanted()
+        for part in parts:
+            whole.take(part.wanted)
+        return cls(whole, any(part.over_89 for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What is wrong with some files, and how their UIDs and dates moved."""
+
+    files: list[OutputFile]
+    residues: list[Residue]
+    notes: list[str]
+    moved: Moved
+
+
+def _part(
+    request: DeidRequest,
+    files: list[SourceFile],
+    profile: Profile,
+    folder: Path,
+    masked: dict[str, list[MaskedRegion]],
+    progress: Progress,
+) -> Generator[_Sought, _Sought, _Checked]:
+    reading = Reading(profile, request.given, folder)
+    for number, file in enumerate(files):
+        reading.take(file, masked.get(file.instance, []))
+        progress(0.7 + 0.2 * number / len(files), "verify")
+    study = yield _Sought(reading.gathering.wanted, reading.gathering.over_89)
+    search = Search(study.wanted)
+    checks = Checks(profile, search, study.wanted.uids, over_89=study.over_89)
+    residues: list[Residue] = []
+    for number, found in enumerate(reading.judged(checks)):
+        residues += found
+        progress(0.9 + 0.1 * number / len(files), "verify")
+    return _Checked(reading.files, residues[:MOST_RESIDUES], _notes(profile, study.wanted, search), checks.moved)
+
+
+def output_name(file: SourceFile) -> str:
+    """Where the output of a source file has to be, below the folder."""
+    return f"{file.series}/{file.instance}.dcm"
+
+
+class Reading:
+    """Source and output files, read once each; what is wrong with them is judged when all have been seen."""
+
+    def __init__(self, profile: Profile, given: dict[str, str], folder: Path) -> None:
+        self.gathering = Gathering(profile, given)
+        self.files: list[OutputFile] = []
+        self._folder = folder
+        self._sources, self._outputs = Outliner(), Outliner()
+        self._ledger = Ledger()
+        self._entries: list[tuple[SourceFile, Entry | None, list[Finding]]] = []
+
+    def take(self, file: SourceFile, masked: Sequence[MaskedRegion] = ()) -> None:
+        """Reads one pair of files."""
+        entry, found = None, list[Finding]()
+        content = source = None
+        name = output_name(file)
+        try:
+            content = _content(f"{self._folder}/{name}")
+            self.files.append(OutputFile(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
+        except OSError:
+            found.append(("file is missing", "file"))
+        try:
+            source = self._sources.outline(_content(file.path), file.series)
+            self.gathering.add(source)
+        except Unaccounted as fault:
+            found.append((f"source: {fault}", "file"))
+        except OSError:
+            found.append(("source: the file cannot be opened", "file"))
+        if content is not None and source is not None:
+            try:
+                output = self._outputs.outline(content, file.series)
+                found += envelope(source, output, masked)
+                entry = self._ledger.enter(source, output)
+            except Unaccounted as fault:
+                found.append((str(fault), "file"))
+        self._entries.append((file, entry, found))
+
+    def judged(self, checks: Checks) -> Iterator[list[Residue]]:
+        """The residues of each file."""
+        wrong = {number: found for number, case in enumerate(self._ledger.cases) if (found := _findings(checks, case))}
+        groups = [[number for number in group if number in wrong] for group in self._ledger.groups]
+        for file, entry, found in self._entries:
+            if entry is not None:
+                numbers = (*groups[entry.group], *entry.own)
+                found += [one for number in numbers if number in wrong for one in wrong[number]]
+                found += self._large(file, entry, checks)
+            yield [Residue(instance=file.instance, place=place, rule=rule) for rule, place in found]
+
+    def _large(self, file: SourceFile, entry: Entry, checks: Checks) -> list[Finding]:
+        """Elements that were too large to be kept are read again."""
+        if not entry.large:
+            return []
+        try:
+            source = self._sources.outline(_content(file.path), file.series)
+            output = self._outputs.outline(_content(f"{self._folder}/{output_name(file)}"), file.series)
+        except (Unaccounted, OSError):
+            return [("file changed while it was verified", "file")]
+        context = context_of(source, output)
+        cases = (Case(context, source.part(tag), output.part(tag)) for tag in entry.large)
+        return [one for case in cases for one in _findings(checks, case)]
+
+
+def _findings(checks: Checks, case: Case) -> list[Finding]:
     try:
-        content = _content(path)
-    except OSError:
-        return [("file is missing", "file")]
-    files.append(OutputFile(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
-    try:
-        source = outliner.outline(_content(file.path))
+        return checks.judge(case)
     except Unaccounted as fault:
-        return [(f"source: {fault}", "file")]
-    except OSError:
-        return [("source: the file cannot be opened", "file")]
-    try:
-        return checks.file(source, outliner.outline(content), masked)
-    except Unaccounted as fault:
-        return [(str(fault), "file")]
+        return [(str(fault), "data set")]
 
 
 def _content(path: Path | str) -> bytes:
@@ -108,84 +191,6 @@ def _strangers(folder: Path, expected: set[str]) -> Iterator[str]:
             yield "file is not expected"
         elif path.is_dir() and not any(name.startswith(str(path.relative_to(folder)) + "/") for name in expected):
             yield "folder is not expected"
-
-
-class _Gathering:
-    """Reads what identifies out of the source."""
-
-    def __init__(self, profile: Profile, given: dict[str, str]) -> None:
-        self.wanted = Wanted()
-        self.over_89 = _years(given.get("age", "").encode()) > 89
-        self._profile = profile
-        self._seen: set[tuple[int, str, bytes, bytes]] = set()
-        self._opened: dict[tuple[str, bytes], set[bytes]] = {}
-
-    def add(self, source: Outline) -> None:
-        """Takes the values of one source file; raises `Unaccounted`."""
-        for leaf in source.meta:
-            if leaf.tag in _TITLES:
-                self.wanted.value(leaf.value.decode("latin-1"), Kind.IDENTIFIER)
-            self._take(leaf, b"")
-        opened = self._opened.setdefault((source.syntax, source.parts.get(_CHARSET, b"")), set())
-        fresh = set(source.parts.values()) - opened
-        opened |= fresh
-        aged = False
-        for part in fresh:
-            charset = source.charset
-            leaves = source.opened(part)
-            aged = aged or leaves[0].tag in (_AGE, BIRTH_DATE, _STUDY_DATE)
-            for leaf in leaves:
-                if leaf.tag == _CHARSET:
-                    charset = leaf.value.strip(b"\0 ")
-                self._take(leaf, charset)
-        if aged:
-            self._ages(source)
-
-    def _ages(self, source: Outline) -> None:
-        self.over_89 = self.over_89 or _years(source.value(_AGE)) > 89
-        birth, day = (source.value(tag).decode("latin-1").strip("\0 ").replace(".", "") for tag in (BIRTH_DATE, _STUDY_DATE))
-        if len(birth) == len(day) == 8 and (birth + day).isdigit():
-            self.over_89 = self.over_89 or int(day[:4]) - int(birth[:4]) - (day[4:] < birth[4:]) > 89
-
-    def _take(self, leaf: Leaf, charset: bytes) -> None:
-        key = (leaf.tag, leaf.vr, leaf.value, charset)
-        if not leaf.value or key in self._seen:
-            return
-        self._seen.add(key)
-        if leaf.vr == "UI":
-            own = {uid for uid in leaf.value.rstrip(b"\0 ").split(b"\\") if uid and not uid.startswith(STANDARD_ROOT)}
-            if leaf.tag not in (0x00080016, 0x00020012, 0x0008010C, 0x00080117, 0x00080118):
-                self.wanted.uids |= own
-        elif leaf.vr in ("DA", "DT"):
-            days = (part.strip().replace(".", "")[:8] for part in leaf.value.decode("latin-1").strip("\0 ").split("\\"))
-            self.wanted.dates |= {day for day in days if len(day) == 8 and day.isdigit()}
-        elif leaf.vr in TEXT_VRS:
-            self._text(leaf, charset)
-
-    def _text(self, leaf: Leaf, charset: bytes) -> None:
-        readings = [text for reading in texts(leaf.value, charset) for text in reading.strip("\0 ").split("\\")]
-        if leaf.vr == "PN":
-            for text in readings:
-                self.wanted.name(text)
-        elif leaf.tag in _MACHINE:
-            words = "".join(letter if letter.isalnum() else " " for text in readings for letter in text.casefold() + " ")
-            self.wanted.machine.update(words.split())
-        elif not leaf.tag >> 16 & 1 and leaf.tag >> 16 != 2:
-            rule = self._profile.rule(leaf.tag, leaf.vr)
-            if rule.kind is Kind.NAME:
-                for text in readings:
-                    self.wanted.name(text)
-            elif rule.kind in IDENTIFYING and rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK, Action.DUMMY):
-                for text in readings:
-                    self.wanted.value(text, rule.kind)
-
-
-def _years(age: bytes) -> int:
-    text = age.decode("latin-1").strip("\0 +").upper()
-    figures = text.rstrip("DWMY")
-    if not figures.isdigit():
-        return 0
-    return int(int(figures) / {"D": 365.25, "W": 52.18, "M": 12.0}.get(text[-1], 1.0))
 
 
 def _notes(profile: Profile, wanted: Wanted, search: Search) -> list[str]:

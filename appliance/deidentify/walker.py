@@ -76,21 +76,21 @@ class Walked(NamedTuple):
 
 def walk(content: bytes) -> Walked:
     """Lists a whole file; raises `Unaccounted`."""
-    preamble, syntax, meta, data, start, tail = parted(content)
-    leaves, end = encoding(data, syntax).all(start)
-    return Walked(preamble, syntax, meta, leaves, data[end:] + tail)
-
-
-def parted(content: bytes) -> tuple[bytes, str, list[Leaf], bytes, int, bytes]:
-    """Preamble, transfer syntax, file meta, the bytes that hold the data set, where it begins, what follows it."""
     if len(content) < 132 or content[128:132] != b"DICM":
         raise Unaccounted("the file does not begin as DICOM")
     meta, position = Encoded(content, "little", explicit=True).meta(132)
     syntax = next((leaf.value.decode("latin-1").strip("\0 ") for leaf in meta if leaf.tag == 0x00020010), "")
+    data, start, tail = data_set(content, position, syntax)
+    leaves, end = encoding(data, syntax).all(start)
+    return Walked(content[:128], syntax, meta, leaves, data[end:] + tail)
+
+
+def data_set(content: bytes, position: int, syntax: str) -> tuple[bytes, int, bytes]:
+    """The bytes that hold the data set behind the file meta, where in them it begins, and what follows it."""
     if syntax.endswith(".1.99"):
         data, tail = _inflated(content[position:])
-        return content[:128], syntax, meta, data, 0, tail
-    return content[:128], syntax, meta, content, position, b""
+        return data, 0, tail
+    return content, position, b""
 
 
 def encoding(data: bytes, syntax: str) -> "Encoded":
