@@ -49,6 +49,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
                 "strangers": Strangers(),
                 "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),
+                "saml_answers": Bucket(SIGN_INS_AT_ONCE, SIGN_IN_EVERY_MS),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
             }
         ),

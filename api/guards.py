@@ -81,7 +81,8 @@ def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         return
     permission = handler.opt.get("permission")
     _take_turn(connection)
-    _same_origin(connection)
+    if not handler.opt.get("from_elsewhere"):
+        _same_origin(connection)
     if permission == OPEN:
         return
     caller = connection.scope.get("user")

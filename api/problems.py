@@ -18,6 +18,7 @@ from appliance.access.accounts import BadName
 from appliance.access.lockout import Locked, WrongPassword
 from appliance.access.passwords import WeakPassword
 from appliance.access.permissions import NotPermitted, NotSignedIn
+from appliance.access.saml_errors import WrongSignInCode
 from appliance.access.second_factor import CodeNeeded, WrongCode
 from appliance.audit import AnchorWrong
 from appliance.keys import RootKeyMissing, SealBroken
@@ -71,6 +72,7 @@ STATUS: dict[type[errors.RanvierError], int] = {
     WrongPassword: 401,
     CodeNeeded: 401,
     WrongCode: 401,
+    WrongSignInCode: 401,
     Locked: 423,
     TooManyRequests: 429,
     ForeignOrigin: 403,

@@ -10,8 +10,10 @@ from litestar.datastructures import State
 
 from api.stream import Feed
 from appliance import audit
+from appliance.access import sessions
 from appliance.access.lockout import Strangers
 from appliance.access.permissions import NotPermitted, NotSignedIn, may
+from appliance.access.saml_setup import is_local
 from appliance.access.sessions import Caller
 from appliance.errors import RanvierError
 from appliance.house import House
@@ -33,6 +35,8 @@ class Visit:
     """The address the request came from."""
     secure: bool
     """Whether it came over TLS."""
+    forwarded: bool = False
+    """Whether somebody handed it on, a proxy on this machine perhaps."""
 
     @property
     def caller(self) -> Caller:
@@ -40,6 +44,16 @@ class Visit:
         if self.somebody is None:
             raise NotSignedIn()
         return self.somebody
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller sits at the machine itself; nobody does who was forwarded by somebody."""
+        return is_local(self.origin) and not self.forwarded
+
+    async def sign_out(self) -> None:
+        """Ends the caller's session at once."""
+        await sessions.sign_out(self.caller)
+        await self.note("sign-out", "")
 
     async def id_of(self, kind: Kind, digits: str) -> str:
         """The full identifier for the digits in a path; raises `Unknown`, `Ambiguous`."""
@@ -76,4 +90,5 @@ async def provide_visit(request: Request[Any, Any, Any], state: State) -> Visit:
         now=now_ms(),
         origin=request.client.host if request.client else "",
         secure=request.url.scheme == "https",
+        forwarded=any(request.headers.get(name) for name in ("forwarded", "x-forwarded-for", "via")),
     )

@@ -28,6 +28,9 @@ CIPHERS: Final = ":".join(
 WARN_DAYS = 30
 OWN_DAYS = 397
 """How long a certificate of our own lives: browsers take none for longer."""
+SIGNING_DAYS = 3650
+"""How long our certificate for signed messages lives: it is exchanged by hand with the other side, and no browser sees it."""
+SIGNING_BITS = 3072
 _LEAST_RSA_BITS = 2048
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _MOST = 10
@@ -117,6 +120,43 @@ def between(certificate: str, authority: str) -> str:
     return "".join(_pem(one) for one in (*chain, *(one for one in more if one not in chain)))
 
 
+def signing_pair(file: Path, name: str, *, now: int) -> tuple[str, str]:
+    """The certificate and RSA key of a file that messages are signed with (SAML), made once: others keep the certificate."""
+    if not file.exists():
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        from cryptography.x509.oid import NameOID
+
+        private = rsa.generate_private_key(public_exponent=65537, key_size=SIGNING_BITS)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(private.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_moment(now) - timedelta(hours=1))
+            .not_valid_after(_moment(now) + timedelta(days=SIGNING_DAYS))
+            .sign(private, hashes.SHA256())
+        )
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        _put_pair(file, private.private_bytes(*form).decode(), _pem(made))
+    text = file.read_text()
+    cut = text.index("-----BEGIN CERTIFICATE")
+    return text[cut:], text[:cut]
+
+
+def _put_pair(file: Path, key: str, certificate: str) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as written:
+        written.write(key + certificate)
+        written.flush()
+        os.fsync(written.fileno())
+    draft.replace(file)
+
+
 def make_own(names: Sequence[str], *, now: int) -> tuple[str, str]:
     """A certificate that signs itself for these host names and addresses, and its key (P-256), both as PEM."""
     from cryptography import x509
@@ -158,13 +198,7 @@ def own_pair(file: Path, names: Sequence[str], *, now: int, addresses: Sequence[
         if days_left(pair[0], now) >= WARN_DAYS and set(names) <= set(facts_of(pair[0], now).names):
             return pair
     certificate, key = make_own([*names, *addresses], now=now)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as written:
-        written.write(key + certificate)
-        written.flush()
-        os.fsync(written.fileno())
-    draft.replace(file)
+    _put_pair(file, key, certificate)
     return certificate, key
 
 

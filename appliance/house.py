@@ -41,7 +41,11 @@ class House:
         """Stores settings whose products and certificates can be used; raises `SettingsStale` or `SettingsRefused`."""
 
         def further(before: Settings, after: Settings) -> list[FieldProblem]:
-            return [*product_problems(self.home, before, after), *certificate_problems(before, after, now)]
+            return [
+                *product_problems(self.home, before, after),
+                *certificate_problems(before, after, now),
+                *idp_problems(before, after, now),
+            ]
 
         return await save(self.keys, settings, based_on=based_on, actor=actor, now=now, changed=changed, further=further)
 
@@ -85,6 +89,18 @@ def certificate_problems(before: Settings, after: Settings, now: int) -> list[Fi
         except certificates.BadCertificate as error:
             problems.append(FieldProblem(field=f"{name}.tls_{error.field}", message=str(error.facts["cause"])))
     return problems
+
+
+def idp_problems(before: Settings, after: Settings, now: int) -> list[FieldProblem]:
+    """What is wrong with the identity provider's certificates, when they were changed (UI-07)."""
+    field, text = "saml.idp_certificate", after.saml.idp_certificate
+    if not text or text == before.saml.idp_certificate:
+        return []
+    try:
+        facts = certificates.facts_of(text, now)
+    except certificates.BadCertificate as error:
+        return [FieldProblem(field=field, message=str(error.facts["cause"]))]
+    return [FieldProblem(field=field, message="has expired")] if facts.valid_until <= now else []
 
 
 def default_home() -> Path:

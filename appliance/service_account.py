@@ -15,6 +15,8 @@ from appliance import audit
 from appliance.access import sessions
 from appliance.access.lockout import Strangers, WrongPassword, refusal
 from appliance.access.passwords import MAXIMUM_LENGTH, digest_of_given, matches
+from appliance.access.saml_errors import SingleSignOnOnly
+from appliance.access.saml_setup import passwords_allowed
 from appliance.access.sessions import SignedIn
 from appliance.cloud.section import CloudSection
 from appliance.cloud.token import probe
@@ -65,11 +67,25 @@ class Prompt(msgspec.Struct, kw_only=True, frozen=True):
     password: str
     code: str = ""
     address: str = ""
+    here: bool = False
+    """Whether they sit at the console of the machine itself."""
 
 
 async def sign_in(house: House, tries: CloudTries, strangers: Strangers, prompt: Prompt, now: int) -> SignedIn:
     """Opens a session for anybody: the cloud's account as above, everybody else as `sessions.sign_in` does; raises as that."""
     settings = (await house.settings()).settings
+    if not passwords_allowed(settings.saml, here=prompt.here):
+        raise SingleSignOnOnly()
+    signed = await _by_password(house, settings, tries, strangers, prompt, now)
+    if not passwords_allowed(settings.saml, here=False) and signed.caller.role != "admin":
+        await sessions.sign_out(signed.caller)
+        raise SingleSignOnOnly()
+    return signed
+
+
+async def _by_password(
+    house: House, settings: Settings, tries: CloudTries, strangers: Strangers, prompt: Prompt, now: int
+) -> SignedIn:
     account = await users.by_name(prompt.name)
     named = _names(settings.cloud, prompt.name)
     if account is not None and account.id != ACCOUNT:

@@ -16,7 +16,7 @@ from appliance.delivery.section import Destination
 from appliance.events import SettingsChanged
 from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
-from appliance.records import events, orders
+from appliance.records import events, orders, users
 from appliance.records import settings as rows
 from appliance.settings_rules import FieldProblem, changed_fields, cross_check, plain_values, unheeded
 from appliance.settings_schema import Settings, schema, section_types
@@ -152,8 +152,17 @@ async def save(
         if problems:
             raise SettingsRefused(problems)
         await rows.add(version + 1, document, now, actor)
+        await _void_sessions(before, settings)
         await events.append(SettingsChanged(version=version + 1, actor=actor, sections=", ".join(changed)), now)
     return Loaded(version=version + 1, settings=settings)
+
+
+async def _void_sessions(before: Settings, after: Settings) -> None:
+    """UI-07: a session that the identity provider stood for under other settings is over; without passwords all are."""
+    if before.saml == after.saml:
+        return
+    only = after.saml.enabled and after.saml.mode == "saml"
+    await users.revoke_kinds(["saml", "session"] if only else ["saml"])
 
 
 def shown(settings: Settings) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import msgspec
 
 from appliance import errors
+from appliance.access.section import SamlSection
 from appliance.compute.section import ComputeSection
 from appliance.delivery.body import check
 from appliance.delivery.section import Destination, Rest
@@ -75,6 +77,7 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
     problems += _cluster_problems(settings.compute)
+    problems += _saml_problems(settings.saml)
     if settings.site.time_zone not in available_timezones():
         problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
     for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
@@ -87,6 +90,18 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
         problems.append(FieldProblem(field="qc.switched_off", message=f"there is no check {name[:40]!r}; there is {near}"))
     if not settings.products.default_products:
         problems.append(FieldProblem(field="products.default_products", message="name at least one product"))
+    return problems
+
+
+def _saml_problems(section: SamlSection) -> list[FieldProblem]:
+    """Single sign-on that is switched on must be able to work, and not over plain HTTP (UI-07)."""
+    if not section.enabled or section.mode == "local":
+        return []
+    needed = ("idp_entity_id", "idp_sso_url", "idp_certificate", "sp_entity_id", "sp_base_url")
+    problems = [FieldProblem(field=f"saml.{name}", message="is needed") for name in needed if not getattr(section, name)]
+    base = urlsplit(section.sp_base_url)
+    if section.sp_base_url and base.scheme != "https" and base.hostname not in ("localhost", "127.0.0.1", "::1"):
+        problems.append(FieldProblem(field="saml.sp_base_url", message="must begin with https://"))
     return problems
 
 

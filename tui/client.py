@@ -86,6 +86,11 @@ class Client:
         given = {"user": user, "password": password} | ({"code": code} if code else {})
         return await self.post("/api/login", Me, given)
 
+    async def login_by_code(self, code: str) -> Me:
+        """Signs in with the code that a browser shows after single sign-on."""
+        self.token = ""
+        return await self.post("/api/login/code", Me, {"code": code})
+
     async def logout(self) -> None:
         """Ends the session on the server."""
         await self.call("POST", "/api/logout")

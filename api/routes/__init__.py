@@ -18,6 +18,7 @@ from api.routes import (
     reports,
     results,
     reveal,
+    saml,
     second_factor,
     session,
     settings,
@@ -32,6 +33,7 @@ from api.routes import (
 HANDLERS = (
     *health.HANDLERS,
     *session.HANDLERS,
+    *saml.HANDLERS,
     *oauth.HANDLERS,
     *second_factor.HANDLERS,
     *status.HANDLERS,

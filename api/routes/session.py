@@ -15,6 +15,7 @@ from api.visit import Visit
 from appliance import audit, service_account
 from appliance.access import accounts, passwords, sessions
 from appliance.access.permissions import OPEN
+from appliance.access.saml_setup import passwords_allowed
 from appliance.access.sessions import Caller
 from appliance.errors import Denied
 from appliance.service_account import Prompt
@@ -58,22 +59,26 @@ async def sign_in(visit: NamedDependency[Visit], state: State, data: JSONBody[Cr
     """Opens a session; its cookie slides with use and ends after the idle time."""
     state.sign_ins.take(visit.origin, visit.now)
     try:
-        prompt = Prompt(name=data.user, password=data.password, code=data.code, address=visit.origin)
+        prompt = Prompt(name=data.user, password=data.password, code=data.code, address=visit.origin, here=visit.here)
         signed = await service_account.sign_in(visit.house, state.cloud_tries, visit.strangers, prompt, visit.now)
     except Denied as refused:
         actor = await accounts.known_name(data.user)
         await audit.append(actor, "sign-in", "", refused.code, visit.origin, visit.now)
         raise
-    await audit.append(signed.caller.name, "sign-in", "", "done", visit.origin, visit.now)
+    way = "" if await _passwords_are_usual(visit) else "break-glass"
+    await audit.append(signed.caller.name, "sign-in", way, "done", visit.origin, visit.now)
     cookie = session_cookie(signed.cookie, (signed.caller.expires_at - visit.now) // 1000, secure=visit.secure)
     return Response(_who(signed.caller), cookies=[cookie])
+
+
+async def _passwords_are_usual(visit: Visit) -> bool:
+    return passwords_allowed((await visit.house.settings()).settings.saml, here=False)
 
 
 @post("/api/logout", operation_id="signOut", tags=["session"], status_code=204, **declared("session"))
 async def sign_out(visit: NamedDependency[Visit]) -> Response[None]:
     """Ends the session at once, for every copy of its cookie."""
-    await sessions.sign_out(visit.caller)
-    await visit.note("sign-out", "")
+    await visit.sign_out()
     headers = {"Clear-Site-Data": '"cache", "storage"'}
     return Response(None, status_code=204, cookies=[session_cookie("", 0, secure=visit.secure)], headers=headers)
 

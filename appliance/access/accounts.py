@@ -33,6 +33,13 @@ class NameTaken(Conflict):
     next_step = "Choose another name, or set a new password for that account."
 
 
+class NotHere(Conflict):
+    """This account's password is the identity provider's; it has none here."""
+
+    code = "account-elsewhere"
+    next_step = "Change it there, or make a local account."
+
+
 async def create_user(name: str, role: str, password: str, now: int) -> str:
     """Makes an account and gives its identifier; raises `BadName`, `UnknownRole`, `WeakPassword`, `NameTaken`."""
     wanted = name.strip().lower()
@@ -53,6 +60,9 @@ async def set_password(user: str, password: str) -> Account:
     `user` is a name or an identifier.
     """
     account = await get_user(user)
+    if ":" in account.name:
+        # No local account has such a name: `saml_people.PREFIX`.
+        raise NotHere()
     await users.set_password_hash(account.id, await digest_of(password))
     return account
 

@@ -57,6 +57,20 @@ async def probe(section: SamlSection, *, now: int) -> Probe:
         facts = [certificates.facts_of(one, now) for one in found.certificates]
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
+    return _compared(section, found, facts, lines, now)
+
+
+def read_given(section: SamlSection, document: str, *, now: int) -> Probe:
+    """The same of metadata that somebody pasted."""
+    try:
+        found = read(document.encode(), section.idp_entity_id)
+        facts = [certificates.facts_of(one, now) for one in found.certificates]
+    except Misconfigured as error:
+        return Probe(ok=False, lines=[error.what, error.advice])
+    return _compared(section, found, facts, [], now)
+
+
+def _compared(section: SamlSection, found: Metadata, facts: list[certificates.Facts], lines: list[str], now: int) -> Probe:
     lines.append(f"They are of {found.entity_id[:200]}, with {len(facts)} certificate{'s' if len(facts) > 1 else ''}.")
     ended = [one for one in facts if one.valid_until <= now]
     lines += [f"{one.subject[:120]}: {' '.join(one.warnings) or 'in date.'}" for one in facts]
@@ -64,7 +78,7 @@ async def probe(section: SamlSection, *, now: int) -> Probe:
         "idp_entity_id": found.entity_id,
         "idp_sso_url": found.sso_url,
         "idp_slo_url": found.slo_url,
-        "idp_certificate": found.certificates[0],
+        "idp_certificate": "".join(found.certificates),
     }
     other = [name for name in _FIELDS if getattr(section, name) and not _same(getattr(section, name), told[name], found)]
     lines += [f"{_FIELDS[name]}: the metadata say something else." for name in other]
@@ -120,8 +134,12 @@ def _location(role: ElementTree.Element, service: str) -> str:
 
 def _same(ours: str, theirs: str, found: Metadata) -> bool:
     if "BEGIN CERTIFICATE" in ours:
-        return _bare(ours) in {_bare(one) for one in found.certificates}
+        return bool(_split(ours)) and set(_split(ours)) <= {_bare(one) for one in found.certificates}
     return ours == theirs
+
+
+def _split(pem: str) -> list[str]:
+    return [_bare(one) for one in re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", pem)]
 
 
 def _bare(pem: str) -> str:

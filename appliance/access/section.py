@@ -7,6 +7,8 @@ from msgspec import Meta
 from appliance.fields import Host, Pem, Port, Secret, Section, Url, field
 
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?(?!\n)$")]
+_NO_MARKUP = r"^[^<>&\"'\s]*(?!\n)$"
+"""For what is written into XML documents as it stands."""
 Address = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")]
 
 
@@ -69,26 +71,36 @@ class AccessSection(Section, frozen=True, kw_only=True):
     lock_minutes: Annotated[int, field("Locked for", "Doubles each time.", unit="min", ge=1, le=1440)] = 5
 
 
-_NO_SAML = "this version signs in by password, second factor and API token only"
-_TESTED_ONLY = "In this version only the test uses it."
-
-
 class SamlSection(Section, frozen=True, kw_only=True):
     """SAML single sign-on"""
 
-    enabled: Annotated[bool, field("Enable SAML SSO", "Off: accounts of this appliance only.", unavailable=_NO_SAML)] = False
+    enabled: Annotated[
+        bool, field("Enable SAML SSO", "Off: accounts of this appliance only. Any change on this page ends all SAML sessions.")
+    ] = False
     mode: Annotated[
         Literal["local", "both", "saml"],
-        field("Authentication mode", "Accounts of this appliance, both, or the identity provider only.", unavailable=_NO_SAML),
+        field(
+            "Authentication mode",
+            "local: passwords of this appliance only; both: either; saml: no passwords, save the break-glass on the appliance.",
+        ),
     ] = "local"
-    idp_entity_id: Annotated[
-        str, field("IdP entity ID", f"The identity provider's own name (issuer). {_TESTED_ONLY}", max_length=1024)
+    break_glass: Annotated[
+        bool,
+        field(
+            "Break-glass password",
+            "In mode saml: a local administrator may still sign in by password, in the console on the machine itself.",
+            recommended="on",
+        ),
+    ] = True
+    idp_entity_id: Annotated[str, field("IdP entity ID", "The identity provider's own name (issuer).", max_length=1024)] = ""
+    idp_sso_url: Annotated[Url, field("IdP SSO URL", "Where people sign in (HTTP-Redirect binding).")] = ""
+    idp_slo_url: Annotated[Url, field("IdP SLO URL", "Where they sign out; empty: signing out ends our session only.")] = ""
+    idp_certificate: Annotated[
+        Pem,
+        field("IdP certificate (PEM)", "What its assertions are signed with; several while it changes from one to the next."),
     ] = ""
-    idp_sso_url: Annotated[Url, field("IdP SSO URL", f"Where people sign in. {_TESTED_ONLY}")] = ""
-    idp_slo_url: Annotated[Url, field("IdP SLO URL", f"Where they sign out. {_TESTED_ONLY}")] = ""
-    idp_certificate: Annotated[Pem, field("IdP certificate (PEM)", f"What its assertions are signed with. {_TESTED_ONLY}")] = ""
     idp_metadata_url: Annotated[
-        Url, field("IdP metadata URL", f"Its metadata; the test compares them with the fields above. {_TESTED_ONLY}")
+        Url, field("IdP metadata URL", "Its metadata; the test fetches them, compares, and fills in the fields above.")
     ] = ""
     own_machine: Annotated[
         bool, field("This machine", "Allow a metadata URL that leads to this machine itself or to a link-local address.")
@@ -97,23 +109,28 @@ class SamlSection(Section, frozen=True, kw_only=True):
         Pem, field("Certificate authority", "PEM, for a metadata host whose certificate the site signs itself.")
     ] = ""
     sp_entity_id: Annotated[
-        str, field("SP entity ID", "How this appliance calls itself.", max_length=1024, unavailable=_NO_SAML)
+        str,
+        field("SP entity ID", "How this appliance calls itself.", recommended="ranvier", max_length=1024, pattern=_NO_MARKUP),
     ] = "ranvier"
-    sp_base_url: Annotated[Url, field("SP base URL", "Where people reach this appliance, by HTTPS.", unavailable=_NO_SAML)] = ""
-    name_id_format: Annotated[
-        Literal["email", "persistent", "transient", "unspecified"],
-        field("NameID format", "What the identity provider is to name people by.", recommended="email", unavailable=_NO_SAML),
-    ] = "email"
-    require_signed_assertions: Annotated[
-        bool,
-        field("Require signed assertions", "Off: the response must be signed instead.", recommended="on", unavailable=_NO_SAML),
-    ] = True
-    admin_group: Annotated[
-        str, field("Admin group", "Its members are administrators; empty: nobody is.", max_length=256, unavailable=_NO_SAML)
-    ] = ""
-    user_group: Annotated[
+    sp_base_url: Annotated[
         str,
         field(
-            "User group", "Only its members may use the appliance; empty: everybody may.", max_length=256, unavailable=_NO_SAML
+            "SP base URL",
+            "Where people reach this appliance, by HTTPS.",
+            recommended="https://ranvier.hospital.example:3001",
+            pattern=r"^(?!\n)$|^https?://[^\s<>&\"'?#]+(?!\n)$",
+            max_length=1024,
+            widget="url",
         ),
+    ] = ""
+    name_id_format: Annotated[
+        Literal["email", "persistent", "transient", "unspecified"],
+        field("NameID format", "What the identity provider is to name people by.", recommended="email"),
+    ] = "email"
+    require_signed_assertions: Annotated[
+        bool, field("Require signed assertions", "Off: the response must be signed instead.", recommended="on")
+    ] = True
+    admin_group: Annotated[str, field("Admin group", "Its members are administrators; empty: nobody is.", max_length=256)] = ""
+    user_group: Annotated[
+        str, field("User group", "Only its members may use the appliance; empty: everybody may.", max_length=256)
     ] = ""

@@ -17,6 +17,8 @@ from appliance.records.users import Account
 
 HOUR_MS = 3_600_000
 PORTAL = "portal"
+SAML = "saml"
+"""The kind of sessions that the identity provider stands for; they end when its settings change."""
 PORTAL_MS = HOUR_MS
 """An uploader's session ends so long after sign-in, however much it is used."""
 TOUCH_MS = 60_000
@@ -38,6 +40,16 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
     """The permissions a token is narrowed to; empty: all of its role."""
     slides: bool = True
     """Whether using the session moves its end on."""
+
+
+class Elsewhere(msgspec.Struct, kw_only=True, frozen=True):
+    """Whom a session stands for at the identity provider: what it is found by, and what signing out there needs."""
+
+    key: str = ""
+    about: str = ""
+
+
+HERE = Elsewhere()
 
 
 class SignedIn(msgspec.Struct, kw_only=True, frozen=True):
@@ -79,7 +91,7 @@ async def sign_in(
         await users.swap_tries(counted_row, tries.failures - 1, 0)
         raise
     await users.clear_tries(account.id)
-    return await _open(keys, section, account, address, now)
+    return await open_session(keys, section, account, address, now)
 
 
 async def require_password(section: AccessSection, caller: Caller, password: str, *, now: int) -> None:
@@ -117,10 +129,16 @@ async def _count(account: Account, section: AccessSection, now: int) -> Tries:
     raise refusal(Tries(failures=1), section, now)
 
 
-async def _open(keys: Keys, section: AccessSection, account: Account, address: str, now: int) -> SignedIn:
+async def open_session(
+    keys: Keys, section: AccessSection, account: Account, address: str, now: int, elsewhere: Elsewhere = HERE
+) -> SignedIn:
+    """Opens a session for somebody who has proven who they are, here or elsewhere."""
     slides = account.role != "uploader"
     session, expires_at = new_id(now), now + (section.idle_hours * HOUR_MS if slides else PORTAL_MS)
-    await users.add_session(session, account.id, address, now, expires_at, kind="session" if slides else PORTAL)
+    kind = (SAML if elsewhere.key else "session") if slides else PORTAL
+    await users.add_session(
+        session, account.id, address, now, expires_at, kind=kind, subject_key=elsewhere.key, subject=elsewhere.about
+    )
     caller = _caller(account, session, expires_at, now, slides)
     return SignedIn(caller=caller, cookie=cookies.issue(keys, session, expires_at))
 

@@ -255,6 +255,17 @@ class Session(Table, tablename="sessions"):
     expires_at = BigInt()
     address = Varchar(64, default="")
     revoked = Boolean(default=False)
+    subject_key = Varchar(64, default="", index=True)
+    subject = Text(default="")
+
+
+class SingleUse(Table, tablename="single_use"):
+    """What counts once: a request that waits for its answer, an assertion that was used, a code that is handed over."""
+
+    key = Varchar(64, primary_key=True)
+    kind = Varchar(16, default="")
+    until = BigInt(default=0, index=True)
+    body = Text(default="")
 
 
 class ApiToken(Table, tablename="api_tokens"):
@@ -339,6 +350,7 @@ TABLES: tuple[type[Table], ...] = (
     SettingsRow,
     User,
     Session,
+    SingleUse,
     ApiToken,
     StageTime,
     TaskRun,

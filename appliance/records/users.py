@@ -131,10 +131,56 @@ async def clear_second_factor(user: str) -> None:
     await User.update({User.totp: b""}).where(User.id == user).run()
 
 
-async def add_session(session: str, user: str, address: str, now: int, expires_at: int, *, kind: str = "session") -> None:
-    """Stores a session; of kind `portal` when it ends at a fixed time."""
+async def of_identity_provider(account: Account) -> Account:
+    """The account of that name with the role that was just proven, made if it is new; a new role ends its open sessions."""
+    await add(account)
+    found = await by_name(account.name)
+    if found is None:
+        raise LookupError("an account that was just stored is gone")
+    if found.role == account.role:
+        return found
+    async with User._meta.db.transaction():
+        await User.update({User.role: account.role, User.row_version: User.row_version + 1}).where(User.id == found.id).run()
+        await Session.update({Session.revoked: True}).where(Session.user == found.id).run()
+    return msgspec.structs.replace(found, role=account.role)
+
+
+async def add_session(
+    session: str,
+    user: str,
+    address: str,
+    now: int,
+    expires_at: int,
+    *,
+    kind: str = "session",
+    subject_key: str = "",
+    subject: str = "",
+) -> None:
+    """Stores a session; of kind `portal` when it ends at a fixed time, of kind `saml` with whom it stands for elsewhere."""
     row = Session(id=session, user=user, created_at=now, seen_at=now, expires_at=expires_at, address=address[:64], kind=kind)
+    row.subject_key, row.subject = subject_key, subject
     await Session.insert(row).run()
+
+
+async def subject_of(session: str) -> str:
+    """Whom a session stands for at the identity provider; empty for one that was opened here."""
+    row = await Session.select(Session.subject).where(Session.id == session).first().run()
+    return str(row["subject"]) if row else ""
+
+
+async def revoke_subject(subject_key: str, index: str) -> int:
+    """Ends the open sessions of somebody of the identity provider, of one index or (empty) all; gives how many."""
+    open_ones = (Session.subject_key == subject_key) & (Session.revoked == False)  # noqa: E712 - a column, not a value
+    rows = await Session.select(Session.id, Session.subject).where(open_ones).run()
+    wanted = [row["id"] for row in rows if not index or msgspec.json.decode(row["subject"]).get("index") in ("", index)]
+    if wanted:
+        await Session.update({Session.revoked: True}).where(Session.id.is_in(wanted)).run()
+    return len(wanted)
+
+
+async def revoke_kinds(kinds: list[str]) -> None:
+    """Ends every session of these kinds."""
+    await Session.update({Session.revoked: True}).where(Session.kind.is_in(kinds)).run()
 
 
 async def session_with_account(session: str) -> tuple[OpenSession, Account] | None:

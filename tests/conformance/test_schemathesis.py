@@ -26,13 +26,14 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.limits import Bucket
+from appliance.access import saml
 from appliance.access.accounts import create_user
 from appliance.access.second_factor import code_at
 from appliance.access.tokens import create_token
 from appliance.house import House, open_house
-from appliance.moments import now_ms
+from appliance.moments import new_id, now_ms
 from appliance.receive.stable import force_stable
-from appliance.records import deliveries
+from appliance.records import deliveries, users
 from appliance.storage import write_durable
 from tests.api.conftest import PASSWORD, a_report, an_order, file_phantom, served
 from tests.api.test_proof import deidentified
@@ -166,7 +167,7 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
     """One good request of each operation that a machine with a token can use at any time."""
     study, order, report = world.study, world.order, world.report
     gets = [
-        *("/health", "/api/health", "/api/me", "/api/status", "/api/studies", f"/api/studies/{study}"),
+        *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/studies", f"/api/studies/{study}"),
         *(f"/api/study-info/{study}", "/api/filter-words", "/api/orders", f"/api/orders/{order}"),
         *("/api/products", "/api/reports", f"/api/reports/{report}/json", "/api/results", "/api/settings", "/api/certificate"),
         *("/api/settings/schema", "/api/settings/history", "/api/settings/export", "/api/settings/differences?before=0"),
@@ -259,6 +260,35 @@ async def _machines(world: World, client: httpx.AsyncClient) -> AsyncIterator[ht
     yield await client.delete("/api/certificate")
 
 
+async def _single_sign_on(world: World, client: httpx.AsyncClient) -> AsyncIterator[httpx.Response]:
+    """Metadata of both sides, a code for the console, signing out; the browser's own pages are no operations."""
+    pair, idp = make("idp"), "https://idp.example"
+    body = "".join(pair.certificate.split("\n")[1:-2])
+    theirs = (
+        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{idp}"><IDPSSODescriptor '
+        'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing">'
+        f'<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>{body}</X509Certificate></X509Data>'
+        '</KeyInfo></KeyDescriptor><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" '
+        f'Location="{idp}/sso"/></IDPSSODescriptor></EntityDescriptor>'
+    )
+    read = await client.post("/api/saml/read-metadata", json={"metadata": theirs})
+    yield read
+    section = {**read.json()["values"], "enabled": True, "mode": "both", "sp_base_url": "https://ranvier.example"}
+    version = (await client.get("/api/settings")).json()["version"]
+    yield await client.patch("/api/settings", json={"saml": section}, headers={"If-Match": f'"{version}"'})
+    yield await client.get("/api/saml/metadata")
+    now = now_ms()
+    account = await users.of_identity_provider(
+        users.Account(id=new_id(now), name="saml:x@y.example", role="user", created_at=now)
+    )
+    code = await saml.hand_over(world.house.keys, account, saml.Subject("x@y.example", "", ""), now)
+    signed = await client.post("/api/login/code", json={"code": code}, headers={"Authorization": ""})
+    yield signed
+    cookie = signed.headers.get("set-cookie", "").split(";")[0]
+    console = {"X-Ranvier": "console", "Authorization": "", "Cookie": cookie}
+    yield await client.post("/api/saml/logout", headers=console)
+
+
 async def _findings(world: World, client: httpx.AsyncClient) -> AsyncIterator[httpx.Response]:
     """Orders with everything that can happen to them, and a study that still comes in."""
     order, study = await an_order(world.house, world.study, state="QC_FAILED"), world.study
@@ -299,7 +329,7 @@ async def test_good_requests_reach_every_operation(tmp_path: Path) -> None:
             answer = await client.request(method, path, json=body, headers={"If-Match": f'"{version}"'})
             if answer.status_code >= 300:
                 failed.append((method, path, answer.status_code, answer.text[:200]))
-        for acts in (_people, _machines, _findings):
+        for acts in (_people, _machines, _findings, _single_sign_on):
             async for answer in acts(world, client):
                 if answer.status_code >= 300:
                     failed.append((answer.request.method, answer.request.url.path, answer.status_code, answer.text[:200]))

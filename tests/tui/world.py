@@ -100,6 +100,7 @@ class World:
         self.days_until_full: float | None = None
         self.second_factor = ""
         """The code that the account wants beside the password; empty: none."""
+        self.ways: Json = {"password": True, "single_sign_on": False, "single_sign_on_path": ""}
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, Json]] = []
         self.revealed: list[list[str]] = []
@@ -164,6 +165,10 @@ class World:
         self.requests.append((request.method, path))
         if request.content:
             self.bodies.append((path, json.loads(request.content)))
+        if path == "/api/sign-in-ways":
+            return _answer(self.ways)
+        if path == "/api/login/code":
+            return self._login_by_code(request)
         if path in {"/api/login", "/api/health"}:
             return self._login(request) if path == "/api/login" else _answer(self._health())
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.sessions:
@@ -224,6 +229,14 @@ class World:
             self.tries_left -= 1
             detail = f"Wrong user or password. {self.tries_left} tries left."
             return problem(401, "wrong-password", "Wrong user or password.", detail)
+        return self._session()
+
+    def _login_by_code(self, request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content) != {"code": "AAAA-BBBB-CCCC"}:
+            return problem(401, "wrong-sign-in-code", "This code is wrong.", "")
+        return self._session()
+
+    def _session(self) -> httpx.Response:
         self.sessions.add("session-1")
         answer = _answer({"user": USER, "role": self.role, "expires_at": iso(NOW + timedelta(hours=8))})
         answer.headers["set-cookie"] = "ranvier_session=session-1; HttpOnly; SameSite=Strict; Path=/"

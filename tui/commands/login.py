@@ -11,6 +11,7 @@ from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import parser, run
 from tui.contract import Me
+from tui.sign_in import PATH, SignInWays
 from tui.trouble import Problem
 
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     found = parser("login", "Sign in; the session is kept in ~/.config/ranvier/token (mode 0600).")
     found.add_argument("--user", default="", help="asked for when absent")
     found.add_argument("--password-file", default="", metavar="FILE", help="`-` reads stdin; never an argument itself")
+    found.add_argument("--code", action="store_true", help="ask for the code that a browser shows after single sign-on")
     found.add_argument("--forget", action="store_true", help="end the session and remove the token")
     return run(found, arguments, _login)
 
@@ -30,6 +32,8 @@ async def _login(client: Client, given: argparse.Namespace) -> int:
             await client.logout()
         printing.say("Signed out.")
         return exits.DONE
+    if given.code:
+        return await _by_code(client)
     user, password = given.user, _password(given.password_file)
     if (not user or password is None) and not sys.stdin.isatty():
         printing.say("Without a terminal give --user and --password-file.")
@@ -38,6 +42,18 @@ async def _login(client: Client, given: argparse.Namespace) -> int:
     me = await _signed_in(client, user, password)
     path = credentials.store(os.environ, client.token)
     printing.say(f"Signed in as {me.user or user} ({me.role}). The session is kept in {path}.")
+    return exits.DONE
+
+
+async def _by_code(client: Client) -> int:
+    ways = await client.get(PATH, SignInWays)
+    if not ways.single_sign_on:
+        printing.say("Single sign-on is switched off on this appliance.")
+        return exits.USAGE
+    printing.say(ways.hint(client.url))
+    me = await client.login_by_code(_code())
+    path = credentials.store(os.environ, client.token)
+    printing.say(f"Signed in as {me.user} ({me.role}). The session is kept in {path}.")
     return exits.DONE
 
 
@@ -50,6 +66,10 @@ async def _signed_in(client: Client, user: str, password: str) -> Me:
         if problem.code != "second-factor-needed" or not sys.stdin.isatty():
             raise
     return await client.login(user, password, getpass.getpass("Code of your second factor: "))
+
+
+def _code() -> str:
+    return (input("Code: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
 
 
 def _ask(user: str, password: str | None) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tui.inert import inert
 from tui.messages import WentWrong
 from tui.screens.fields import Fields
 from tui.screens.frame import Frame, notice
+from tui.sign_in import PATH, SignInWays
 from tui.trouble import Problem, Trouble, Unreachable
 from tui.widgets.lines import KeyLine, StatusLine
 
@@ -28,6 +29,7 @@ class LoginScreen(Frame, Fields[None]):
     CSS_PATH = "login.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter_field", "Sign in", priority=True),
+        Binding("f2", "by_code", "Code of single sign-on", priority=True, show=False),
     ]
     KEYS = ("enter_field", "next_field", "quit")
 
@@ -36,16 +38,18 @@ class LoginScreen(Frame, Fields[None]):
         self._message = message
         self._expired = expired
         self._asking = False
+        self._ways = SignInWays()
+        self._by_code = False
 
     def compose(self) -> ComposeResult:
         """The box in the middle, two lines below."""
         yield notice()
         with Vertical(id="middle"), Vertical(id="box") as box:
             box.border_title = Text("Ranvier").plain
-            with Horizontal():
+            with Horizontal(classes="local"):
                 yield Label("User")
                 yield Input(compact=True, id="user", max_length=128)
-            with Horizontal():
+            with Horizontal(classes="local"):
                 yield Label("Password")
                 yield Input(compact=True, id="password", password=True, max_length=1024)
             yield Static(id="message", markup=False)
@@ -64,6 +68,7 @@ class LoginScreen(Frame, Fields[None]):
         self._tell(self._message, bad=False)
         self.query_one("#service", Static).update(Text(f"Appliance  {self.console.client.url}", "dim"))
         self._ask_health()
+        self._ask_ways()
         self.set_interval(ASK_HEALTH_S, self._ask_health)
 
     def draw(self) -> None:
@@ -95,11 +100,43 @@ class LoginScreen(Frame, Fields[None]):
             line.append("   ")
         self._service(line or Text(f"Appliance {inert(health.status)}"))
 
+    @work(group="ways", exclusive=True)
+    async def _ask_ways(self) -> None:
+        """Without passwords the form for them is not there (PC-38)."""
+        try:
+            self._ways = await self.console.client.get(PATH, SignInWays)
+        except Trouble:
+            return
+        if self._ways.single_sign_on:
+            if not self._ways.password:
+                await self.action_by_code()
+            elif not self._message:
+                self._tell("F2: single sign-on.", bad=False)
+
+    async def action_by_code(self) -> None:
+        """One field for the code that a browser shows after single sign-on."""
+        if self._by_code or not self._ways.single_sign_on:
+            return
+        self._by_code = True
+        await self.query(".local").remove()
+        await self.query("#code").remove()
+        field = Input(compact=True, id="code", max_length=32)
+        field.cursor_blink = False
+        await self.query_one("#box").mount(Horizontal(Label("Code"), field), before="#message")
+        field.focus()
+        self._tell(self._ways.hint(self.console.client.url), bad=False)
+
     def _service(self, line: Text) -> None:
         self.query_one("#service", Static).update(line)
 
     def accept(self) -> None:
         """Asks the API, once at a time."""
+        if self._by_code:
+            code = self.query_one("#code", Input).value.strip()
+            if code and not self._asking:
+                self._asking = True
+                self._sign_in("", "", code)
+            return
         user = self.query_one("#user", Input).value.strip()
         password = self.query_one("#password", Input).value
         if self._asking:
@@ -115,7 +152,8 @@ class LoginScreen(Frame, Fields[None]):
     @work(group="login", exclusive=True)
     async def _sign_in(self, user: str, password: str, code: str) -> None:
         try:
-            me = await self.console.client.login(user, password, code)
+            client = self.console.client
+            me = await (client.login_by_code(code) if self._by_code else client.login(user, password, code))
         except Trouble as trouble:
             self.post_message(WentWrong(trouble))
             return
@@ -130,6 +168,9 @@ class LoginScreen(Frame, Fields[None]):
         self._tell(refusal(trouble, self), bad=True)
         if isinstance(trouble, Problem) and trouble.code in CODE_WANTED:
             self._ask_code()
+            return
+        if self._by_code:
+            self.query_one("#code", Input).value = ""
             return
         password = self.query_one("#password", Input)
         password.value = ""
