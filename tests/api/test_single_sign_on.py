@@ -250,7 +250,7 @@ async def test_without_passwords_only_the_console_of_the_machine_itself_takes_on
 
     only = (403, "single-sign-on-only")
     assert await login("192.0.2.7") == only
-    assert await login("127.0.0.1", **{"X-Forwarded-For": "192.0.2.7"}) == only
+    assert await login("127.0.0.1", right, **{"X-Forwarded-For": "192.0.2.7"}) == only
     assert await login("127.0.0.1", {"user": "smith", "password": PASSWORD}) == only
     assert await login("127.0.0.1") == (200, "")
     assert (await noted())[-1] == ("meyer", "sign-in", "break-glass", "done")
@@ -362,10 +362,10 @@ async def test_our_metadata_and_theirs(site: Site, known: Known) -> None:
     assert "PRIVATE KEY" not in ours.text
     theirs = (await asyncio.to_thread(httpx.get, known.idp.entity_id)).text
     pasted = await site.door.call("admin", "POST", "/api/saml/read-metadata", json={"metadata": theirs})
-    wanted = known.idp.settings
+    expected = known.idp.settings
     assert pasted.json()["ok"]
     assert {name: value for name, value in pasted.json()["values"].items() if name != "idp_certificate"} == {
-        name: value for name, value in wanted.items() if name != "idp_certificate"
+        name: value for name, value in expected.items() if name != "idp_certificate"
     }
     form = {"idp_metadata_url": known.idp.entity_id, "own_machine": True}
     fetched = await site.door.call("admin", "POST", "/api/settings/test/saml", json=form)
