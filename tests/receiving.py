@@ -55,6 +55,7 @@ class Section(msgspec.Struct):
     tls_key: str = ""
     tls_authority: str = ""
     tls_mutual: bool = False
+    commitment_addresses: tuple[str, ...] = ()
 
 
 @dataclass

@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from copy import copy
 from typing import Any, Final, Protocol
@@ -84,6 +85,7 @@ class Wire(AssociationSocket):
         self._cut = self._parked = False
         self._buffer = memoryview(b"")
         self._at = self._end = 0
+        self._to_say: deque[bytes] = deque()
         self._heard = time.monotonic()
         self._poll = select.poll()
         self._poll.register(visit.socket, select.POLLIN)
@@ -115,6 +117,8 @@ class Wire(AssociationSocket):
             return False
         self._park()
         while not self._given:
+            while self._to_say:
+                self.send(self._to_say.popleft())
             if dul._kill_thread or not (dul.to_provider_queue.empty() and dul.event_queue.empty()):
                 self._unpark()
                 return False
@@ -208,6 +212,10 @@ class Wire(AssociationSocket):
         data = self._given[:nr_bytes]
         del self._given[:nr_bytes]
         return data
+
+    def say(self, pdus: bytes) -> None:
+        """From any thread: PDUs of our own, sent by the thread that owns the connection, which TLS wants to be one."""
+        self._to_say.append(pdus)
 
     def send(self, bytestream: bytes) -> None:
         """Sends a PDU and asks the kernel again to acknowledge at once, which it forgets by itself."""

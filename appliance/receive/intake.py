@@ -107,6 +107,10 @@ class Intake:
     def opened(self, association: str, sender: str) -> None:
         """From any thread: an association was accepted."""
         self._queue.append(Opened(association, sender))
+        # Left in the queue, it would look like work to do for as long as the association says nothing.
+        if not self._called:
+            self._called = True
+            self._hand_over(self._wake.set)
 
     def ended(self, association: str) -> None:
         """From any thread: an association has ended and nothing more comes by it."""

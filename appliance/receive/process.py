@@ -15,6 +15,7 @@ import msgspec
 from appliance.certificates import WARN_DAYS, BadCertificate
 from appliance.moments import now_ms
 from appliance.receive import sweep
+from appliance.receive.commitment import Commitments
 from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Inbox, Roll, on_the_roll
@@ -67,7 +68,9 @@ async def run(
         filer.sets_conflicts_aside = section.conflicts == "quarantine"
         intake = Intake(storage, inbox, filer, holds, clock=clock, audited=audited)
         listener = Listener(section, inbox, intake, clock=clock)
-        receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, reload, clock)
+        commitments = Commitments(storage, keys, records, listener.reporter.report, clock=clock)
+        listener.commit = commitments.ask
+        receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, commitments, reload, clock)
         try:
             port = listener.start()
             log.info("listening on %s port %d as %s", section.host, port, section.ae_title)
@@ -91,6 +94,7 @@ class _Receiver:
         filer: Filer,
         intake: Intake,
         listener: Listener,
+        commitments: Commitments,
         reload: Reload,
         clock: Callable[[], int],
     ) -> None:
@@ -101,6 +105,8 @@ class _Receiver:
         self._filer = filer
         self._intake = intake
         self._listener = listener
+        self._commitments = commitments
+        self._section = ReceiveSection()
         self._reload = reload
         self._clock = clock
         self._process = processes.this_process("receive", clock())
@@ -109,6 +115,7 @@ class _Receiver:
 
     async def work(self, section: ReceiveSection, roll: Roll, settler: Settler, stop: asyncio.Event, port: int) -> None:
         """Until `stop` is set, or filing has died of something unforeseen, which is raised."""
+        self._section = section
         self._process = msgspec.structs.replace(self._process, note=f"port {port}")
         work = asyncio.create_task(self._all(section, roll, settler))
         asked = asyncio.create_task(stop.wait())
@@ -127,10 +134,12 @@ class _Receiver:
         await asyncio.to_thread(roll.join)
         self._filing = asyncio.create_task(self._intake.run())
         pulse = asyncio.create_task(self._pulse(section, settler))
+        committing = asyncio.create_task(self._commit())
         try:
             await asyncio.wait({self._filing, pulse}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             pulse.cancel()
+            committing.cancel()
         if self._filing.done():
             self._filing.result()
 
@@ -151,6 +160,17 @@ class _Receiver:
                 )
             await asyncio.sleep(SETTLE_SECONDS)
 
+    async def _commit(self) -> None:
+        """Storage commitments, answered beside all else: a peer may take its time."""
+        while True:
+            try:
+                if self._intake.idle:
+                    await self._commitments.work_off(self._section)
+            except Exception as fault:
+                # An edge of the process: one request must not end all others.
+                log.error("a commitment failed: %s", type(fault).__name__, exc_info=fault, extra={"code": "commitment-failed"})
+            await asyncio.sleep(SETTLE_SECONDS)
+
     async def _upkeep(self, section: ReceiveSection) -> ReceiveSection:
         """Signs of life, settings, room on the disk, associations whose end nobody told, inboxes of the dead."""
         await self._beat()
@@ -159,7 +179,7 @@ class _Receiver:
             self._intake.ended(association)
         await asyncio.to_thread(self._intake.look_at_disk)
         await sweep.adopt_dead(self._storage, self._inbox, self._intake)
-        changed = await self._reload()
+        changed = self._section = await self._reload()
         if changed != section:
             try:
                 self._listener.apply(changed)

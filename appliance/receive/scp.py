@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -21,8 +22,10 @@ from appliance.moments import new_id
 from appliance.receive import header as tags
 from appliance.receive.admission import refusal
 from appliance.receive.association import Server, SharedContexts, Wire, handler_of
+from appliance.receive.commitment import FAILED, INVALID_ARGUMENT, PUSH_MODEL, Asking, understood
 from appliance.receive.door import Door, Refusal, Request
 from appliance.receive.endings import Trouble, unwanted
+from appliance.receive.event_report import Reporter
 from appliance.receive.header import Header, read_header
 from appliance.receive.inbox import Arrival, Inbox, content_hash
 from appliance.receive.journal import Entry
@@ -92,13 +95,17 @@ def _contexts(private_classes: Sequence[str]) -> SharedContexts:
     syntaxes = transfer_syntaxes()
     standard = [one.abstract_syntax or "" for one in AllStoragePresentationContexts]
     storage = [build_context(one, syntaxes) for one in dict.fromkeys([*standard, *private_classes])]
-    return SharedContexts([build_context(Verification, list(_NATIVE)), *storage])
+    services = [build_context(one, list(_NATIVE)) for one in (Verification, PUSH_MODEL)]
+    return SharedContexts([*services, *storage])
 
 
 class Listener:
     """One listening port and its associations."""
 
     def __init__(self, section: ReceiveSection, inbox: Inbox, notices: Notices, *, clock: Callable[[], int]) -> None:
+        self.commit: Asking = lambda *_: FAILED
+        """Given what a sender wants to be committed to, it gives the status of the answer."""
+        self.reporter = Reporter(lambda association: self._open.get(association))
         self._inbox = inbox
         self._notices = notices
         self._clock = clock
@@ -130,6 +137,8 @@ class Listener:
         """Begins to listen and gives the port; raises `CannotListen`."""
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_RELEASED, self._on_ended),
             (evt.EVT_ABORTED, self._on_ended),
@@ -203,7 +212,7 @@ class Listener:
         contexts = {
             number: (str(one.abstract_syntax), str(one.transfer_syntax[0]))
             for number, one in assoc._accepted_cx.items()
-            if one.abstract_syntax != Verification
+            if one.abstract_syntax not in (Verification, PUSH_MODEL)
         }
         return Storing(
             self._inbox.journal(association),
@@ -248,6 +257,27 @@ class Listener:
         extra = {"sender": sender, "code": "association-failed"}
         log.warning("association of %s from %s failed: %s; %s", sender, address, trouble.sentence, trouble.advice, extra=extra)
         self._notices.failed(sender, address, trouble)
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        """N-ACTION of storage commitment (PS3.4 section J.3.2)."""
+        wire, sender = event.assoc.dul.socket, printable_ae(event.assoc.requestor.ae_title)
+        try:
+            instance = str(getattr(event.request, "RequestedSOPInstanceUID", ""))
+            asked = understood(event.action_type, instance, event.action_information)
+        except Exception as fault:
+            # The edge of the process towards a peer: whatever it sent, pynetdicom or pydicom could not make sense of it.
+            log.warning("a request of %s was refused: %s", sender, type(fault).__name__, extra={"sender": sender})
+            return INVALID_ARGUMENT, None
+        if isinstance(asked, int):
+            log.warning("a storage commitment of %s was refused with 0x%04X", sender, asked, extra={"sender": sender})
+            return asked, None
+        return self.commit(sender, wire.association if isinstance(wire, Wire) else "", asked), None
+
+    def _on_message(self, event: evt.Event) -> None:
+        """Which report of ours a peer has confirmed."""
+        wire, message = event.assoc.dul.socket, event.message
+        if isinstance(wire, Wire) and isinstance(message, N_EVENT_REPORT_RSP):
+            self.reporter.confirmed(wire.association, int(message.command_set.get("MessageIDBeingRespondedTo", 0)))
 
     def _on_store(self, event: evt.Event) -> int:
         status = self._answer(event)

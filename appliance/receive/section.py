@@ -10,6 +10,9 @@ CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0
 CallerCertificate = Annotated[
     str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}[ ]*(?!\n)$")
 ]
+CommitmentAddress = Annotated[
+    str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Za-z._-]{1,253}:[1-9][0-9]{0,4}[ ]*(?!\n)$")
+]
 CallerQuiet = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[1-9][0-9]{0,4}[ ]*(?!\n)$")]
 ClassUid = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)+(?!\n)$", max_length=64)]
 OddHex4 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{3}[13579BDFbdf](?!\n)$")]
@@ -47,6 +50,14 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
             "Certificates of callers",
             "AE title = SHA-256 fingerprint of a TLS certificate; an AE title that stands here must show one of these.",
             recommended="with TLS and demanded certificates",
+        ),
+    ] = ()
+    commitment_addresses: Annotated[
+        tuple[CommitmentAddress, ...],
+        field(
+            "Storage commitment results",
+            "AE title = host:port; where the result of a storage commitment goes when the sender has ended its association.",
+            recommended="PACS=192.0.2.20:104",
         ),
     ] = ()
     check_called: Annotated[
@@ -160,6 +171,15 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
         bool, field("Paused", "Turn new associations away for now, for maintenance; senders keep their studies and try again.")
     ] = False
     open_orders: Annotated[bool, field("Process received studies", "Open an order by itself when a study is complete.")] = True
+
+    def commitment_address(self, sender: str) -> tuple[str, int] | None:
+        """Host and port where results of storage commitment go; None where none is set."""
+        for one in self.commitment_addresses:
+            title, _, address = one.rpartition("=")
+            if title.strip() == sender:
+                host, _, port = address.strip().rpartition(":")
+                return host, int(port)
+        return None
 
 
 class UploadsSection(Section, frozen=True, kw_only=True):

@@ -96,6 +96,18 @@ class Identity(Table, tablename="identities"):
     accession_key = Varchar(32, index=True, default="")
 
 
+class Commitment(Table, tablename="commitments"):
+    """A request of storage commitment whose result was not taken yet."""
+
+    id = Varchar(36, primary_key=True)
+    sender = Varchar(16)
+    association = Varchar(36, default="")
+    sealed = Bytea()
+    tries = Integer(default=0)
+    asked_at = BigInt()
+    next_at = BigInt()
+
+
 class Activity(Table, tablename="activities"):
     """An open association or upload that may still bring instances of a study."""
 
@@ -357,4 +369,5 @@ TABLES: tuple[type[Table], ...] = (
     ProcessRow,
     SenderSeen,
     DiskSample,
+    Commitment,
 )
