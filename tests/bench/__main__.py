@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench import figures
 
-APART = {"__init__", "__main__", "figures", "loads", "peers", "receivers"}
+APART = {"__init__", "__main__", "anonymisers", "figures", "loads", "peers", "receivers"}
 
 ONE_THREAD = {"denoise", "dti-fw-pipeline", "free-water", "tensor"}
 """CPU seconds are compared with peers on one thread; a BLAS that has several burns time in waiting."""
