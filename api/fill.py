@@ -1,6 +1,7 @@
 """From records to answers: states become words and glyphs, JSON columns become lists, moments become ISO 8601."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -65,45 +66,44 @@ def _order_facts(state: OrderState, delivery_failed: bool, code: str) -> Facts:
     return _WAITS if code in WAITING and ORDER_FACTS[state].active else ORDER_FACTS[state]
 
 
+@lru_cache(maxsize=256)
+def _row_facts(state: str, of_order: bool, delivery_failed: bool, code: str) -> Facts:
+    if of_order:
+        return _order_facts(OrderState(state), delivery_failed, code)
+    return STUDY_FACTS[StudyState(state)]
+
+
 def study_row(line: StudyLine) -> StudyRow:
     """One study as the list shows it."""
-    return StudyRow(**_study_fields(line))
-
-
-def _study_fields(line: StudyLine) -> dict[str, Any]:
-    if line.order:
-        state: OrderState | StudyState = OrderState(line.order_state)
-        facts = _order_facts(OrderState(line.order_state), line.delivery_failed, line.code)
-    else:
-        state = StudyState(line.study_state)
-        facts = STUDY_FACTS[state]
-    return {
-        "study": line.study,
-        "version": line.version,
-        "order": line.order or None,
-        "state": str(state),
-        "word": facts.word,
-        "glyph": facts.glyph,
-        "plain_glyph": facts.plain_glyph,
-        "percent": line.percent,
-        "step": line.step,
-        "qc": qc_word(line.qc_report, line.bypass_by),
-        "products": _split(line.products),
-        "group": line.group,
-        "received_at": at(line.received_at),
-        "updated_at": at(max(line.last_at, line.updated_at)),
-        "instances": line.instances,
-        "series": line.series,
-        "has_accession": line.has_accession,
-        "sender": line.sender,
-        "needs_person": facts.needs_person,
-        "terminal": facts.terminal and not facts.needs_person,
-        "code": line.code or line.reason,
-        "detail": line.detail,
-        "delivery_failed": line.delivery_failed,
-        "bypassed": bool(line.bypass_by),
-        "priority": line.priority,
-    }
+    state, of_order = line.order_state or line.study_state, bool(line.order)
+    facts = _row_facts(state, of_order, line.delivery_failed, line.code)
+    return StudyRow(
+        study=line.study,
+        version=line.version,
+        order=line.order or None,
+        state=state,
+        word=facts.word,
+        glyph=facts.glyph,
+        plain_glyph=facts.plain_glyph,
+        percent=line.percent,
+        step=line.step,
+        qc=qc_word(line.qc_report, line.bypass_by) if line.qc_report or line.bypass_by else "",
+        products=line.products.split(",") if line.products else [],
+        group=line.group,
+        received_at=at(line.received_at),
+        updated_at=at(line.updated_at if line.updated_at > line.last_at else line.last_at),
+        instances=line.instances,
+        series=line.series,
+        has_accession=line.has_accession,
+        sender=line.sender,
+        needs_person=facts.needs_person,
+        terminal=facts.terminal and not facts.needs_person,
+        code=line.code or line.reason,
+        detail=line.detail,
+        delivery_failed=line.delivery_failed,
+        bypassed=bool(line.bypass_by),
+        priority=line.priority,
+    )
 
 
 class _Checked(msgspec.Struct):
@@ -151,7 +151,7 @@ async def study_view(records: Records, study: str) -> StudyView:
     ]
     kept = await studies.get(study)
     return StudyView(
-        **_study_fields(line),
+        **msgspec.structs.asdict(study_row(line)),
         study_state=str(kept.state),
         quarantine=QUARANTINE_SENTENCES.get(kept.reason, "") if kept.state is StudyState.QUARANTINED else "",
         conflicts=kept.conflicts,

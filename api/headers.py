@@ -40,7 +40,7 @@ _FEATURES = (
     "xr-spatial-tracking",
 )
 _MANUAL = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-_POLICIES = {"/api-docs": _DOCS, "/docs": _MANUAL}
+_POLICIES = {"/api-docs": _DOCS.encode(), "/docs": _MANUAL.encode()}
 """Path -> what a page there may load; everywhere else nothing."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -54,6 +54,8 @@ _ALWAYS = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }
 """What the OWASP Secure Headers project asks of every answer; nothing here needs a feature of a browser."""
+_STANDING = {name.lower().encode(): value.encode() for name, value in _ALWAYS.items()}
+_NOT_KEPT = {**_STANDING, b"cache-control": b"no-store"}
 HSTS = "max-age=31536000"
 
 
@@ -88,15 +90,16 @@ async def before_send(message: "Message", scope: "Scope") -> None:
     if scope.get("method") == "OPTIONS" and "allow" in headers:
         headers["Allow"] = _methods(scope)
     state, path = scope.get("state", {}), scope["path"]
-    for name, value in _ALWAYS.items():
-        headers[name] = value
+    # Written once and put in as they are: each of them set by name would go through all the others.
+    ours = _STANDING if path.startswith("/api-docs/assets/") else _NOT_KEPT
     policies = (policy for place, policy in _POLICIES.items() if path == place or path.startswith(f"{place}/"))
-    headers["Content-Security-Policy"] = next(policies, _NOTHING)
-    headers["X-Request-Id"] = str(state.get("request_id", ""))
-    if not path.startswith("/api-docs/assets/"):
-        headers["Cache-Control"] = "no-store"
+    found = [one for one in headers.headers if one[0].lower() not in ours]
+    found += ours.items()
+    found.append((b"content-security-policy", next(policies, _NOTHING.encode())))
+    found.append((b"x-request-id", str(state.get("request_id", "")).encode()))
     if scope["scheme"] == "https" and scope["litestar_app"].state.presented.hsts:
-        headers["Strict-Transport-Security"] = HSTS
+        found.append((b"strict-transport-security", HSTS.encode()))
+    headers.headers[:] = found
     fresh = state.get("fresh_cookie")
     if fresh and not any(value.startswith(f"{COOKIE}=") for value in headers.getall("set-cookie", [])):
         cookie = session_cookie(*fresh, secure=scope["scheme"] == "https")

@@ -187,6 +187,8 @@ class StudyList(View, frozen=True, kw_only=True):
     total: int
     matched_exact: bool = True
     total_exact: bool = True
+    pages: int = 0
+    """How many pages of this size match; the least there are, if `matched` is not exact."""
 
 
 class OrderList(View, frozen=True, kw_only=True):
@@ -198,6 +200,8 @@ class OrderList(View, frozen=True, kw_only=True):
     total: int
     matched_exact: bool = True
     total_exact: bool = True
+    pages: int = 0
+    """How many pages of this size match; the least there are, if `matched` is not exact."""
 
 
 class ResultList(View, frozen=True, kw_only=True):
@@ -209,6 +213,8 @@ class ResultList(View, frozen=True, kw_only=True):
     total: int
     matched_exact: bool = True
     total_exact: bool = True
+    pages: int = 0
+    """How many pages of this size match; the least there are, if `matched` is not exact."""
 
 
 class ReportList(View, frozen=True, kw_only=True):
@@ -220,6 +226,8 @@ class ReportList(View, frozen=True, kw_only=True):
     total: int
     matched_exact: bool = True
     total_exact: bool = True
+    pages: int = 0
+    """How many pages of this size match; the least there are, if `matched` is not exact."""
 
 
 class IdentityView(View, frozen=True, kw_only=True):

@@ -16,8 +16,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@lru_cache(maxsize=8192)
 def iso(at: int) -> str:
     """A moment as ISO 8601 in UTC, to the millisecond."""
+    # A list that is looked at again and again shows the same moments.
     seconds, milliseconds = divmod(at, 1000)
     days, rest = divmod(seconds, 86_400)
     minutes, second = divmod(rest, 60)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.fill import order_by_id, order_view
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
+from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
 from api.views import OrderList, OrderView
 from api.visit import Visit
 from appliance import pipeline
@@ -82,12 +82,17 @@ async def open_order(
 
 @get("/api/orders", operation_id="listOrders", tags=["orders"], **declared("orders.read"))
 async def list_orders(
-    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit],
+    filter_text: Filter = "",
+    sort: Sort = "-created",
+    cursor: Cursor = "",
+    limit: Limit = 200,
+    page: Number = 1,
 ) -> OrderList:
     """A page of orders."""
-    page = await lists.order_ids_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    items = [order_view(one) for one in await details.of_orders(page.items)]
-    return OrderList(items=items, **whole(page))
+    found = await lists.order_ids_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
+    items = [order_view(one) for one in await details.of_orders(found.items)]
+    return OrderList(items=items, **whole(found, limit))
 
 
 @get("/api/orders/{order:str}", operation_id="getOrder", tags=["orders"], **declared("orders.read", 404))

@@ -11,7 +11,7 @@ from litestar.response import File
 from api.doorstep import PIECE
 from api.fill import report_of_line, shown_formats
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
+from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
 from api.views import ReportList
 from api.visit import Visit
 from appliance.errors import Conflict, Unknown
@@ -30,11 +30,16 @@ class ReportFileMissing(Conflict):
 
 @get("/api/reports", operation_id="listReports", tags=["results"], **declared("results.read"))
 async def list_reports(
-    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit],
+    filter_text: Filter = "",
+    sort: Sort = "-created",
+    cursor: Cursor = "",
+    limit: Limit = 200,
+    page: Number = 1,
 ) -> ReportList:
     """A page of reports and failure reports."""
-    page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    return ReportList(items=[report_of_line(line) for line in page.items], **whole(page))
+    found = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
+    return ReportList(items=[report_of_line(line) for line in found.items], **whole(found, limit))
 
 
 @get(

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 
 from api.fill import result_views
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
+from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
 from api.views import ResultList
 from api.visit import Visit
 from appliance.records import lists
@@ -13,12 +13,17 @@ from appliance.records import lists
 
 @get("/api/results", operation_id="listResults", tags=["results"], **declared("results.read"))
 async def list_results(
-    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-created", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit],
+    filter_text: Filter = "",
+    sort: Sort = "-created",
+    cursor: Cursor = "",
+    limit: Limit = 200,
+    page: Number = 1,
 ) -> ResultList:
     """A page of results."""
-    page = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    items = await result_views(page.items)
-    return ResultList(items=items, **whole(page))
+    found = await lists.results_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
+    items = await result_views(found.items)
+    return ResultList(items=items, **whole(found, limit))
 
 
 HANDLERS = (list_results,)

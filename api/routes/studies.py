@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.fill import study_row, study_view
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Sort, asked, whole
+from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
 from api.views import FilterWordView, StudyList, StudyRow, StudyView
 from api.visit import Visit
 from appliance.receive.stable import force_stable, release
@@ -28,11 +28,16 @@ class StudyNamed(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
 
 @get("/api/studies", operation_id="listStudies", tags=["studies"], **declared("studies.read"))
 async def list_studies(
-    visit: NamedDependency[Visit], filter_text: Filter = "", sort: Sort = "-received", cursor: Cursor = "", limit: Limit = 200
+    visit: NamedDependency[Visit],
+    filter_text: Filter = "",
+    sort: Sort = "-received",
+    cursor: Cursor = "",
+    limit: Limit = 200,
+    page: Number = 1,
 ) -> StudyList:
     """A page of studies, each with its newest order; no patient value is part of it."""
-    page = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit), visit.now)
-    return StudyList(items=[study_row(line) for line in page.items], **whole(page))
+    found = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
+    return StudyList(items=[study_row(line) for line in found.items], **whole(found, limit))
 
 
 @get("/api/studies/{study:str}", operation_id="getStudy", tags=["studies"], **declared("studies.read", 404))

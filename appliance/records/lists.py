@@ -1,16 +1,14 @@
 """The lists: studies, orders and results; how a page of them is found stands in `appliance.records.paging`."""
 
-from typing import Any
-
 import msgspec
 
 from appliance.errors import Unknown
 from appliance.records.engine import Records
-from appliance.records.paging import Asked, ByState, Listed, Page, converted, page_of
+from appliance.records.paging import Asked, ByState, Listed, Page, as_structs, page_of
 from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
 
 
-class StudyLine(msgspec.Struct, kw_only=True, frozen=True):
+class StudyLine(msgspec.Struct, array_like=True, frozen=True):
     """One study with its newest order; the fields from `order` on are empty where there is none."""
 
     study: str
@@ -39,7 +37,7 @@ class StudyLine(msgspec.Struct, kw_only=True, frozen=True):
     updated_at: int = 0
 
 
-class ResultLine(msgspec.Struct, kw_only=True, frozen=True):
+class ResultLine(msgspec.Struct, array_like=True, frozen=True):
     """One report with the order and study it belongs to."""
 
     report: str
@@ -51,6 +49,10 @@ class ResultLine(msgspec.Struct, kw_only=True, frozen=True):
     formats: str
     content: str
     created_at: int
+
+
+class _OrderLine(msgspec.Struct, array_like=True, frozen=True):
+    order: str
 
 
 _OF_STUDIES = "SELECT n.id AS id FROM ({rows}) AS found CROSS JOIN orders n WHERE n.study = found.id"
@@ -118,17 +120,16 @@ async def studies_page(records: Records, asked: Asked, now: int) -> Page[StudyLi
 async def study_line(records: Records, study: str) -> StudyLine:
     """One study as the list shows it; raises `Unknown`."""
     rows = _STUDIES.rows.replace("{join}", "JOIN")
-    found = await records.run(f"SELECT {_STUDIES.columns} FROM {rows} {_STUDIES.join} WHERE s.id = {{}}", study)
+    found = await records.tuples(f"SELECT {_STUDIES.columns} FROM {rows} {_STUDIES.join} WHERE s.id = {{}}", study)
     if not found:
         raise Unknown(kind="study")
-    return converted(found[0], StudyLine)
+    return as_structs(found, StudyLine)[0]
 
 
 async def order_ids_page(records: Records, asked: Asked, now: int) -> Page[str]:
     """A page of orders by identifier; raises as `studies_page`."""
-    page: Page[dict[str, Any]] = await page_of(records, _ORDERS, asked, now, dict)
-    identifiers = [str(row["id"]) for row in page.items]
-    return Page(**{**msgspec.structs.asdict(page), "items": identifiers})
+    page = await page_of(records, _ORDERS, asked, now, _OrderLine)
+    return Page(**{**msgspec.structs.asdict(page), "items": [one.order for one in page.items]})
 
 
 async def results_page(records: Records, asked: Asked, now: int) -> Page[ResultLine]:

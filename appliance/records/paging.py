@@ -1,13 +1,13 @@
 """One page of a list, filtered, sorted and found by keyset.
 
 A page is asked for by the sort value and identifier of the last row before it: page 500 costs what page 1 costs, and rows that
-come meanwhile shift nothing. Small tables are counted. In large ones a filter by state follows the index of states; any other
-looks at some thousand rows in the order of the list, which fill a page where many match; where few do, its quick ways
-(trigrams, identifiers) lead to them. What was not counted is told as the least there are.
+come meanwhile shift nothing. To jump it may be asked for by its number too: then the rows before it are passed over.
+
+Small tables are counted. In large ones a filter by state follows the index of states; any other looks at some thousand rows in
+the order of the list, which fill a page where many match; where few do, its quick ways (trigrams, identifiers) lead to them.
+What was not counted is told as the least there are.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
@@ -18,6 +18,7 @@ from appliance.errors import Rejected
 from appliance.records import narrow
 from appliance.records.engine import Records
 from appliance.records.filter import Clause, Vocabulary, compile_filter
+from appliance.records.marks import mark_of, read_mark
 from appliance.records.narrow import FLAGGED, Narrow, Rows
 
 MOST_ROWS = 500
@@ -37,18 +38,18 @@ WEIGHT = 3
 Row = TypeVar("Row")
 
 
-class BadCursor(Rejected):
-    """This page mark does not belong to this list."""
-
-    code = "cursor"
-    next_step = "Begin again at the first page."
-
-
 class BadSort(Rejected):
     """This list cannot be sorted so; it can by {sorts}, each with - before it for the other direction."""
 
     code = "sort"
     next_step = "Choose one of those."
+
+
+class PageTwice(Rejected):
+    """A page is asked for by its number or by a cursor, not by both."""
+
+    code = "page-twice"
+    next_step = "Leave one of them out."
 
 
 class Page(msgspec.Struct, Generic[Row], kw_only=True, frozen=True):
@@ -72,6 +73,8 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
     sort: str = ""
     cursor: str = ""
     limit: int = 200
+    number: int = 1
+    """Of the page, from 1; with a cursor always 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,10 @@ class _Count:
     exact: bool
 
 
+_Found = tuple[Any, ...]
+"""The columns of the list, then the sort value, the identifier, and how many match where the query counts them."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """A page that was understood."""
@@ -124,6 +131,8 @@ class _Wish:
     down: bool
     mark: tuple[int | str, str] | None
     limit: int
+    skip: int
+    """Rows before the page; 0 with a mark."""
 
     @property
     def direction(self) -> str:
@@ -138,29 +147,50 @@ class _Wish:
     def order(self, column: str, identifier: str) -> str:
         return f"ORDER BY {column} {self.direction}, {identifier} {self.direction}"
 
+    @property
+    def cut(self) -> Clause:
+        """The rows of the page and one more; an engine that reads OFFSET goes another way even for none."""
+        if not self.skip:
+            return Clause("LIMIT {}", (self.limit + 1,))
+        return Clause("LIMIT {} OFFSET {}", (self.limit + 1, self.skip))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the page is the first one."""
+        return self.mark is None and not self.skip
+
+    def at_least(self, rows: list[_Found]) -> _Count:
+        """How many match, for all that a page tells."""
+        ends = self.mark is None and len(rows) <= self.limit and (bool(rows) or not self.skip)
+        return _Count(self.skip + len(rows), exact=ends)
+
 
 async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind: type[Row]) -> Page[Row]:
-    """A page of a list; raises `FilterProblem`, `BadSort`, `BadCursor`."""
+    """A page of a list of structs whose fields are its columns; raises `FilterProblem`, `BadSort`, `BadCursor`, `PageTwice`."""
+    if asked.cursor and asked.number > 1:
+        raise PageTwice()
     sort = asked.sort or "-" + next(iter(wanted.sorts))
     column = wanted.sorts.get(sort.removeprefix("-"))
     if column is None:
         raise BadSort(sorts=", ".join(wanted.sorts))
     condition = compile_filter(asked.filter, wanted.words, now)
+    limit = min(max(asked.limit, 1), MOST_ROWS)
     wish = _Wish(
         listed=wanted,
         condition=_sorted_by(condition, column),
         sort=sort.removeprefix("-"),
         column=column,
         down=sort.startswith("-"),
-        mark=_read_mark(asked.cursor, sort) if asked.cursor else None,
-        limit=min(max(asked.limit, 1), MOST_ROWS),
+        mark=read_mark(asked.cursor, sort) if asked.cursor else None,
+        limit=limit,
+        skip=max(asked.number - 1, 0) * limit,
     )
     total = await _size(records, wanted.table)
     rows, matched = await _found(records, wish, total)
-    last = rows[wish.limit - 1] if len(rows) > wish.limit else None
+    last = rows[limit - 1] if len(rows) > limit else None
     return Page(
-        items=[converted(row, kind) for row in rows[: wish.limit]],
-        next=_mark(sort, last["sort_value"], last["sort_id"]) if last else None,
+        items=as_structs(rows[:limit], kind),
+        next=mark_of(sort, last[-3], last[-2]) if last else None,
         matched=matched.rows,
         total=total.rows,
         matched_exact=matched.exact,
@@ -168,7 +198,7 @@ async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind
     )
 
 
-async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[dict[str, Any]], _Count]:
+async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[_Found], _Count]:
     """The rows of a page and one more if there is one, and how many match."""
     if not wish.condition.sql:
         return await _walked(records, wish), total
@@ -184,22 +214,30 @@ async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[dic
     if best is None:
         rows = await _stretch(records, wish)
         if len(rows) > wish.limit:
-            return rows, _Count(len(rows), exact=False)
+            return rows, wish.at_least(rows)
         # As many rows as the rest of the walk would cost, if it goes on as it began.
-        ahead = STRETCH * (wish.limit + 1) // max(1, len(rows))
+        ahead = STRETCH * (wish.skip + wish.limit + 1) // max(1, len(rows))
         best = await _best(records, wish, min(MOST, ahead // WEIGHT))
     if best:
         rows = await _of_few(records, wish, best)
-        return rows, _Count(int(rows[0]["matched"]), exact=True) if rows else _Count(0, exact=wish.mark is None)
+        return rows, _Count(int(rows[0][-1]), exact=True) if rows else _Count(0, exact=wish.whole)
     rows = await _walked(records, wish)
-    return rows, _Count(len(rows), exact=wish.mark is None and len(rows) <= wish.limit)
+    return rows, wish.at_least(rows)
 
 
-def converted(row: dict[str, Any], kind: type[Row]) -> Row:
-    """One row; columns of an order that is not there come as NULL: the struct's own defaults stand for them."""
-    if None in row.values():
-        row = {name: value for name, value in row.items() if value is not None}
-    return msgspec.convert(row, kind, strict=False)
+def as_structs(rows: list[_Found], kind: type[Row]) -> list[Row]:
+    """Rows whose columns are the struct's fields in order, and more; the columns of an order that is not there come as NULL:
+    the struct's own defaults stand for them.
+    """
+    plain = [row if None not in row else _defaulted(row, kind) for row in rows]
+    # One call for the whole page, which never leaves C.
+    return msgspec.convert(plain, list[kind], strict=False)  # type: ignore[valid-type]
+
+
+def _defaulted(row: _Found, kind: Any) -> _Found:
+    fields = len(kind.__struct_fields__)
+    defaults = dict(enumerate(kind.__struct_defaults__, fields - len(kind.__struct_defaults__)))
+    return tuple(defaults[place] if value is None else value for place, value in enumerate(row[:fields]))
 
 
 async def _size(records: Records, table: str) -> _Count:
@@ -244,20 +282,20 @@ def _joined(records: Records, rows: str) -> str:
     return rows.replace("{join}", "CROSS JOIN" if records.on_sqlite else "JOIN")
 
 
-async def _walked(records: Records, wish: _Wish) -> list[dict[str, Any]]:
+async def _walked(records: Records, wish: _Wish) -> list[_Found]:
     """The page by the index of its sort."""
     listed, column = wish.listed, wish.column
     where = _both(wish.condition, wish.after(column, listed.identifier))
-    return await records.run(
-        f"SELECT {listed.columns}, {column} AS sort_value, {listed.identifier} AS sort_id "
+    return await records.tuples(
+        f"SELECT {listed.columns}, {column} AS sort_value, {listed.identifier} AS sort_id, 0 AS matched "
         f"FROM {_joined(records, listed.rows)} {listed.join} {_where(where)} "
-        f"{wish.order(column, listed.identifier)} LIMIT {{}}",
+        f"{wish.order(column, listed.identifier)} {wish.cut.sql}",
         *where.values,
-        wish.limit + 1,
+        *wish.cut.values,
     )
 
 
-async def _stretch(records: Records, wish: _Wish) -> list[dict[str, Any]]:
+async def _stretch(records: Records, wish: _Wish) -> list[_Found]:
     """What matches among the next rows of the list."""
     listed = wish.listed
     table, name, rest = _joined(records, listed.rows).split(" ", 2)
@@ -271,7 +309,7 @@ async def _stretch(records: Records, wish: _Wish) -> list[dict[str, Any]]:
     return await _late(records, wish, Rows(found, (*begin.values, *wish.condition.values)))
 
 
-async def _of_few(records: Records, wish: _Wish, quick: _Quick) -> list[dict[str, Any]]:
+async def _of_few(records: Records, wish: _Wish, quick: _Quick) -> list[_Found]:
     """The page of the rows that a quick way leads to, each with how many match."""
     listed = wish.listed
     table, name, rest = _joined(records, listed.rows).split(" ", 2)
@@ -288,11 +326,11 @@ async def _of_few(records: Records, wish: _Wish, quick: _Quick) -> list[dict[str
     )
 
 
-async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[dict[str, Any]]:
+async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[_Found]:
     """The page by the index of states: the first rows of each, which stand in the order of the list."""
     columns = f"SELECT {by_state.identifier} AS id, {by_state.column} AS value, 0 AS matched FROM {by_state.table}"
     begin = wish.after(by_state.column, by_state.identifier)
-    tail = f"{wish.order(by_state.column, by_state.identifier)} LIMIT {wish.limit + 1}"
+    tail = f"{wish.order(by_state.column, by_state.identifier)} LIMIT {wish.skip + wish.limit + 1}"
     states = [one[0] for one in wish.condition.narrow[0].alternatives]
     plain = [one for one in states if one != FLAGGED]
     parts: list[str] = []
@@ -310,23 +348,23 @@ async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[d
     return await _late(records, wish, Rows(" UNION ALL ".join(parts), tuple(values)))
 
 
-async def _late(records: Records, wish: _Wish, found: Rows) -> list[dict[str, Any]]:
+async def _late(records: Records, wish: _Wish, found: Rows) -> list[_Found]:
     """The whole rows of a page for what was found: identifiers, sort values, how many match."""
     listed = wish.listed
     table, name, rest = _joined(records, listed.rows).split(" ", 2)
-    first = f"SELECT id, value, matched FROM ({found.sql}) AS every {wish.order('value', 'id')} LIMIT {{}}"
-    return await records.run(
+    first = f"SELECT id, value, matched FROM ({found.sql}) AS every {wish.order('value', 'id')} {wish.cut.sql}"
+    return await records.tuples(
         f"SELECT {listed.columns}, found.value AS sort_value, found.id AS sort_id, found.matched AS matched "
         f"FROM ({first}) AS found {_joined(records, '{join}')} {table} {name} ON {listed.identifier} = found.id {rest} "
         f"{listed.join} {wish.order('found.value', 'found.id')}",
         *found.values,
-        wish.limit + 1,
+        *wish.cut.values,
     )
 
 
-async def _counted(records: Records, wish: _Wish, rows: list[dict[str, Any]]) -> _Count:
-    if wish.mark is None and len(rows) <= wish.limit:
-        return _Count(len(rows), exact=True)
+async def _counted(records: Records, wish: _Wish, rows: list[_Found]) -> _Count:
+    if (told := wish.at_least(rows)).exact:
+        return told
     sql = f"SELECT COUNT(*) AS n FROM {_joined(records, wish.listed.rows)} {_where(wish.condition)}"
     return _Count(int((await records.run(sql, *wish.condition.values))[0]["n"]), exact=True)
 
@@ -343,26 +381,3 @@ def _where(condition: Clause) -> str:
 def _both(one: Clause, other: Clause) -> Clause:
     parts = [clause for clause in (one, other) if clause.sql]
     return Clause(" AND ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))
-
-
-def _mark(sort: str, value: int | str, identifier: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode([sort, value, identifier])).decode().rstrip("=")
-
-
-def _read_mark(cursor: str, sort: str) -> tuple[int | str, str]:
-    try:
-        plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        made_for, value, identifier = msgspec.json.decode(plain, type=tuple[str, int | str, str])
-    except (binascii.Error, msgspec.DecodeError, ValueError):
-        raise BadCursor() from None
-    numeric = sort.removeprefix("-") not in ("group", "sender")
-    if made_for != sort or isinstance(value, int) != numeric or not _plain(identifier) or not _plain(value):
-        raise BadCursor()
-    return value, identifier
-
-
-def _plain(value: int | str) -> bool:
-    """Whether both engines can compare with it."""
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return len(value) <= 64 and value.isprintable()

@@ -63,6 +63,9 @@ async def test_large_lists_show_what_counting_shows_and_never_claim_more(
                 monkeypatch.setattr(paging, "COUNTED", 10**9)
                 plain, counted = await _pages(records, name, text, sort)
                 assert quick == plain, (name, text, sort)
+                monkeypatch.setattr(paging, "COUNTED", 100)
+                jumped = await LISTS[name](records, Asked(filter=text, sort=sort, limit=50, number=3), NOW)
+                assert jumped.items == plain[100:150], (name, text, sort)
                 assert counted.matched_exact
                 if guessed.matched_exact:
                     assert guessed.matched == counted.matched, (name, text, sort)

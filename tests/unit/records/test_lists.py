@@ -1,17 +1,19 @@
 """The lists on both engines; the truth is computed beside them in Python."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from appliance.errors import Unknown
 from appliance.records.engine import Records
 from appliance.records.lists import order_ids_page, results_page, studies_page, study_line
 from appliance.records.lookup import Ambiguous, full_id
-from appliance.records.paging import Asked, BadCursor, BadSort
+from appliance.records.marks import BadCursor
+from appliance.records.paging import Asked, BadSort, PageTwice
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
@@ -110,6 +112,24 @@ async def test_every_sort_pages_through_all(records: Records, sort: str) -> None
     kept = await fill(records, 150)
     found = await _all_pages(records, Asked(limit=20, sort=sort))
     assert sorted(found) == sorted(one.study for one in kept)
+
+
+async def test_a_page_is_found_by_its_number_too(records: Records) -> None:
+    """UI-01: a jump to any page shows what going there page by page shows, and goes on by cursor from there."""
+    await fill(records, 100)
+    for asked in (Asked(limit=30), Asked(limit=30, sort="group"), Asked(limit=7, filter="status:failed,qc_failed")):
+        in_order = await _all_pages(records, asked)
+        for number in (1, 2, 3, 40):
+            page = await studies_page(records, structs.replace(asked, number=number), NOW)
+            begin = (number - 1) * asked.limit
+            assert [line.study for line in page.items] == in_order[begin : begin + asked.limit]
+            assert page.matched == len(in_order)
+        second = await studies_page(records, structs.replace(asked, number=2), NOW)
+        assert second.next is not None
+        third = await studies_page(records, structs.replace(asked, cursor=second.next), NOW)
+        assert [line.study for line in third.items] == in_order[2 * asked.limit : 3 * asked.limit]
+    with pytest.raises(PageTwice):
+        await studies_page(records, Asked(cursor=second.next, number=2), NOW)
 
 
 async def test_rows_that_come_meanwhile_shift_nothing(records: Records) -> None:
@@ -268,14 +288,14 @@ async def test_a_late_page_of_12000_studies_is_found_by_index_and_is_the_right_o
 def listened(records: Records, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
     """Every statement from now on, with its values."""
     statements: list[tuple[str, tuple[Any, ...]]] = []
-    run = Records.run
+    ask = Records._ask
 
-    async def heard(self: Records, sql: str, *values: Any) -> list[dict[str, Any]]:
+    async def heard(self: Records, sql: str, values: Sequence[Any]) -> Any:
         if not sql.startswith("EXPLAIN"):
-            statements.append((sql, values))
-        return await run(self, sql, *values)
+            statements.append((sql, tuple(values)))
+        return await ask(self, sql, values)
 
-    monkeypatch.setattr(Records, "run", heard)
+    monkeypatch.setattr(Records, "_ask", heard)
     return statements
 
 
