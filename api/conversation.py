@@ -24,6 +24,9 @@ BODY_BYTES_PER_WINDOW = 20_000
 READ_S = 40.0
 """So long may an answer wait for a caller that does not read."""
 LINGER_S = 2.0
+LINGER_BYTES = 4_000_000
+"""So much of a body that was refused is still taken, so that whoever sends a little too much reads the answer; the rest waits
+unread in the system's buffers, where it costs nobody else anything."""
 
 
 class Conversation(HttpToolsProtocol):
@@ -35,6 +38,7 @@ class Conversation(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._body_bytes = 0
+        self._unwanted: int | None = None
         self._in_head = True
         self._in_body = False
         self._clock: asyncio.TimerHandle | None = None
@@ -65,6 +69,11 @@ class Conversation(HttpToolsProtocol):
             self._head_bytes += len(data)
         else:
             self._body_bytes += len(data)
+            if self._unwanted is not None:
+                self._unwanted += len(data)
+                if self._unwanted > LINGER_BYTES:
+                    self.flow.pause_reading()
+                    return
         super().data_received(data)
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self._refuse(431, "head-too-large", "The head of the request is larger than this address takes.")
@@ -93,13 +102,14 @@ class Conversation(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is here as a whole."""
         self._disarm()
-        self._in_head, self._in_body = True, False
+        self._in_head, self._in_body, self._unwanted = True, False, None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is given: a caller that still sends what nobody reads is let go."""
         super().on_response_complete()
         if self._in_body:
+            self._unwanted = 0
             self._arm(LINGER_S, self.transport.close)
         if self.transport.is_closing():
             self._arm(READ_S, self.transport.abort)

@@ -1,5 +1,6 @@
 """OpenAPI 3.1 and Swagger UI, without any request to another host: its files come from an installed package."""
 
+from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -22,11 +23,9 @@ from litestar.openapi.spec import (
     Tag,
 )
 from litestar.params import FromPath
-from litestar.response import File
 from litestar.serialization import encode_json
 from swagger_ui_bundle import swagger_ui_path
 
-from api.doorstep import PIECE
 from api.guards import COOKIE, declared
 from appliance.access.permissions import OPEN, PERMISSIONS
 
@@ -90,15 +89,19 @@ class SwaggerPage(OpenAPIRenderPlugin):
 
 
 @get("/api-docs/assets/{name:str}", include_in_schema=False, sync_to_thread=False, **declared(OPEN))
-def show_asset(name: FromPath[str]) -> File | Response[str]:
+def show_asset(name: FromPath[str]) -> Response[str | bytes]:
     """One file of Swagger UI."""
     if name == "start.js":
         return Response(START, media_type="text/javascript")
     if name not in ASSETS:
         raise NotFoundException()
-    headers = {"Cache-Control": "max-age=86400"}
-    path = Path(str(swagger_ui_path)) / name
-    return File(path=path, media_type=ASSETS[name], content_disposition_type="inline", headers=headers, chunk_size=PIECE)
+    return Response(_asset(name), media_type=ASSETS[name], headers={"Cache-Control": "max-age=86400"})
+
+
+@lru_cache(maxsize=len(ASSETS))
+def _asset(name: str) -> bytes:
+    # Kept: a thread that reads from disk for each slow reader would take the others' turns.
+    return (Path(str(swagger_ui_path)) / name).read_bytes()
 
 
 @get("/schema/openapi.json", include_in_schema=False, sync_to_thread=False, **declared(OPEN))

@@ -1,5 +1,6 @@
 """What is settled before a request reaches the app: by which name it called us, and whether it may come over plain HTTP."""
 
+import asyncio
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ def in_pieces(app: "ASGIApp") -> "ASGIApp":
                 for start in range(0, len(body), PIECE):
                     more = start < last or message.get("more_body", False)
                     await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": more})
+                    # As long as the system takes what we write nothing else would have its turn.
+                    await asyncio.sleep(0)
                 return
             await send(message)
 

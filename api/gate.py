@@ -21,6 +21,8 @@ PER_ADDRESS = 128
 ALTOGETHER = 1000
 FIRST_BYTE_S = 10.0
 HANDSHAKE_S = 10.0
+SEND_BYTES = 131_072
+"""What the system keeps of an answer, twice this; by itself it would keep megabytes for each caller that does not read."""
 _AT_ONCE = 50
 _TLS_HANDSHAKE = 0x16
 _FULL_S = 0.5
@@ -95,6 +97,7 @@ class Gate:
         wire.setblocking(False)
         try:
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
             address = str(wire.getpeername()[0])
         except OSError:
             wire.close()
