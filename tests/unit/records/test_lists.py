@@ -129,7 +129,7 @@ async def test_a_page_is_found_by_its_number_too(records: Records) -> None:
         third = await studies_page(records, structs.replace(asked, cursor=second.next), NOW)
         assert [line.study for line in third.items] == in_order[2 * asked.limit : 3 * asked.limit]
     with pytest.raises(PageTwice):
-        await studies_page(records, Asked(cursor=second.next, number=2), NOW)
+        await studies_page(records, Asked(cursor=str(second.next), number=2), NOW)
 
 
 async def test_rows_that_come_meanwhile_shift_nothing(records: Records) -> None:
