@@ -96,16 +96,8 @@ class Commitments:
         self._loop = asyncio.get_running_loop()
 
     def ask(self, sender: str, association: str, asked: Asked) -> int:
-        """From any thread: stores a request durably and gives the status of the answer."""
-        return self._in_loop(self._store(sender, association, asked))
-
-    def _in_loop(self, work: Any) -> int:
-        try:
-            asyncio.run_coroutine_threadsafe(work, self._loop).result(_ASKING_SECONDS)
-        except Exception as fault:
-            # The edge of the process towards a peer: what is not stored must not be answered with success.
-            log.error("a storage commitment was refused: %s", type(fault).__name__, exc_info=fault, extra=_FAILED)
-            return FAILED
+        """From any thread: stores a request durably and gives the status of the answer; raises what the database raised."""
+        asyncio.run_coroutine_threadsafe(self._store(sender, association, asked), self._loop).result(_ASKING_SECONDS)
         return SUCCESS
 
     async def _store(self, sender: str, association: str, asked: Asked) -> None:

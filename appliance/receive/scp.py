@@ -261,17 +261,23 @@ class Listener:
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """N-ACTION of storage commitment (PS3.4 section J.3.2)."""
         wire, sender = event.assoc.dul.socket, printable_ae(event.assoc.requestor.ae_title)
+        status = INVALID_ARGUMENT
         try:
             instance = str(getattr(event.request, "RequestedSOPInstanceUID", ""))
             asked = understood(event.action_type, instance, event.action_information)
+            # From here on a fault is ours.
+            status = FAILED
+            if isinstance(asked, int):
+                status = asked
+            else:
+                status = self.commit(sender, wire.association if isinstance(wire, Wire) else "", asked)
         except Exception as fault:
-            # The edge of the process towards a peer: whatever it sent, pynetdicom or pydicom could not make sense of it.
-            log.warning("a request of %s was refused: %s", sender, type(fault).__name__, extra={"sender": sender})
-            return INVALID_ARGUMENT, None
-        if isinstance(asked, int):
-            log.warning("a storage commitment of %s was refused with 0x%04X", sender, asked, extra={"sender": sender})
-            return asked, None
-        return self.commit(sender, wire.association if isinstance(wire, Wire) else "", asked), None
+            # The edge of the process towards a peer: what is not stored must not be answered with success.
+            extra = {"sender": sender, "code": "commitment-failed"}
+            log.error("a storage commitment failed: %s", type(fault).__name__, exc_info=fault, extra=extra)
+        if status:
+            log.warning("a storage commitment of %s was refused with 0x%04X", sender, status, extra={"sender": sender})
+        return status, None
 
     def _on_message(self, event: evt.Event) -> None:
         """Which report of ours a peer has confirmed."""
