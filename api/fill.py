@@ -34,7 +34,7 @@ from appliance.records.details import OrderDetails, ReportHead
 from appliance.records.engine import Records
 from appliance.records.lists import ResultLine, StudyLine
 from appliance.records.orders import OrderRow
-from appliance.reports.content import ReportContent
+from appliance.reports.content import REPORT_FORMATS, ReportContent
 from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, Facts, OrderState, StudyState
 
 
@@ -46,7 +46,7 @@ class NoQcYet(Unknown):
 
 
 TIMELINE = 1000
-SHOWN_FORMATS = ("json", "txt", "png", "pdf")
+SHOWN_FORMATS = REPORT_FORMATS
 """What can be downloaded: the formats that carry no identity."""
 
 

@@ -113,6 +113,18 @@ def server_context(certificate: str, key: str, authority: str = "", *, demand: b
     return context
 
 
+def present(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Lets a client's context show this certificate to whoever asks for one; raises `BadCertificate`."""
+    if not certificate.strip() or not key.strip():
+        missing = "key" if certificate.strip() else "certificate"
+        raise BadCertificate(field=missing, cause="certificate and private key belong together, and one of them is missing")
+    try:
+        _load(context, certificate, key)
+    except (OSError, ValueError) as fault:
+        cause = (getattr(fault, "reason", "") or type(fault).__name__).replace("_", " ").lower()
+        raise BadCertificate(field="certificate", cause=cause) from fault
+
+
 def between(certificate: str, authority: str) -> str:
     """The chain to present: the certificate, and of the authority's file those that stand between it and the root."""
     chain = _certificates(certificate, "certificate")

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.delivery.section import DicomPdf, Rest
+from appliance.delivery import destinations
+from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
 from appliance.house import House
 from appliance.records import last_use
 from appliance.settings import Settings, load_bootstrap
@@ -54,30 +55,48 @@ def _deliveries(settings: Settings) -> list[Flow]:
     ]
 
 
-def _delivery(one: DicomPdf | Rest, what: str) -> Flow:
-    if isinstance(one, DicomPdf):
-        pages = "" if one.identity_on_pages else "; none on the pages themselves"
-        return Flow(
-            section="delivery",
-            name=one.name,
-            protocol="DICOM (Encapsulated PDF)",
-            address=f"{one.called_ae}@{one.host}:{one.port}",
-            gets=f"{what} as PDF with the patient and study attributes of its study{pages}",
-            identified="yes",
-            encrypted="no",
-            active=True,
-        )
-    patient = ", and patient ID, name, birth date and accession where its body names them" if one.identity_in_values else ""
+def _delivery(one: Destination, what: str) -> Flow:
+    protocol, address, encrypted = _way(one)
+    dicom = isinstance(one, Dicom | StowRs)
+    formats = ", ".join(destinations.needs(one))
+    named = dicom or destinations.wants_identity(one) or destinations.names_in_values(one)
+    if dicom:
+        pages = "" if destinations.wants_identity(one) else "; none on the pages themselves"
+        gets = f"{what} as {formats} with the patient and study attributes of its study{pages}"
+    elif named:
+        gets = f"{what} as {formats}, with patient ID, name, birth date and accession number where its setting puts them"
+    else:
+        gets = f"{what} as {formats}, by our identifiers"
     return Flow(
         section="delivery",
         name=one.name,
-        protocol=f"REST ({one.method})",
-        address=shown(one.url),
-        gets=f"{what} as {', '.join(one.formats)}, by our identifiers{patient}",
-        identified="yes" if one.identity_in_values else "no",
-        encrypted=_by_scheme(one.url),
+        protocol=protocol,
+        address=address,
+        gets=gets,
+        identified="yes" if named else "no",
+        encrypted=encrypted,
         active=True,
     )
+
+
+def _way(one: Destination) -> tuple[str, str, Encrypted]:
+    """Protocol, address and encryption of a destination."""
+    match one:
+        case DicomPdf() | DicomSr():
+            kind = "Structured Report" if isinstance(one, DicomSr) else "Encapsulated PDF"
+            return f"DICOM ({kind})", f"{one.called_ae}@{one.host}:{one.port}", "yes" if one.tls else "no"
+        case StowRs():
+            return "DICOMweb (STOW-RS)", shown(one.url), _by_scheme(one.url)
+        case Rest():
+            return f"REST ({one.method})", shown(one.url), _by_scheme(one.url)
+        case Email():
+            return "SMTP", f"{one.host}:{one.port}, {len(one.recipients.split(','))} recipient(s)", _of_mail(one.security)
+        case Folder():
+            return "Folder", one.folder, "may be"
+        case Sftp():
+            return "SFTP", f"{one.user}@{one.host}:{one.port}:{one.folder}", "yes"
+        case Hl7():
+            return "HL7 v2 (MLLP)", f"{one.host}:{one.port}", "yes" if one.tls else "no"
 
 
 def _services(settings: Settings) -> list[Flow]:

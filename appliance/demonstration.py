@@ -36,7 +36,7 @@ _STAGES = {
     "deidentify": "De-identification",
     "product": "Tensor (dti)",
     "report": "Report",
-    "encapsulate": "Delivery",
+    "copies": "Delivery",
 }
 
 

@@ -1,31 +1,26 @@
-"""Takes due deliveries one by one and brings each report to its destination."""
+"""Takes due deliveries, one for each destination at a time, and brings each report to where it belongs."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
-
-from appliance.compute.local import StageDied, StageEnded, run_stage
+from appliance.compute.local import StageDied, StageEnded
+from appliance.delivery.breaker import Breakers
 from appliance.delivery.destinations import send
-from appliance.delivery.parcel import Outcome, Parcel, Result
+from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
-from appliance.delivery.section import Destination, DicomPdf, Rest
+from appliance.delivery.section import Destination
 from appliance.errors import RanvierError
-from appliance.events import DeliveryFailed, DeliveryRetried, DeliverySent, OrderMoved
+from appliance.events import DeliveryFailed, DeliveryRetried, DeliverySent, DestinationPaused, OrderMoved
 from appliance.house import House
 from appliance.moments import now_ms
-from appliance.records import deliveries, events, identities, orders, reports
+from appliance.parcels import parcel_of
+from appliance.records import deliveries, events, orders, reports
 from appliance.records.deliveries import DeliveryRow, DeliveryTaken
-from appliance.records.identities import PatientIdentity
-from appliance.records.orders import LeaseLost, OrderRow
-from appliance.records.reports import ReportRow
-from appliance.reports.content import EncapsulateRequest, PageIdentity, RenderAnswer, ReportContent, file_name
+from appliance.records.orders import LeaseLost
 from appliance.settings import Settings
 from appliance.states import DeliveryState, OrderState
-from appliance.steps import LIGHT
 from appliance.storage import remove_folder
 
 log = logging.getLogger(__name__)
@@ -36,41 +31,53 @@ _STATES = {Result.SENT: DeliveryState.SENT, Result.SENT_WITH_WARNING: DeliverySt
 
 
 class Dispatcher:
-    """One pair of hands for deliveries.
+    """All deliveries of one process: each destination has at most one under way, and none waits for another's."""
 
-    `busy` is shared by all hands of a process: each destination has one of them at a time, so a slow one delays no other.
-    """
-
-    def __init__(self, house: House, worker: str, busy: set[str], *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, house: House, worker: str, *, clock: Callable[[], int] = now_ms) -> None:
         self.house = house
         self.worker = worker
-        self._busy = busy
+        self._busy: set[str] = set()
+        self._breakers = Breakers()
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Delivers until `stop` is set; a delivery in hand is finished."""
-        while not stop.is_set():
-            if not await self.deliver_once():
+        """Delivers until `stop` is set; deliveries in hand are finished."""
+        async with asyncio.TaskGroup() as under_way:
+            while not stop.is_set():
+                row = await self._claim()
+                if row is not None:
+                    under_way.create_task(self._deliver(row))
+                    continue
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), IDLE_S)
 
     async def deliver_once(self) -> bool:
         """Claims one due delivery and makes one attempt; false when none was due or delivery is paused."""
+        row = await self._claim()
+        if row is not None:
+            await self._deliver(row)
+        return row is not None
+
+    async def _claim(self) -> DeliveryRow | None:
         if (await self.house.settings()).settings.delivery.paused:
-            return False
-        row = await deliveries.claim(
-            self.house.records, worker=self.worker, now=self._clock(), lease_ms=LEASE_MS, leave_out=tuple(self._busy)
-        )
-        if row is None:
-            return False
-        self._busy.add(row.destination)
+            return None
+        now = self._clock()
+        leave_out = tuple(self._busy | self._breakers.paused(now))
+        row = await deliveries.claim(self.house.records, worker=self.worker, now=now, lease_ms=LEASE_MS, leave_out=leave_out)
+        if row is not None:
+            self._busy.add(row.destination)
+        return row
+
+    async def _deliver(self, row: DeliveryRow) -> None:
+        # The edge of a process: what one delivery meets must not end the others under way.
         try:
             with contextlib.suppress(LeaseLost, DeliveryTaken):
                 settings = (await self.house.settings()).settings
                 await self._settle(row, await self._attempt(row, settings), settings)
+        except Exception:
+            log.exception("a delivery could not be recorded", extra={"order": row.order, "code": "internal"})
         finally:
             self._busy.discard(row.destination)
-        return True
 
     async def _attempt(self, row: DeliveryRow, settings: Settings) -> Outcome:
         """One attempt; every way it can end is an outcome."""
@@ -80,7 +87,9 @@ class Dispatcher:
         folder = self.house.storage.scratch(row.id)
         keeper = asyncio.create_task(self._keep_lease(row))
         try:
-            return await send(await self._parcel(row, section, folder, settings), section)
+            outcome = await send(await parcel_of(self.house, row, section, folder, settings), section)
+            await self._mind(row, outcome, settings)
+            return outcome
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
         except StageDied as error:
@@ -94,64 +103,24 @@ class Dispatcher:
             keeper.cancel()
             await asyncio.to_thread(remove_folder, folder)
 
+    async def _mind(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
+        """Lets the destination's breaker know; a pause that begins is an event."""
+        now, delivery = self._clock(), settings.delivery
+        until = self._breakers.note(
+            row.destination, outcome, now, most_faults=delivery.breaker_failures, pause_s=delivery.breaker_pause_s
+        )
+        if until is None:
+            return
+        seconds = round((until - now) / 1000)
+        async with self.house.records.transaction():
+            await events.append(DestinationPaused(destination=row.destination, seconds=seconds, answer=outcome.answer), now)
+
     async def _keep_lease(self, row: DeliveryRow) -> None:
         """Renews the lease while a destination takes its time; a lost one shows when the outcome is recorded."""
         with contextlib.suppress(DeliveryTaken):
             while True:
                 await asyncio.sleep(LEASE_MS / 3000)
                 await deliveries.renew(self.house.records, row, now=self._clock(), lease_ms=LEASE_MS)
-
-    async def _parcel(self, row: DeliveryRow, section: Destination, folder: Path, settings: Settings) -> Parcel:
-        report = await reports.get(row.report)
-        order = await orders.get(row.order)
-        base = self.house.storage.absolute(report.folder)
-        files = {one: base / file_name(row.order, report.kind, report.version, one) for one in report.format_list}
-        identity = await identities.get(self.house.keys, order.study) or PatientIdentity()
-        if isinstance(section, DicomPdf):
-            files = {"dicom-pdf": await self._encapsulated(row, report, section, identity, folder, settings)}
-        return Parcel(
-            order=row.order,
-            report=row.report,
-            delivery=row.id,
-            kind=report.kind,
-            version=report.version,
-            files=files,
-            idempotency_key=row.idempotency_key,
-            sop_instance_uid=row.sop_instance_uid,
-            values=_values(order, report, identity if isinstance(section, Rest) and section.identity_in_values else None),
-        )
-
-    async def _encapsulated(
-        self,
-        row: DeliveryRow,
-        report: ReportRow,
-        section: DicomPdf,
-        identity: PatientIdentity,
-        folder: Path,
-        settings: Settings,
-    ) -> Path:
-        """The report as an Encapsulated PDF under the original patient and study, for the time of the attempt."""
-        content = msgspec.json.decode(report.content, type=ReportContent)
-        page = PageIdentity(patient_name=identity.patient_name, patient_id=identity.patient_id, birth_date=identity.birth_date)
-        await asyncio.to_thread(remove_folder, folder)
-        out_folder = folder / "out"
-        out_folder.mkdir(parents=True)
-        request = EncapsulateRequest(
-            content=content,
-            out_folder=str(out_folder),
-            identity=msgspec.to_builtins(identity),
-            page_identity=page if section.identity_on_pages else None,
-            sop_instance_uid=row.sop_instance_uid,
-            created_at=report.created_at,
-            paper=settings.reports.paper,
-            time_zone=settings.site.time_zone,
-        )
-
-        async def silent(_fraction: float, _step: str) -> None:
-            return None
-
-        raw = await run_stage("encapsulate", request, LIGHT, progress=silent)
-        return out_folder / msgspec.json.decode(raw, type=RenderAnswer).files["dicom-pdf"]
 
     async def _settle(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
         """Records the outcome, and closes the order when this was the last of its deliveries."""
@@ -197,27 +166,3 @@ async def close_delivered(house: House, *, now: int) -> None:
 def _section(settings: Settings, name: str) -> Destination | None:
     delivery = settings.delivery
     return next((one for one in (*delivery.destinations, *delivery.failure_destinations) if one.name == name), None)
-
-
-def _values(order: OrderRow, report: ReportRow, identity: PatientIdentity | None) -> dict[str, str]:
-    """What a template may name; the identity only where the destination's setting allows it."""
-    content = msgspec.json.decode(report.content, type=ReportContent)
-    values = {
-        "order": order.id,
-        "report": report.id,
-        "study": order.study,
-        "kind": report.kind,
-        "version": str(report.version),
-        "state": str(order.state),
-        "verdict": content.qc_verdict,
-        "made_at": content.made_at,
-    }
-    values |= {row.name: f"{row.value:g}" for section in content.sections for row in section.rows}
-    if identity is not None:
-        values |= {
-            "patient_id": identity.patient_id,
-            "patient_name": identity.patient_name,
-            "birth_date": identity.birth_date,
-            "accession": identity.accession,
-        }
-    return values

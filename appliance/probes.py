@@ -11,7 +11,7 @@ from appliance.access.section import SamlSection
 from appliance.cloud import token
 from appliance.cloud.section import CloudSection
 from appliance.delivery import destinations
-from appliance.delivery.section import Destination, DicomPdf
+from appliance.delivery.section import Destination, Dicom
 from appliance.fields import Section
 from appliance.notify import mail, messenger
 from appliance.notify.section import NotifySection
@@ -47,7 +47,7 @@ async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: in
 
 async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
     match wanted:
-        case DicomPdf() if kind == "echo":
+        case Dicom() if kind == "echo":
             return await destinations.echo(wanted)
         case NotifySection(protocol="email"):
             return await mail.probe(wanted)
@@ -68,7 +68,7 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
 def _destination(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Destination:
     given = {"protocol": "dicom-pdf", "name": "echo", **values} if kind == "echo" else values
     found = settings.destination_from(in_force, given)
-    if kind == "echo" and not isinstance(found, DicomPdf):
+    if kind == "echo" and not isinstance(found, Dicom):
         raise settings.SettingsRefused([settings.FieldProblem(field="protocol", message="only DICOM nodes answer an echo")])
     return found
 

@@ -16,6 +16,8 @@ from appliance.qc.finding import Origin, QcReport, Verdict
 from appliance.records import deliveries, orders, reports, studies
 from appliance.records.orders import OrderRow, RunRow
 from appliance.reports.content import (
+    FAILURE_FORMATS,
+    REPORT_FORMATS,
     Failure,
     PictureFile,
     ProductSection,
@@ -28,9 +30,6 @@ from appliance.reports.content import (
 from appliance.states import OrderState, RunState
 from appliance.steps import LIGHT, Move, Work
 from appliance.storage import publish_folder, remove_folder
-
-REPORT_FORMATS = ["json", "txt", "pdf", "png"]
-FAILURE_FORMATS = ["json", "txt", "pdf", "png"]
 
 
 async def report(work: Work) -> Move:
@@ -52,7 +51,12 @@ async def failure_report(work: Work) -> Move:
 
 
 async def _made(
-    work: Work, content: ReportContent, formats: list[str], destinations: list[str], to: OrderState, changes: dict[str, Any]
+    work: Work,
+    content: ReportContent,
+    formats: tuple[str, ...],
+    destinations: list[str],
+    to: OrderState,
+    changes: dict[str, Any],
 ) -> Move:
     row, storage = work.row, work.house.storage
     kind: reports.Kind = "failure" if content.kind == "failure" else "report"
@@ -61,7 +65,7 @@ async def _made(
     draft = scratch / "out"
     await asyncio.to_thread(remove_folder, scratch)
     draft.mkdir(parents=True)
-    request = RenderRequest(content=content, out_folder=str(draft), formats=formats, paper=work.settings.reports.paper)
+    request = RenderRequest(content=content, out_folder=str(draft), formats=list(formats), paper=work.settings.reports.paper)
     try:
         answer = await work.stage("report", request, LIGHT, RenderAnswer, out_folder=draft)
         await asyncio.to_thread(publish_folder, draft, final)

@@ -11,6 +11,7 @@ from appliance import errors
 from appliance.access.section import SamlSection
 from appliance.compute.section import ComputeSection
 from appliance.delivery.body import check
+from appliance.delivery.rules import check as check_destination
 from appliance.delivery.section import Destination, Rest
 from appliance.fields import section_fields, to_plain
 from appliance.qc.section import CHECK_NAMES
@@ -81,7 +82,7 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     if settings.site.time_zone not in available_timezones():
         problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
     for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
-        problems += _body_problems(one)
+        problems += _destination_problems(one)
     wrong_schedule = problem(settings.scheduler.cron)
     if wrong_schedule:
         problems.append(FieldProblem(field="scheduler.cron", message=wrong_schedule))
@@ -105,11 +106,12 @@ def _saml_problems(section: SamlSection) -> list[FieldProblem]:
     return problems
 
 
-def _body_problems(destination: Destination) -> list[FieldProblem]:
-    if not isinstance(destination, Rest):
-        return []
+def _destination_problems(destination: Destination) -> list[FieldProblem]:
+    """What a destination could never be sent anything for."""
     try:
-        check(destination.body, identity=destination.identity_in_values)
+        if isinstance(destination, Rest):
+            check(destination.body, identity=destination.identity_in_values)
+        check_destination(destination)
     except errors.Misconfigured as error:
         return [FieldProblem(field="delivery.destinations", message=f"{destination.name}: {error.what}")]
     return []

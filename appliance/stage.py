@@ -50,7 +50,7 @@ STAGES: dict[str, Room] = {
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
     "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
     "sheet": Room("appliance.reports.sheet", "run", "appliance.reports.content:SheetRequest"),
-    "encapsulate": Room("appliance.reports.encapsulate", "run", "appliance.reports.content:EncapsulateRequest", True),
+    "copies": Room("appliance.reports.copies", "run", "appliance.reports.content:CopyRequest", True),
 }
 
 

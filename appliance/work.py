@@ -1,4 +1,4 @@
-"""What `ranvier work` runs: workers, dispatchers and the clock in one process."""
+"""What `ranvier work` runs: workers, the dispatcher and the clock in one process."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ from appliance.worker import LEASE_MS, Worker
 
 log = logging.getLogger(__name__)
 
-DISPATCHERS = 4
 BEAT_S = 5.0
 
 
@@ -22,15 +21,12 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
     """Works until `stop` is set; what is in hand is finished (deliveries) or handed back (stages)."""
     workers = (await house.settings()).settings.compute.workers
     process = processes.this_process("work", now_ms())
-    busy: set[str] = set()
     async with asyncio.TaskGroup() as group:
         group.create_task(_beat(house, process, stop))
         group.create_task(clock.run(house, stop))
         for _ in range(workers):
             group.create_task(Worker(house, lease_ms=lease_ms).run(stop))
-        name = Worker(house).name
-        for number in range(DISPATCHERS):
-            group.create_task(Dispatcher(house, f"{name}{number}", busy).run(stop))
+        group.create_task(Dispatcher(house, Worker(house).name).run(stop))
         log.info("working on %d orders at a time", workers)
     await dask.close()
 

@@ -16,9 +16,7 @@ from api.views import ReportList
 from api.visit import Visit
 from appliance.errors import Conflict, Unknown
 from appliance.records import lists, reports
-from appliance.reports.content import file_name
-
-MEDIA_TYPES = {"json": "application/json", "txt": "text/plain; charset=utf-8", "png": "image/png", "pdf": "application/pdf"}
+from appliance.reports.content import MEDIA_TYPES, file_name
 
 
 class ReportFileMissing(Conflict):
@@ -51,7 +49,7 @@ async def list_reports(
 async def download_report(
     visit: NamedDependency[Visit],
     report: FromPath[str],
-    format_name: Annotated[str, PathParameter(description="json, txt, png or pdf.")],
+    format_name: Annotated[str, PathParameter(description="json, xml, txt, png, pdf, csv, dicom-csv or fhir.")],
 ) -> File:
     """One format of a report as a file."""
     found = await reports.get(await visit.id_of("report", report))

@@ -4,34 +4,74 @@ A protocol's module, with its heavy library, is imported when it is first used.
 """
 
 from appliance.delivery.parcel import Outcome, Parcel
-from appliance.delivery.section import Destination, DicomPdf, Rest
+from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
 from appliance.probe import Probe
 
 
 async def send(parcel: Parcel, section: Destination) -> Outcome:
     """Sends a parcel; every way it can end is an outcome."""
     match section:
-        case DicomPdf():
-            from appliance.delivery import dicom_pdf
+        case DicomPdf() | DicomSr():
+            from appliance.delivery import dicom
 
-            return await dicom_pdf.send(parcel, section)
+            return await dicom.send(parcel, section)
+        case StowRs():
+            from appliance.delivery import stow
+
+            return await stow.send(parcel, section)
         case Rest():
             from appliance.delivery import rest
 
             return await rest.send(parcel, section)
+        case Email():
+            from appliance.delivery import mail
+
+            return await mail.send(parcel, section)
+        case Folder():
+            from appliance.delivery import folder
+
+            return await folder.send(parcel, section)
+        case Sftp():
+            from appliance.delivery import sftp
+
+            return await sftp.send(parcel, section)
+        case Hl7():
+            from appliance.delivery import hl7
+
+            return await hl7.send(parcel, section)
 
 
 async def probe(section: Destination) -> Probe:
     """Tests a destination without sending a report."""
     match section:
-        case DicomPdf():
-            from appliance.delivery import dicom_pdf
+        case DicomPdf() | DicomSr():
+            from appliance.delivery import dicom
 
-            return await dicom_pdf.probe(section)
+            return await dicom.probe(section)
+        case StowRs():
+            from appliance.delivery import stow
+
+            return await stow.probe(section)
         case Rest():
             from appliance.delivery import rest
 
             return await rest.probe(section)
+        case Email():
+            from appliance.delivery import mail
+
+            return await mail.probe(section)
+        case Folder():
+            from appliance.delivery import folder
+
+            return await folder.probe(section)
+        case Sftp():
+            from appliance.delivery import sftp
+
+            return await sftp.probe(section)
+        case Hl7():
+            from appliance.delivery import hl7
+
+            return await hl7.probe(section)
 
 
 def needs(section: Destination) -> tuple[str, ...]:
@@ -39,12 +79,46 @@ def needs(section: Destination) -> tuple[str, ...]:
     match section:
         case DicomPdf():
             return ("dicom-pdf",)
-        case Rest():
+        case DicomSr():
+            return ("dicom-sr",)
+        case StowRs():
+            return (section.objects,)
+        case Hl7():
+            return ("hl7",)
+        case Rest() | Email() | Folder() | Sftp():
             return section.formats
 
 
-async def echo(section: DicomPdf) -> Probe:
-    """Asks a DICOM node for an echo."""
-    from appliance.delivery import dicom_pdf
+def wants_identity(section: Destination) -> bool:
+    """Whether what is sent there names the patient on its pages (RES-05); DICOM objects always do in their headers."""
+    match section:
+        case DicomPdf() | StowRs():
+            return section.identity_on_pages
+        case DicomSr():
+            return True
+        case Hl7():
+            return section.identity
+        case Rest() | Email() | Folder() | Sftp():
+            return section.identity_in_reports
 
-    return await dicom_pdf.echo(section)
+
+def names_in_values(section: Destination) -> bool:
+    """Whether a template may name the patient."""
+    match section:
+        case Rest():
+            return section.identity_in_values
+        case Email():
+            return section.identity_in_reports
+    return False
+
+
+def made_anew(section: Destination) -> bool:
+    """Whether its files are made for it alone, and not those that lie with the report."""
+    return isinstance(section, Dicom | StowRs | Hl7) or wants_identity(section)
+
+
+async def echo(section: Dicom) -> Probe:
+    """Asks a DICOM node for an echo."""
+    from appliance.delivery import dicom
+
+    return await dicom.echo(section)

@@ -5,6 +5,17 @@ from pathlib import Path
 
 import msgspec
 
+CONTENT_TYPES: dict[str, str] = {
+    "json": "application/json",
+    "xml": "application/xml",
+    "txt": "text/plain",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "csv": "text/csv",
+    "dicom-csv": "text/csv",
+    "fhir": "application/fhir+json",
+}
+
 
 class Parcel(msgspec.Struct, kw_only=True, frozen=True):
     """One report for one destination."""

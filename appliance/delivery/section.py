@@ -6,28 +6,89 @@ import msgspec
 
 from appliance.fields import AeTitle, Host, Name, Pem, Port, Secret, Section, Template, Url, field
 
-ReportFormat = Literal["json", "txt", "png", "pdf"]
+ReportFormat = Literal["json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir"]
+FailureFormat = Literal["json", "txt", "png", "pdf"]
+TransferSyntax = Literal["explicit-little", "implicit-little", "deflated"]
+"""Those of objects without images (PS3.5 annex A): which are proposed, in this order."""
+
+DestinationName = Annotated[Name, field("Name", "How lists and the audit call this destination.")]
+Wait = Annotated[int, field("Time-out", unit="s", ge=1, le=600)]
+Authority = Annotated[
+    Pem, field("Certificate authority", "PEM, for a host whose certificate the site signs itself; empty: the system's list.")
+]
+Certificate = Annotated[Pem, field("Our certificate", "PEM, with its chain, for a host that asks for one (mutual TLS).")]
+Key = Annotated[Secret, field("Its private key", "PEM, without a password.")]
+Formats = Annotated[tuple[ReportFormat, ...], field("Formats", "One file or request for each.", min_length=1)]
+Identity = Annotated[
+    bool, field("Patient's identity", "Reports carry patient ID, name, birth date and accession number.", recommended="off")
+]
+OwnMachine = Annotated[bool, field("This machine", "Allow a URL that leads to this machine itself or to a link-local address.")]
 
 
-class DicomPdf(Section, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-pdf"):
-    """DICOM Encapsulated PDF"""
+class Dicom(Section, frozen=True, kw_only=True):
+    """What every DICOM node is asked for"""
 
-    name: Annotated[Name, field("Name", "How lists and the audit call this destination.")]
+    name: DestinationName
     host: Annotated[Host, field("Host")]
     port: Annotated[Port, field("Port")] = 104
     called_ae: Annotated[AeTitle, field("Called AE title")] = "PACS"
     calling_ae: Annotated[AeTitle, field("Calling AE title")] = "RANVIER"
+    transfer_syntaxes: Annotated[
+        tuple[TransferSyntax, ...],
+        field("Transfer syntaxes", "Proposed in this order; the PACS chooses.", min_length=1, max_length=3),
+    ] = ("explicit-little", "implicit-little")
+    role_selection: Annotated[
+        bool, field("Role selection", "Propose the role SCU in so many words (PS3.7 D.3.3.4); some archives ask for it.")
+    ] = False
+    tls: Annotated[bool, field("TLS", "Associate over TLS 1.2 or newer.", recommended="on")] = False
+    authority: Authority = ""
+    certificate: Certificate = ""
+    key: Key = msgspec.field(default_factory=Secret)
+    host_name: Annotated[
+        str, field("Name in the certificate", "Where it differs from the host; empty: the host.", max_length=253)
+    ] = ""
+    timeout_s: Wait = 30
+
+
+class DicomPdf(Dicom, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-pdf"):
+    """DICOM Encapsulated PDF"""
+
     identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
-    timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
 
 
-class Rest(Section, frozen=True, kw_only=True, tag_field="protocol", tag="rest"):
+class DicomSr(Dicom, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-sr"):
+    """DICOM Structured Report"""
+
+
+class Web(Section, frozen=True, kw_only=True):
+    """What every HTTP endpoint is asked for"""
+
+    name: DestinationName
+    url: Annotated[Url, field("URL")]
+    authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
+    user: Annotated[str, field("User", max_length=128)] = ""
+    secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
+    authority: Authority = ""
+    certificate: Certificate = ""
+    key: Key = msgspec.field(default_factory=Secret)
+    own_machine: OwnMachine = False
+    timeout_s: Wait = 30
+
+
+class StowRs(Web, frozen=True, kw_only=True, tag_field="protocol", tag="stow-rs"):
+    """DICOMweb (STOW-RS)"""
+
+    objects: Annotated[
+        Literal["dicom-pdf", "dicom-sr"], field("Object", "What is stored: Encapsulated PDF or Structured Report.")
+    ] = "dicom-pdf"
+    identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
+
+
+class Rest(Web, frozen=True, kw_only=True, tag_field="protocol", tag="rest"):
     """REST"""
 
-    name: Annotated[Name, field("Name", "How lists and the audit call this destination.")]
-    url: Annotated[Url, field("URL")]
     method: Annotated[Literal["POST", "PUT"], field("Method")] = "POST"
-    formats: Annotated[tuple[ReportFormat, ...], field("Formats", "One request for each.")] = ("pdf",)
+    formats: Annotated[tuple[ReportFormat, ...], field("Formats", "One request for each.", min_length=1)] = ("pdf",)
     body: Annotated[
         Template,
         field(
@@ -36,24 +97,119 @@ class Rest(Section, frozen=True, kw_only=True, tag_field="protocol", tag="rest")
             "empty sends a standard object.",
         ),
     ] = ""
-    authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
-    user: Annotated[str, field("User", max_length=128)] = ""
-    secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
-    authority: Annotated[
-        Pem,
-        field("Certificate authority", "PEM, for a host whose certificate the site signs itself; empty: the system's list."),
-    ] = ""
+    signing_key: Annotated[
+        Secret,
+        field("Signing key", "With it each request has the header Ranvier-Signature: HMAC-SHA-256 of time and body."),
+    ] = msgspec.field(default_factory=Secret)
     identity_in_values: Annotated[
         bool, field("Identity in the body", "Allow $patient_id, $patient_name, $birth_date and $accession.")
     ] = False
-    own_machine: Annotated[
-        bool, field("This machine", "Allow a URL that leads to this machine itself or to a link-local address.")
+    identity_in_reports: Identity = False
+
+
+class Email(Section, frozen=True, kw_only=True, tag_field="protocol", tag="email"):
+    """E-mail"""
+
+    name: DestinationName
+    host: Annotated[Host, field("Mail server")]
+    port: Annotated[Port, field("Port")] = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"],
+        field("Encryption", "none sends reports in the clear and needs the next setting.", recommended="starttls"),
+    ] = "starttls"
+    allow_plain: Annotated[
+        bool, field("Allow mail without encryption", "Only for a server on the same protected network.", recommended="off")
     ] = False
-    timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
+    user: Annotated[str, field("User", "Empty: without signing in.", max_length=128)] = ""
+    password: Annotated[Secret, field("Password")] = msgspec.field(default_factory=Secret)
+    authority: Authority = ""
+    sender: Annotated[str, field("Sender's address", max_length=254, pattern=r"^[^\s@,]+@[^\s@,]+(?!\n)$")]
+    recipients: Annotated[
+        str,
+        field(
+            "Recipients",
+            "Addresses with commas between them.",
+            max_length=2000,
+            pattern=r"^[^\s@,]+@[^\s@,]+(\s*,\s*[^\s@,]+@[^\s@,]+)*(?!\n)$",
+        ),
+    ]
+    formats: Formats = ("pdf",)
+    subject: Annotated[
+        str, field("Subject", "May hold $order, $verdict and other names, never the patient's.", max_length=200)
+    ] = "Ranvier report $order"
+    text: Annotated[
+        Template, field("Text", "May hold $order, $verdict, the names of numbers and, with the identity, the patient's.")
+    ] = "The report of order $order is attached. Quality control: $verdict. Not for clinical use.\n"
+    identity_in_reports: Identity = False
+    timeout_s: Wait = 30
 
 
-Destination = DicomPdf | Rest
+class Folder(Section, frozen=True, kw_only=True, tag_field="protocol", tag="folder"):
+    """Folder"""
+
+    name: DestinationName
+    folder: Annotated[
+        str, field("Folder", "Absolute path, a mounted share for example; it must be there.", pattern=r"^/[^\0\n]{0,1000}$")
+    ]
+    formats: Formats = ("pdf",)
+    identity_in_reports: Identity = False
+    timeout_s: Wait = 30
+
+
+class Sftp(Section, frozen=True, kw_only=True, tag_field="protocol", tag="sftp"):
+    """SFTP"""
+
+    name: DestinationName
+    host: Annotated[Host, field("Host")]
+    port: Annotated[Port, field("Port")] = 22
+    host_key: Annotated[
+        str,
+        field(
+            "Host key",
+            "As ssh-keyscan prints it without the host: ssh-ed25519 AAAA...; nothing is sent to a host with another key.",
+            max_length=2000,
+            pattern=r"^\S+ \S+(?!\n)$",
+        ),
+    ]
+    user: Annotated[str, field("User", max_length=128, min_length=1)]
+    password: Annotated[Secret, field("Password", "Or a private key.")] = msgspec.field(default_factory=Secret)
+    private_key: Annotated[Secret, field("Private key", "OpenSSH or PEM, without a password.")] = msgspec.field(
+        default_factory=Secret
+    )
+    folder: Annotated[str, field("Folder", "On the host; it must be there.", pattern=r"^[^\0\n]{1,1000}$")] = "."
+    formats: Formats = ("pdf",)
+    identity_in_reports: Identity = False
+    timeout_s: Wait = 30
+
+
+class Hl7(Section, frozen=True, kw_only=True, tag_field="protocol", tag="hl7"):
+    """HL7 v2 (ORU^R01 over MLLP)"""
+
+    name: DestinationName
+    host: Annotated[Host, field("Host")]
+    port: Annotated[Port, field("Port")] = 2575
+    sending_application: Annotated[str, field("Sending application", max_length=20)] = "RANVIER"
+    sending_facility: Annotated[str, field("Sending facility", max_length=20)] = ""
+    receiving_application: Annotated[str, field("Receiving application", max_length=20)] = ""
+    receiving_facility: Annotated[str, field("Receiving facility", max_length=20)] = ""
+    processing: Annotated[Literal["P", "T", "D"], field("Processing", "Production, training or debugging.")] = "P"
+    status: Annotated[
+        Literal["P", "F"], field("Result status", "Preliminary, for nobody has verified it; some systems take only final.")
+    ] = "P"
+    identity: Annotated[
+        bool, field("Patient's identity", "Patient, accession number and birth date, so that the result finds its order.")
+    ] = False
+    tls: Annotated[bool, field("TLS", recommended="on")] = False
+    authority: Authority = ""
+    certificate: Certificate = ""
+    key: Key = msgspec.field(default_factory=Secret)
+    timeout_s: Wait = 30
+
+
+Destination = DicomPdf | DicomSr | StowRs | Rest | Email | Folder | Sftp | Hl7
 """Every protocol that a report can be sent by."""
+FailureDestination = Rest | Email | Folder | Sftp
+"""Protocols that can carry what is no result of a study."""
 
 
 class DeliverySection(Section, frozen=True, kw_only=True):
@@ -61,23 +217,27 @@ class DeliverySection(Section, frozen=True, kw_only=True):
 
     destinations: Annotated[
         tuple[Destination, ...],
-        field(
-            "Result destinations",
-            "Up to five; each gets every report. This version sends as DICOM Encapsulated PDF and REST; DICOM SR and "
-            "e-mail are not available yet.",
-            max_length=5,
-            widget="destinations",
-        ),
+        field("Result destinations", "Up to five; each gets every report.", max_length=5, widget="destinations"),
     ] = ()
     failure_destinations: Annotated[
-        tuple[Rest, ...],
+        tuple[FailureDestination, ...],
         field(
-            "Failure report destinations",
-            "Up to five, by REST; e-mail is not available yet.",
-            max_length=5,
+            "Failure report destinations", "Up to five; of their formats those that a failure report has.", max_length=5,
             widget="destinations",
         ),
-    ] = ()
+    ] = ()  # fmt: skip
     attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
     paused: Annotated[bool, field("Paused", "Begin no delivery, for maintenance; reports wait and count no attempt.")] = False
+    breaker_failures: Annotated[
+        int,
+        field(
+            "Faults before a pause",
+            "So many faults of a destination in a row, and its reports wait instead of using up their attempts.",
+            ge=1,
+            le=100,
+        ),
+    ] = 3
+    breaker_pause_s: Annotated[
+        int, field("First pause", "Then one report tries; the pause doubles up to ten minutes.", unit="s", ge=1, le=600)
+    ] = 60

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from appliance.reports import words
-from appliance.reports.content import PictureFile, ProductSection, RenderRequest, ReportContent
+from appliance.reports.content import SCHEMA, PictureFile, ProductSection, RenderRequest, ReportContent
 
 
 class JsonReport(ReportContent, frozen=True, kw_only=True):
@@ -20,8 +20,12 @@ class JsonReport(ReportContent, frozen=True, kw_only=True):
 
 def make(request: RenderRequest) -> bytes:
     """The report as indented UTF-8 JSON; pictures by file name only, the patient's identity never."""
-    content = request.content
-    document = JsonReport(
+    return msgspec.json.format(msgspec.json.encode(document(request.content)), indent=2) + b"\n"
+
+
+def document(content: ReportContent) -> JsonReport:
+    """The report as machines read it, here and in XML."""
+    return JsonReport(
         **{name: getattr(content, name) for name in ReportContent.__struct_fields__ if name not in ("sections", "qc_rows")},
         sections=[_without_paths(section) for section in content.sections],
         qc_rows=[msgspec.structs.replace(row, picture=PurePath(row.picture).name) for row in content.qc_rows],
@@ -29,12 +33,14 @@ def make(request: RenderRequest) -> bytes:
         headline=words.headline(content),
         not_said=list(words.limits(content)),
     )
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of the report."""
-    return msgspec.json.schema(JsonReport)
+    """JSON Schema (2020-12) of the report; what it describes changes only with the version in its `$id`."""
+    described = msgspec.json.schema(JsonReport)
+    # What is not finite is written as null, which the type of the number does not tell.
+    described["$defs"]["Row"]["properties"]["value"] = {"type": ["number", "null"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{SCHEMA}", "title": SCHEMA} | described
 
 
 def _without_paths(section: ProductSection) -> ProductSection:

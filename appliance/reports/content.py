@@ -2,6 +2,8 @@
 
 import msgspec
 
+SCHEMA = "ranvier-report/1"
+
 
 class Row(msgspec.Struct, kw_only=True, frozen=True):
     """One number: label, value as it is printed, unit."""
@@ -71,7 +73,7 @@ class Failure(msgspec.Struct, kw_only=True, frozen=True):
 class ReportContent(msgspec.Struct, kw_only=True, frozen=True):
     """Everything a report says, without who the patient is."""
 
-    schema: str = "ranvier-report/1"
+    schema: str = SCHEMA
     order: str
     report: str
     version: int
@@ -100,11 +102,14 @@ class ReportContent(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class PageIdentity(msgspec.Struct, kw_only=True, frozen=True):
-    """What a page shows of the patient where a destination's setting asks for it (RES-05)."""
+    """What a copy tells of the patient where a destination's setting asks for it (RES-05); pages show the first three."""
 
     patient_name: str = ""
     patient_id: str = ""
     birth_date: str = ""
+    issuer: str = ""
+    accession: str = ""
+    study_instance_uid: str = ""
 
 
 class RenderRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -139,22 +144,74 @@ class Sheet(msgspec.Struct, kw_only=True, frozen=True):
     pdf: bytes
 
 
-def file_name(order: str, kind: str, version: int, extension: str) -> str:
-    """The name of one file of a report (RES-01): `<order>_report.pdf`, a corrected one `<order>_report_v2.pdf`."""
+EXTENSIONS: dict[str, str] = {
+    "json": "json",
+    "xml": "xml",
+    "txt": "txt",
+    "png": "png",
+    "pdf": "pdf",
+    "csv": "csv",
+    "dicom-csv": "dicom.csv",
+    "fhir": "fhir.json",
+    "dicom-pdf": "dcm",
+    "dicom-sr": "sr.dcm",
+    "hl7": "hl7",
+}
+"""Format -> the end of its file's name."""
+
+MEDIA_TYPES: dict[str, str] = {
+    "json": "application/json",
+    "xml": "application/xml",
+    "txt": "text/plain; charset=utf-8",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
+    "dicom-csv": "text/csv; charset=utf-8",
+    "fhir": "application/fhir+json",
+    "dicom-pdf": "application/dicom",
+    "dicom-sr": "application/dicom",
+    "hl7": "x-application/hl7-v2+er7",
+}
+REPORT_FORMATS = ("json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir")
+"""What is made of every report and kept: the formats that name nobody."""
+FAILURE_FORMATS = ("json", "txt", "png", "pdf")
+
+
+def file_name(order: str, kind: str, version: int, name: str) -> str:
+    """The name of a format's file (RES-01): `<order>_report.pdf`, a corrected one `<order>_report_v2.pdf`."""
     suffix = f"_v{version}" if version > 1 else ""
-    return f"{order}_{kind}{suffix}.{extension}"
+    return f"{order}_{kind}{suffix}.{EXTENSIONS.get(name, name)}"
 
 
-class EncapsulateRequest(msgspec.Struct, kw_only=True, frozen=True):
-    """Render a report's PDF and put it into a DICOM object under the original patient and study."""
+class Hl7Names(msgspec.Struct, kw_only=True, frozen=True):
+    """Who speaks to whom in an HL7 v2 message, and what it says of the result's standing."""
+
+    sending_application: str = "RANVIER"
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    processing: str = "P"
+    status: str = "P"
+    control_id: str = ""
+
+
+class CopyRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """Make the copy of a report that one destination gets: with the patient's identity, or as an object of another standard."""
 
     content: ReportContent
     out_folder: str
+    formats: list[str]
     identity: dict[str, str]
     """`appliance.records.identities.PatientIdentity` as plain JSON."""
     page_identity: PageIdentity | None
     sop_instance_uid: str
     created_at: int
+    predecessor_uid: str = ""
+    """SOP Instance UID under which this destination has the version before."""
+    predecessor_report: str = ""
+    sources: list[str] = []
+    """Paths of the original instances that the numbers come from."""
+    hl7: Hl7Names | None = None
     paper: str = "A4"
     time_zone: str = "UTC"
     """IANA name; DICOM dates and times are the site's local ones."""

@@ -4,35 +4,30 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from appliance.errors import Failed, Misconfigured, Retry
 from appliance.reports.content import RenderAnswer, RenderRequest, file_name
 from appliance.reports.inert import inert_struct
 from appliance.storage import OutOfSpace, publish_folder, remove_folder, sync_folder, write_durable
 
-
-class Format(NamedTuple):
-    """One way to write a report: the file's extension, and the module whose `make(request)` gives its bytes."""
-
-    extension: str
-    module: str
-
-
-FORMATS: dict[str, Format] = {
-    "json": Format("json", "appliance.reports.as_json"),
-    "txt": Format("txt", "appliance.reports.as_text"),
-    "pdf": Format("pdf", "appliance.reports.as_pdf"),
-    "png": Format("png", "appliance.reports.as_png"),
+MODULES: dict[str, str] = {
+    "json": "appliance.reports.as_json",
+    "xml": "appliance.reports.as_xml",
+    "txt": "appliance.reports.as_text",
+    "pdf": "appliance.reports.as_pdf",
+    "png": "appliance.reports.as_png",
+    "csv": "appliance.reports.as_csv",
+    "dicom-csv": "appliance.reports.as_dicom_csv",
+    "fhir": "appliance.reports.as_fhir",
 }
-"""Every format by its name; report and failure report come in all of them."""
+"""Format -> the module whose `make(request)` gives its bytes."""
 
 
 class UnknownFormat(Misconfigured):
     """There is no report format {format}."""
 
     code = "unknown-format"
-    next_step = "Choose one of json, txt, pdf and png."
+    next_step = "Choose one of json, xml, txt, png, pdf, csv, dicom-csv and fhir."
 
 
 class NotWritten(Failed):
@@ -56,16 +51,14 @@ def run(request: RenderRequest, progress: Callable[[float, str], None]) -> Rende
     finished before the first of them gets its name, and an earlier version's files are never touched.
     """
     for name in request.formats:
-        if name not in FORMATS:
+        if name not in MODULES:
             raise UnknownFormat(field="formats", format=name)
-    clean = _clean(request)
+    clean = harmless(request)
     final = Path(request.out_folder)
     draft = final.with_name(f".{final.name}.{request.content.report}.draft")
     remove_folder(draft)
     told = clean.content
-    files = {
-        name: file_name(told.order, told.kind, told.version, FORMATS[name].extension) for name in dict.fromkeys(request.formats)
-    }
+    files = {name: file_name(told.order, told.kind, told.version, name) for name in dict.fromkeys(request.formats)}
     try:
         for done, (name, file) in enumerate(files.items()):
             progress(done / len(files), f"writing {name}")
@@ -81,12 +74,13 @@ def run(request: RenderRequest, progress: Callable[[float, str], None]) -> Rende
 
 def render(request: RenderRequest, name: str) -> bytes:
     """One format in memory, for copies that a destination wants with the patient's identity on the pages."""
-    if name not in FORMATS:
+    if name not in MODULES:
         raise UnknownFormat(field="formats", format=name)
-    return _made(name, _clean(request))
+    return _made(name, harmless(request))
 
 
-def _clean(request: RenderRequest) -> RenderRequest:
+def harmless(request: RenderRequest) -> RenderRequest:
+    """The request with every text from outside made harmless."""
     identity = inert_struct(request.page_identity) if request.page_identity else None
     return RenderRequest(
         content=inert_struct(request.content),
@@ -101,7 +95,7 @@ def _made(name: str, request: RenderRequest) -> bytes:
     import importlib
 
     try:
-        made: bytes = importlib.import_module(FORMATS[name].module).make(request)
+        made: bytes = importlib.import_module(MODULES[name]).make(request)
     except (ValueError, TypeError, KeyError, OSError, ArithmeticError) as fault:
         # reportlab reports what it cannot lay out as one of these; its message may quote the text.
         raise NotWritten(format=name, reason=type(fault).__name__) from None

@@ -26,7 +26,7 @@ from appliance.states import (
     check_study_move,
     order_moves,
 )
-from tests.house import deidentification, quality, roles
+from tests.house import deidentification, quality, report_schema, roles
 from tests.house.catalogue import CARRIERS, every_error, sentence
 from tests.house.tree import ROOT
 
@@ -266,6 +266,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "checks.md": quality.page,
     "deidentification.md": deidentification.page,
+    "report-schema.md": report_schema.page,
 }
 IN_README: dict[str, Callable[[], str]] = {"states": order_table, "settings": settings_table, "products": products_table}
 

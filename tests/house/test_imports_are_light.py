@@ -19,6 +19,8 @@ HEAVY = [
     "apprise",
     "textual",
     "litestar",
+    "highdicom",
+    "paramiko",
 ]
 LOADED = "import sys, json, importlib; importlib.import_module(sys.argv[1]); print(json.dumps(sorted(sys.modules)))"
 
@@ -43,6 +45,8 @@ def test_the_worker_loads_no_library_that_only_a_stage_needs() -> None:
         "dipy",
         "PIL",
         "reportlab",
+        "highdicom",
+        "paramiko",
         "textual",
         "litestar",
     }

@@ -14,7 +14,7 @@ from tests.journeys.world import PATIENCE_S, HospitalSystem, World, a_world, rea
 from tests.phantoms import PhantomStudy, a_small_diffusion_study
 from tests.servers import StoreScp, until
 
-STAGES = ("qc", "deidentify", "product", "report", "encapsulate")
+STAGES = ("qc", "deidentify", "product", "report", "copies")
 
 
 @pytest.fixture

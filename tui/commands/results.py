@@ -24,7 +24,9 @@ def main(arguments: Sequence[str]) -> int:
     show.add_argument("report")
     download = verb.add_parser("download", help="reports as files; never over another file")
     download.add_argument("reports", nargs="+", metavar="REPORT")
-    download.add_argument("--format", default="pdf", metavar="A,B", help="pdf, txt, json, png (default pdf)")
+    download.add_argument(
+        "--format", default="pdf", metavar="A,B", help="pdf (default), txt, png, json, xml, csv, dicom-csv, fhir"
+    )
     download.add_argument("--out", default=".", metavar="FOLDER", help="`-` writes one report to stdout")
     resend = verb.add_parser("resend", help="send again to a destination, by delivery")
     resend.add_argument("deliveries", nargs="+", metavar="DELIVERY")

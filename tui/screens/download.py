@@ -19,7 +19,9 @@ _TITLES = {
     "json": "JSON, for programs",
     "xml": "XML, for programs",
     "png": "PNG, a picture",
-    "csv": "CSV, for tables",
+    "csv": "CSV, the feature vector for tables",
+    "dicom-csv": "DICOM CSV, coded measurements",
+    "fhir": "FHIR R4 bundle",
 }
 
 

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EncapsulatedPDFStorage, ImplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE, build_context, evt
 
-from appliance.delivery import destinations, dicom_pdf
+from appliance.delivery import destinations
+from appliance.delivery import dicom as dicom_pdf
 from appliance.delivery.parcel import Parcel, Result
 from appliance.delivery.section import DicomPdf
 from appliance.moments import new_id, uid_of

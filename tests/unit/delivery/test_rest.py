@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from appliance import outbound
-from appliance.delivery import destinations, rest
+from appliance.delivery import destinations, rest, web
 from appliance.delivery.parcel import Result
 from appliance.delivery.section import Rest
 from appliance.fields import Secret
@@ -83,10 +83,10 @@ async def test_retry_after_is_handed_on(tmp_path: Path, status: int) -> None:
 
 def test_retry_after_may_be_a_date_and_may_be_nonsense() -> None:
     at = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.UTC).timestamp()
-    assert rest.outcome_of(503, "Sun, 22 Nov 2026 12:01:30 GMT", at).retry_after_s == 90
-    assert rest.outcome_of(503, "Sun, 22 Nov 2026 11:00:00 GMT", at).retry_after_s == 0
+    assert web.outcome_of(503, "Sun, 22 Nov 2026 12:01:30 GMT", at).retry_after_s == 90
+    assert web.outcome_of(503, "Sun, 22 Nov 2026 11:00:00 GMT", at).retry_after_s == 0
     for nonsense in ("", "soon", "-5", "1e9", "٣"):
-        assert rest.outcome_of(503, nonsense, at).retry_after_s is None
+        assert web.outcome_of(503, nonsense, at).retry_after_s is None
 
 
 async def test_when_one_format_is_not_taken_the_next_is_not_sent(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ async def test_a_redirect_in_a_circle_ends(tmp_path: Path) -> None:
     with an_endpoint(*[(307, {"Location": "/reports"})] * 9) as endpoint:
         outcome = await rest.send(a_parcel(tmp_path), to(endpoint))
     assert outcome.result is Result.REFUSED
-    assert len(endpoint.got) == rest.SAME_HOST_HOPS + 1
+    assert len(endpoint.got) == web.SAME_HOST_HOPS + 1
 
 
 async def test_a_url_that_leads_to_this_machine_is_refused_unless_its_setting_allows_it(tmp_path: Path) -> None:

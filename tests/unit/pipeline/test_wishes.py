@@ -98,8 +98,8 @@ async def test_while_delivery_is_paused_nothing_is_claimed(house: House, monkeyp
 
     monkeypatch.setattr(deliveries, "claim", claim)
     await pipeline.set_paused(house, True, actor="a", now=NOW, section="delivery")
-    assert not await Dispatcher(house, "w", set()).deliver_once()
+    assert not await Dispatcher(house, "w").deliver_once()
     assert claims == []
     await pipeline.set_paused(house, False, actor="a", now=NOW, section="delivery")
-    assert not await Dispatcher(house, "w", set()).deliver_once()
+    assert not await Dispatcher(house, "w").deliver_once()
     assert claims == ["w"]

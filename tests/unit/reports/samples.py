@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from appliance.reports.content import (
     Failure,
@@ -147,3 +149,17 @@ def a_request(folder: Path, content: ReportContent | None = None, **changes: Any
 
 
 IDENTITY = PageIdentity(patient_name="Ranvier^Louise^Antoinette", patient_id="PAT-0042", birth_date="19921205")
+
+
+def original_images(folder: Path, study_instance_uid: str, count: int = 3) -> list[str]:
+    """Headers of original images as they lie below a study."""
+    paths = []
+    for number in range(1, count + 1):
+        header = Dataset()
+        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, f"1.2.3.{number}"
+        header.StudyInstanceUID, header.SeriesInstanceUID = study_instance_uid, f"1.2.{1 + number % 2}"
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        paths.append(str(folder / f"{number}.dcm"))
+        header.save_as(paths[-1], enforce_file_format=True)
+    return paths

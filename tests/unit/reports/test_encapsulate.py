@@ -12,8 +12,10 @@ import pytest
 
 from appliance.moments import uid_of
 from appliance.records.identities import PatientIdentity
+from appliance.reports import copies, header
 from appliance.reports import encapsulate as room
-from appliance.reports.content import EncapsulateRequest
+from appliance.reports.content import CopyRequest
+from appliance.reports.sources import Source
 from tests.servers import program
 from tests.unit.reports.samples import IDENTITY as PAGE
 from tests.unit.reports.samples import ORDER, REPORT, a_failure, a_report
@@ -135,12 +137,12 @@ def test_wrong_values_of_the_original_are_kept_and_never_quoted_in_a_warning() -
 
 
 def test_without_a_study_there_is_no_object() -> None:
-    with pytest.raises(room.NoStudy):
+    with pytest.raises(header.NoStudy):
         a_file(PatientIdentity(patient_id="P"))
 
 
 def test_sources_become_the_source_instance_sequence() -> None:
-    found = read(a_file(sources=[room.Source("1.2.840.10008.5.1.4.1.1.4", "1.2.3.4")]))
+    found = read(a_file(sources=[Source("1.2.840.10008.5.1.4.1.1.4", "1.2.3.4")]))
     (item,) = found.SourceInstanceSequence
     assert (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID) == ("1.2.840.10008.5.1.4.1.1.4", "1.2.3.4")
     assert "SourceInstanceSequence" not in read(a_file())
@@ -148,7 +150,8 @@ def test_sources_become_the_source_instance_sequence() -> None:
 
 def test_the_stage_draws_the_pages_with_the_patient_and_dcmtk_reads_them_back(tmp_path: Path) -> None:
     """RES-01 and RES-05: DCMTK's dcmdump and dcm2pdf accept the object; the PDF comes out whole."""
-    request = EncapsulateRequest(
+    request = CopyRequest(
+        formats=["dicom-pdf"],
         content=a_report(),
         out_folder=str(tmp_path),
         identity=msgspec.to_builtins(PATIENT),
@@ -157,7 +160,7 @@ def test_the_stage_draws_the_pages_with_the_patient_and_dcmtk_reads_them_back(tm
         created_at=int(datetime(2026, 11, 22, 13, 31, tzinfo=UTC).timestamp() * 1000),
     )
     steps: list[float] = []
-    answer = room.run(request, lambda fraction, step: steps.append(fraction))
+    answer = copies.run(request, lambda fraction, step: steps.append(fraction))
     assert answer.files == {"dicom-pdf": f"{ORDER}_report.dcm"}
     assert steps == [0.0, 1.0]
     file = tmp_path / f"{ORDER}_report.dcm"

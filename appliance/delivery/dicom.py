@@ -1,46 +1,40 @@
-"""A report to a PACS: C-STORE of an Encapsulated PDF (PS3.4 annex B)."""
+"""A report to a PACS: C-STORE of an Encapsulated PDF or a Comprehensive SR (PS3.4 annex B), plain or over TLS."""
 
 import asyncio
+import contextlib
 import io
 import socket
+import ssl
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydicom import config, dcmread
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pydicom.uid import (
+    UID,
+    ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import AE, build_role, evt
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
+from appliance import asking
+from appliance.delivery import tls
+from appliance.delivery.dicom_status import outcome_of
 from appliance.delivery.parcel import Outcome, Parcel, Result
-from appliance.delivery.section import DicomPdf
+from appliance.delivery.section import Dicom, DicomSr
+from appliance.errors import Misconfigured
 from appliance.probe import Probe
 
 Verification = UID("1.2.840.10008.1.1")
 """PS3.4 annex A."""
 
-WARNINGS = {
-    0x0107: "attribute list error",
-    0x0111: "it was there already",
-    0x0116: "attribute value out of range",
-    0xB000: "coercion of data elements",
-    0xB006: "elements discarded",
-    0xB007: "data set does not match the SOP class",
-}
-"""Statuses under which the object is stored, with what the PACS did (PS3.4 table B.2-1, PS3.7 annex C)."""
-
-REFUSALS = {
-    0x0105: "no such attribute",
-    0x0106: "invalid attribute value",
-    0x0115: "invalid argument",
-    0x0117: "invalid SOP instance",
-    0x0118: "no such SOP class",
-    0x0119: "class and instance do not fit",
-    0x0120: "missing attribute",
-    0x0121: "missing attribute value",
-    0x0122: "SOP class not supported",
-    0x0124: "not authorised",
-    0x0211: "unrecognised operation",
-    0x0212: "mistyped argument",
+SYNTAXES: dict[str, UID] = {
+    "explicit-little": ExplicitVRLittleEndian,
+    "implicit-little": ImplicitVRLittleEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
 }
 _REJECTIONS = {
     (1, 2): "it does not know the application context",
@@ -60,29 +54,46 @@ class _Session(NamedTuple):
     outcome: Outcome | None
 
 
-async def send(parcel: Parcel, section: DicomPdf) -> Outcome:
+def object_of(section: Dicom) -> tuple[UID, str, str]:
+    """SOP class, its name for people, and the parcel's format of what a destination gets."""
+    if isinstance(section, DicomSr):
+        return ComprehensiveSRStorage, "Comprehensive SR", "dicom-sr"
+    return EncapsulatedPDFStorage, "Encapsulated PDF", "dicom-pdf"
+
+
+async def send(parcel: Parcel, section: Dicom) -> Outcome:
     """Stores the parcel's Part 10 file at the destination.
 
     0000 is SENT, warnings are SENT_WITH_WARNING; A9xx, Cxxx and the refusals of PS3.7 are REFUSED; A7xx, an abort, a broken or
     missing connection and a transient rejection are tried again.
     """
-    file = parcel.files.get("dicom-pdf")
+    file = parcel.files.get(object_of(section)[2])
     if file is None:
         return Outcome(result=Result.REFUSED, answer=f"This {parcel.kind} has no DICOM object.")
-    return await asyncio.to_thread(_send, Path(file), section)
+    try:
+        return await asyncio.to_thread(_send, Path(file), section)
+    except Misconfigured as error:
+        return Outcome(result=Result.REFUSED, answer=error.what)
 
 
-async def probe(section: DicomPdf) -> Probe:
+async def probe(section: Dicom) -> Probe:
     """Opens an association, says which classes the PACS takes, and asks for an echo; stores nothing."""
-    return await asyncio.to_thread(_probe, section, storing=True)
+    return await _probed(section, storing=True)
 
 
-async def echo(section: DicomPdf) -> Probe:
+async def echo(section: Dicom) -> Probe:
     """Asks a DICOM node for an echo and nothing else (PS3.4 annex A)."""
-    return await asyncio.to_thread(_probe, section, storing=False)
+    return await _probed(section, storing=False)
 
 
-def _send(file: Path, section: DicomPdf) -> Outcome:
+async def _probed(section: Dicom, *, storing: bool) -> Probe:
+    try:
+        return await asyncio.to_thread(_probe, section, storing=storing)
+    except Misconfigured as error:
+        return Probe(ok=False, lines=[error.what, error.advice])
+
+
+def _send(file: Path, section: Dicom) -> Outcome:
     session = _associate(section)
     if session.outcome is not None:
         return session.outcome
@@ -102,24 +113,7 @@ def _send(file: Path, section: DicomPdf) -> Outcome:
     return outcome_of(int(status.Status))
 
 
-def outcome_of(status: int) -> Outcome:
-    """What a C-STORE status means for the delivery; the error comment of the PACS is never repeated."""
-    name = f"C-STORE answered {status:04X}H"
-    if status == 0x0000:
-        return Outcome(result=Result.SENT, answer=f"{name} (success)")
-    if status in WARNINGS or 0xB000 <= status <= 0xBFFF:
-        return Outcome(result=Result.SENT_WITH_WARNING, answer=f"{name} (stored; {WARNINGS.get(status, 'warning')})")
-    if status in REFUSALS:
-        return Outcome(result=Result.REFUSED, answer=f"{name} ({REFUSALS[status]})")
-    if 0xA900 <= status <= 0xA9FF:
-        return Outcome(result=Result.REFUSED, answer=f"{name} (data set does not match the SOP class)")
-    if 0xC000 <= status <= 0xCFFF:
-        return Outcome(result=Result.REFUSED, answer=f"{name} (the PACS cannot understand it)")
-    words = "out of resources" if 0xA700 <= status <= 0xA7FF else "processing failure"
-    return Outcome(result=Result.TRY_AGAIN, answer=f"{name} ({words})")
-
-
-def _probe(section: DicomPdf, *, storing: bool) -> Probe:
+def _probe(section: Dicom, *, storing: bool) -> Probe:
     why = _unreachable(section)
     if why:
         return Probe(ok=False, lines=[f"{why}."])
@@ -130,9 +124,10 @@ def _probe(section: DicomPdf, *, storing: bool) -> Probe:
     lines = [f"{section.called_ae} accepted the association."]
     try:
         taken = {context.abstract_syntax for context in association.accepted_contexts}
-        stores = EncapsulatedPDFStorage in taken
+        sop_class, named, _ = object_of(section)
+        stores = sop_class in taken
         if storing:
-            lines.append(f"It {'takes' if stores else 'does not take'} Encapsulated PDF Storage.")
+            lines.append(f"It {'takes' if stores else 'does not take'} {named} Storage.")
         if Verification not in taken:
             return Probe(ok=storing and stores, lines=[*lines, "It does not take Verification, so no echo was asked for."])
         status = association.send_c_echo()
@@ -145,16 +140,22 @@ def _probe(section: DicomPdf, *, storing: bool) -> Probe:
     return Probe(ok=(stores or not storing) and echoed, lines=[*lines, "Nothing was stored by this test."])
 
 
-def _unreachable(section: DicomPdf) -> str:
+def _unreachable(section: Dicom) -> str:
     """Why no connection can be made; empty when one can. The library itself does not tell."""
     place = f"{section.host} port {section.port}"
     try:
-        with socket.create_connection((section.host, section.port), timeout=section.timeout_s):
-            return ""
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(socket.create_connection((section.host, section.port), timeout=section.timeout_s))
+            if section.tls:
+                secured = stack.enter_context(_context(section).wrap_socket(plain, server_hostname=_proven_name(section)))
+                _let_it_refuse(secured)
+        return ""
     except TimeoutError:
         return f"{place} did not answer within {section.timeout_s} s"
     except ConnectionRefusedError:
         return f"{place} refused the connection: nothing listens there"
+    except ssl.SSLError as fault:
+        return asking.words_for(fault, place, section.timeout_s)
     except OSError as fault:
         known = isinstance(fault, socket.gaierror)
         return (
@@ -162,18 +163,23 @@ def _unreachable(section: DicomPdf) -> str:
         )
 
 
-def _associate(section: DicomPdf, *, storing: bool = True, echo: bool = False) -> _Session:
-    entity = AE(ae_title=section.calling_ae)
-    entity.connection_timeout = section.timeout_s
-    entity.acse_timeout = section.timeout_s
-    entity.dimse_timeout = section.timeout_s
-    entity.network_timeout = section.timeout_s
-    # One context for each syntax: the PACS may take either, and neither choice shuts the other out.
-    if storing:
-        entity.add_requested_context(EncapsulatedPDFStorage, ExplicitVRLittleEndian)
-        entity.add_requested_context(EncapsulatedPDFStorage, ImplicitVRLittleEndian)
-    if echo:
-        entity.add_requested_context(Verification, ImplicitVRLittleEndian)
+def _let_it_refuse(secured: ssl.SSLSocket) -> None:
+    """With TLS 1.3 a host says only after our handshake that it wants another certificate; silence is consent."""
+    secured.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):
+        secured.recv(1)
+
+
+def _context(section: Dicom) -> ssl.SSLContext:
+    return tls.context(section.authority, section.certificate, section.key)
+
+
+def _proven_name(section: Dicom) -> str:
+    return section.host_name or section.host
+
+
+def _associate(section: Dicom, *, storing: bool = True, echo: bool = False) -> _Session:
+    entity = _entity(section, storing=storing, echo=echo)
     rejections: list[A_ASSOCIATE_RJ] = []
 
     def on_pdu(event: Any) -> None:
@@ -181,9 +187,15 @@ def _associate(section: DicomPdf, *, storing: bool = True, echo: bool = False) -
         if isinstance(event.pdu, A_ASSOCIATE_RJ):
             rejections.append(event.pdu)
 
+    roles: list[Any] = [build_role(object_of(section)[0], scu_role=True)] if section.role_selection and storing else []
     try:
         association = entity.associate(
-            section.host, section.port, ae_title=section.called_ae, evt_handlers=[(evt.EVT_PDU_RECV, on_pdu)]
+            section.host,
+            section.port,
+            ae_title=section.called_ae,
+            ext_neg=roles,
+            evt_handlers=[(evt.EVT_PDU_RECV, on_pdu)],
+            tls_args=(_context(section), _proven_name(section)) if section.tls else None,
         )
     except OSError:
         return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=f"the name {section.host} is not known to the network"))
@@ -192,14 +204,30 @@ def _associate(section: DicomPdf, *, storing: bool = True, echo: bool = False) -
     if rejections:
         return _Session(None, _rejected(rejections[0], section))
     if association.rejected_contexts:
-        wanted = "Encapsulated PDF" if storing else "Verification"
+        wanted = object_of(section)[1] if storing else "Verification"
         words = f"{section.called_ae} takes no {wanted} in a transfer syntax that we speak"
         return _Session(None, Outcome(result=Result.REFUSED, answer=words))
-    words = f"no association with {section.called_ae}: no connection, no answer, or an abort"
+    why = _unreachable(section) if section.tls else ""
+    words = why or f"no association with {section.called_ae}: no connection, no answer, or an abort"
     return _Session(None, Outcome(result=Result.TRY_AGAIN, answer=words))
 
 
-def _rejected(pdu: A_ASSOCIATE_RJ, section: DicomPdf) -> Outcome:
+def _entity(section: Dicom, *, storing: bool, echo: bool) -> AE:
+    entity = AE(ae_title=section.calling_ae)
+    entity.connection_timeout = section.timeout_s
+    entity.acse_timeout = section.timeout_s
+    entity.dimse_timeout = section.timeout_s
+    entity.network_timeout = section.timeout_s
+    # One context for each syntax: the PACS may take any, and no choice shuts another out.
+    if storing:
+        for syntax in section.transfer_syntaxes:
+            entity.add_requested_context(object_of(section)[0], SYNTAXES[syntax])
+    if echo:
+        entity.add_requested_context(Verification, ImplicitVRLittleEndian)
+    return entity
+
+
+def _rejected(pdu: A_ASSOCIATE_RJ, section: Dicom) -> Outcome:
     """What an A-ASSOCIATE-RJ means for the delivery (PS3.8 section 9.3.4)."""
     reason = _REJECTIONS.get((pdu.source or 0, pdu.reason_diagnostic or 0), "it gives no reason")
     if pdu.result == _PERMANENT:

@@ -1,0 +1,116 @@
+"""A report to a DICOMweb server: STOW-RS, Store Instances (PS3.18 section 10.5)."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from appliance.delivery import web
+from appliance.delivery.dicom_status import outcome_of
+from appliance.delivery.parcel import Outcome, Parcel, Result
+from appliance.delivery.section import StowRs
+from appliance.errors import Misconfigured
+from appliance.probe import Probe
+
+_FAILED, _FAILURE = "00081198", "00081197"
+_STORED, _WARNING = "00081199", "00081196"
+_JSON = "application/dicom+json"
+
+
+async def send(parcel: Parcel, section: StowRs) -> Outcome:
+    """Stores the parcel's Part 10 file.
+
+    The server's answer names each instance that failed or was changed, with a status as C-STORE has it; that counts, whatever
+    the HTTP status. An instance that was there already (0111) is delivered with a warning. 429 waits as long as Retry-After
+    says; 5xx and network faults are tried again.
+    """
+    file = parcel.files.get(section.objects)
+    if file is None:
+        return Outcome(result=Result.REFUSED, answer=f"This {parcel.kind} has no DICOM object.")
+    if not section.url:
+        return Outcome(result=Result.REFUSED, answer="This destination has no URL.")
+    boundary = f"ranvier-{parcel.sop_instance_uid}"
+    try:
+        async with web.client(section) as client:
+            told = await web.answer(
+                client,
+                section,
+                "POST",
+                _address(section),
+                read=True,
+                content=_body(Path(file), boundary),
+                headers=_headers(boundary),
+            )
+    except Misconfigured as error:
+        return Outcome(result=Result.REFUSED, answer=error.what)
+    except (httpx.HTTPError, TimeoutError) as fault:
+        return Outcome(result=Result.TRY_AGAIN, answer=web.fault_words(fault, section))
+    except httpx.InvalidURL:
+        return Outcome(result=Result.REFUSED, answer="The URL is no address.")
+    return _outcome(told)
+
+
+async def probe(section: StowRs) -> Probe:
+    """Asks the server for nothing but its options, with the destination's own authentication and TLS; stores nothing."""
+    if not section.url:
+        return Probe(ok=False, lines=["This destination has no URL."])
+    try:
+        async with web.client(section) as client:
+            # A search that can find nothing: every DICOMweb server of use answers it, and it changes nothing.
+            address = _address(section).copy_merge_params({"StudyInstanceUID": "2.25.0", "limit": "1"})
+            told = await web.answer(client, section, "GET", address, headers={"Accept": _JSON})
+    except Misconfigured as error:
+        return Probe(ok=False, lines=[error.what, error.advice])
+    except (httpx.HTTPError, TimeoutError) as fault:
+        return Probe(ok=False, lines=[f"{web.fault_words(fault, section)}."])
+    except httpx.InvalidURL:
+        return Probe(ok=False, lines=["The URL is no address."])
+    lines = [f"A search for a study that does not exist answered {web.phrase(told.status)}."]
+    if told.status in (200, 204):
+        return Probe(ok=True, lines=[*lines, "It speaks DICOMweb. Nothing was stored by this test."])
+    return Probe(ok=False, lines=[*lines, web.verdict(told.status)])
+
+
+def _address(section: StowRs) -> httpx.URL:
+    """Of all studies, whether the setting names the service or its `/studies`."""
+    url = section.url.rstrip("/")
+    return httpx.URL(url if url.endswith("/studies") else f"{url}/studies")
+
+
+def _headers(boundary: str) -> dict[str, str]:
+    kind = f'multipart/related; type="application/dicom"; boundary="{boundary}"'
+    return {"Content-Type": kind, "Accept": _JSON}
+
+
+def _body(file: Path, boundary: str) -> bytes:
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    return head + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+
+
+def _outcome(told: web.Told) -> Outcome:
+    failed, warned = _reason(told.body, _FAILED, _FAILURE), _reason(told.body, _STORED, _WARNING)
+    words = web.phrase(told.status)
+    if failed is not None:
+        found = outcome_of(failed or 0x0110, "STOW-RS")
+        return Outcome(result=found.result, answer=f"{words}: {found.answer}")
+    if warned:
+        return Outcome(result=Result.SENT_WITH_WARNING, answer=f"{words}: {outcome_of(warned, 'STOW-RS').answer}")
+    if told.status == 409:
+        # All failed (PS3.18 table 10.5.3-1), and the server does not say why.
+        return Outcome(result=Result.REFUSED, answer=words)
+    return web.outcome_of(told.status, told.headers.get("Retry-After", ""))
+
+
+def _reason(body: bytes, sequence: str, reason: str) -> int | None:
+    """The reason of the first item of a sequence in a DICOM JSON answer; 0 for one without, None where there is no item."""
+    try:
+        found: Any = msgspec.json.decode(body)
+        items = found[sequence]["Value"]
+        first = items[0]
+    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+        return None
+    try:
+        return int(first[reason]["Value"][0])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return 0

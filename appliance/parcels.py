@@ -1,0 +1,162 @@
+"""What a delivery takes along: the report's files as they lie, or copies made for this destination alone."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from appliance.compute.local import run_stage
+from appliance.delivery import destinations, hl7
+from appliance.delivery.parcel import Parcel
+from appliance.delivery.section import Destination, Hl7
+from appliance.house import House
+from appliance.records import deliveries, identities, orders, reports, studies
+from appliance.records.deliveries import DeliveryRow
+from appliance.records.identities import PatientIdentity
+from appliance.records.orders import OrderRow
+from appliance.records.reports import ReportRow
+from appliance.reports.content import (
+    CopyRequest,
+    Hl7Names,
+    PageIdentity,
+    RenderAnswer,
+    ReportContent,
+    file_name,
+)
+from appliance.settings import Settings
+from appliance.states import DeliveryState
+from appliance.steps import LIGHT
+from appliance.storage import remove_folder
+
+_THERE = (DeliveryState.SENT, DeliveryState.SENT_WITH_WARNING)
+
+
+async def parcel_of(house: House, row: DeliveryRow, section: Destination, folder: Path, settings: Settings) -> Parcel:
+    """The parcel of one delivery; copies are made below `folder` by a stage. Raises what the stage raises."""
+    report = await reports.get(row.report)
+    order = await orders.get(row.order)
+    identity = await identities.get(house.keys, order.study) or PatientIdentity()
+    kept = house.storage.absolute(report.folder)
+    files = {one: kept / file_name(row.order, report.kind, report.version, one) for one in report.format_list}
+    if destinations.made_anew(section):
+        files = await _copies(house, row, report, order, section, identity, folder, settings)
+    named = identity if destinations.names_in_values(section) else None
+    return Parcel(
+        order=row.order,
+        report=row.report,
+        delivery=row.id,
+        kind=report.kind,
+        version=report.version,
+        files=files,
+        idempotency_key=row.idempotency_key,
+        sop_instance_uid=row.sop_instance_uid,
+        values=_values(order, report, named),
+    )
+
+
+async def _copies(
+    house: House,
+    row: DeliveryRow,
+    report: ReportRow,
+    order: OrderRow,
+    section: Destination,
+    identity: PatientIdentity,
+    folder: Path,
+    settings: Settings,
+) -> dict[str, Path]:
+    """Format -> the file of this destination alone, for the time of the attempt."""
+    wanted = [
+        one
+        for one in destinations.needs(section)
+        if one.startswith(("dicom-pdf", "dicom-sr", "hl7")) or one in report.format_list
+    ]
+    if not wanted:
+        return {}
+    await asyncio.to_thread(remove_folder, folder)
+    out_folder = folder / "out"
+    out_folder.mkdir(parents=True)
+    request = CopyRequest(
+        content=msgspec.json.decode(report.content, type=ReportContent),
+        out_folder=str(out_folder),
+        formats=wanted,
+        identity=msgspec.to_builtins(identity),
+        page_identity=_page(identity) if destinations.wants_identity(section) else None,
+        sop_instance_uid=row.sop_instance_uid,
+        predecessor_uid=await _predecessor(report, row.destination),
+        predecessor_report=report.supersedes,
+        sources=await _sources(house, order),
+        created_at=report.created_at,
+        hl7=_hl7_names(section, row) if isinstance(section, Hl7) else None,
+        paper=settings.reports.paper,
+        time_zone=settings.site.time_zone,
+    )
+
+    async def silent(_fraction: float, _step: str) -> None:
+        return None
+
+    raw = await run_stage("copies", request, LIGHT, progress=silent)
+    made = msgspec.json.decode(raw, type=RenderAnswer).files
+    return {one: out_folder / name for one, name in made.items()}
+
+
+def _page(identity: PatientIdentity) -> PageIdentity:
+    return PageIdentity(
+        patient_name=identity.patient_name,
+        patient_id=identity.patient_id,
+        birth_date=identity.birth_date,
+        issuer=identity.issuer,
+        accession=identity.accession,
+        study_instance_uid=identity.study_instance_uid,
+    )
+
+
+async def _sources(house: House, order: OrderRow) -> list[str]:
+    """The original instances of the series that the products used."""
+    inputs = msgspec.json.decode(order.inputs or "{}", type=dict[str, list[str]])
+    wanted = {series for product in inputs.values() for series in product}
+    found = await studies.instances(order.study, order.study_version)
+    return [str(house.storage.absolute(one.path)) for one in found if one.series in wanted and not one.conflict]
+
+
+async def _predecessor(report: ReportRow, destination: str) -> str:
+    """The SOP Instance UID under which this destination has the version before; empty when it has none."""
+    if not report.supersedes:
+        return ""
+    before = next((one for one in await deliveries.of_report(report.supersedes) if one.destination == destination), None)
+    return before.sop_instance_uid if before is not None and before.state in _THERE else ""
+
+
+def _hl7_names(section: Hl7, row: DeliveryRow) -> Hl7Names:
+    return Hl7Names(
+        sending_application=section.sending_application,
+        sending_facility=section.sending_facility,
+        receiving_application=section.receiving_application,
+        receiving_facility=section.receiving_facility,
+        processing=section.processing,
+        status=section.status,
+        control_id=hl7.control_id(row.id),
+    )
+
+
+def _values(order: OrderRow, report: ReportRow, identity: PatientIdentity | None) -> dict[str, str]:
+    """What a template may name; the identity only where the destination's setting allows it."""
+    content = msgspec.json.decode(report.content, type=ReportContent)
+    values = {
+        "order": order.id,
+        "report": report.id,
+        "study": order.study,
+        "kind": report.kind,
+        "version": str(report.version),
+        "state": str(order.state),
+        "verdict": content.qc_verdict,
+        "made_at": content.made_at,
+    }
+    values |= {row.name: f"{row.value:g}" for section in content.sections for row in section.rows}
+    if identity is not None:
+        values |= {
+            "patient_id": identity.patient_id,
+            "patient_name": identity.patient_name,
+            "birth_date": identity.birth_date,
+            "accession": identity.accession,
+        }
+    return values
