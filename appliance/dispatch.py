@@ -62,8 +62,14 @@ class Dispatcher:
         if (await self.house.settings()).settings.delivery.paused:
             return None
         now = self._clock()
-        leave_out = tuple(self._busy | self._breakers.paused(now))
-        row = await deliveries.claim(self.house.records, worker=self.worker, now=now, lease_ms=LEASE_MS, leave_out=leave_out)
+        row = await deliveries.claim(
+            self.house.records,
+            worker=self.worker,
+            now=now,
+            lease_ms=LEASE_MS,
+            leave_out=tuple(self._busy),
+            paused=tuple(self._breakers.paused(now)),
+        )
         if row is not None:
             self._busy.add(row.destination)
         return row

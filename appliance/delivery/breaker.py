@@ -10,7 +10,7 @@ from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import LONGEST_ASKED_S
 
 LONGEST_PAUSE_S = 600.0
-"""So long at most waits whoever sends a report again by hand, once the destination is back."""
+"""So long at most a destination that is back is left alone."""
 
 
 @dataclass(slots=True)

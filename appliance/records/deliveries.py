@@ -97,14 +97,22 @@ async def create(report: str, order: str, destinations: Iterable[str], now: int)
 
 
 async def claim(
-    records: Records, *, worker: str, now: int, lease_ms: int, leave_out: Collection[str] = ()
+    records: Records,
+    *,
+    worker: str,
+    now: int,
+    lease_ms: int,
+    leave_out: Collection[str] = (),
+    paused: Collection[str] = (),
 ) -> DeliveryRow | None:
     """Takes the delivery that is due longest: a waiting one, or one whose sender's lease has run out; None when there is none.
 
-    `leave_out` names destinations that are busy or known to be down, so that they delay no other.
+    `leave_out` names destinations that are busy, so that they delay no other; `paused` those that are known to be down, which
+    get only what a person has just asked to send again: a first attempt that has an earlier one's answer.
     """
-    marks = ", ".join("{}" for _ in leave_out)
-    others = f"AND destination NOT IN ({marks}) " if leave_out else ""
+    others = f"AND destination NOT IN ({_marks(leave_out)}) " if leave_out else ""
+    if paused:
+        others += f"AND (destination NOT IN ({_marks(paused)}) OR (attempt = 0 AND answer <> '')) "
     skip = "" if records.on_sqlite else "FOR UPDATE SKIP LOCKED"
     due = "((state = {} AND not_before <= {}) OR (state = {} AND lease_until <= {}))"
     moment = (str(DeliveryState.PENDING), now, str(DeliveryState.SENDING), now)
@@ -116,9 +124,14 @@ async def claim(
         now + lease_ms,
         *moment,
         *leave_out,
+        *paused,
         *moment,
     )
     return _row(rows[0]) if rows else None
+
+
+def _marks(names: Collection[str]) -> str:
+    return ", ".join("{}" for _ in names)
 
 
 async def renew(records: Records, row: DeliveryRow, *, now: int, lease_ms: int) -> None:

@@ -173,3 +173,21 @@ async def test_a_rolled_back_settlement_leaves_the_delivery_in_hand(records: Rec
 async def test_an_unknown_delivery_is_unknown(records: Records) -> None:
     with pytest.raises(Unknown):
         await deliveries.get(new_id())
+
+
+async def test_a_paused_destination_gets_only_what_a_person_sends_again(records: Records) -> None:
+    """RES-02: manual re-send any time, also while a destination is left alone."""
+    (row, _) = await deliveries.create(REPORT, ORDER, ["HIS", "PACS"], NOW)
+
+    async def claimed(*paused: str) -> DeliveryRow | None:
+        return await deliveries.claim(records, worker="w1", now=NOW, lease_ms=LEASE, paused=paused)
+
+    assert await claimed("HIS", "PACS") is None
+    mine = await claimed("PACS")
+    assert mine is not None
+    assert mine.id == row.id
+    await deliveries.settle(records, mine, DeliveryState.FAILED, answer="HTTP 503", now=NOW)
+    await deliveries.send_again(records, row.id, now=NOW)
+    again = await claimed("HIS", "PACS")
+    assert again is not None
+    assert again.id == row.id
