@@ -99,13 +99,7 @@ def server_context(certificate: str, key: str, authority: str = "", *, demand: b
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_ciphers(CIPHERS)
-    try:
-        _load(context, certificate, key)
-        if authority:
-            context.load_verify_locations(cadata=authority)
-    except (OSError, ValueError) as fault:
-        cause = (getattr(fault, "reason", "") or type(fault).__name__).replace("_", " ").lower()
-        raise BadCertificate(field="certificate", cause=cause) from fault
+    present(context, certificate, key, authority)
     if authority:
         context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
     elif demand:
@@ -113,13 +107,12 @@ def server_context(certificate: str, key: str, authority: str = "", *, demand: b
     return context
 
 
-def present(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Lets a client's context show this certificate to whoever asks for one; raises `BadCertificate`."""
-    if not certificate.strip() or not key.strip():
-        missing = "key" if certificate.strip() else "certificate"
-        raise BadCertificate(field=missing, cause="certificate and private key belong together, and one of them is missing")
+def present(context: ssl.SSLContext, certificate: str, key: str, authority: str = "") -> None:
+    """Lets a context show this certificate, and check others with `authority`; raises `BadCertificate`."""
     try:
         _load(context, certificate, key)
+        if authority:
+            context.load_verify_locations(cadata=authority)
     except (OSError, ValueError) as fault:
         cause = (getattr(fault, "reason", "") or type(fault).__name__).replace("_", " ").lower()
         raise BadCertificate(field="certificate", cause=cause) from fault

@@ -5,6 +5,8 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from appliance.compute.local import StageDied, StageEnded
 from appliance.delivery.breaker import Breakers
 from appliance.delivery.destinations import send
@@ -12,7 +14,7 @@ from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
 from appliance.delivery.section import Destination
 from appliance.errors import RanvierError
-from appliance.events import DeliveryFailed, DeliveryRetried, DeliverySent, DestinationPaused, OrderMoved
+from appliance.events import DeliveryFailed, DeliveryRetried, DeliverySent, OrderMoved
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.parcels import parcel_of
@@ -94,8 +96,7 @@ class Dispatcher:
         keeper = asyncio.create_task(self._keep_lease(row))
         try:
             outcome = await send(await parcel_of(self.house, row, section, folder, settings), section)
-            await self._mind(row, outcome, settings)
-            return outcome
+            return self._minded(row, outcome, settings)
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
         except StageDied as error:
@@ -109,17 +110,16 @@ class Dispatcher:
             keeper.cancel()
             await asyncio.to_thread(remove_folder, folder)
 
-    async def _mind(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
-        """Lets the destination's breaker know; a pause that begins is an event."""
+    def _minded(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> Outcome:
+        """Lets the destination's breaker know; a pause that begins stands in the answer."""
         now, delivery = self._clock(), settings.delivery
         until = self._breakers.note(
             row.destination, outcome, now, most_faults=delivery.breaker_failures, pause_s=delivery.breaker_pause_s
         )
         if until is None:
-            return
-        seconds = round((until - now) / 1000)
-        async with self.house.records.transaction():
-            await events.append(DestinationPaused(destination=row.destination, seconds=seconds, answer=outcome.answer), now)
+            return outcome
+        words = f"{outcome.answer.rstrip('.')}. Other reports for it wait {round((until - now) / 1000)} s."
+        return msgspec.structs.replace(outcome, answer=words)
 
     async def _keep_lease(self, row: DeliveryRow) -> None:
         """Renews the lease while a destination takes its time; a lost one shows when the outcome is recorded."""

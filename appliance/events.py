@@ -324,17 +324,6 @@ class DeliveryFailed(Event, frozen=True, kw_only=True):
     answer: str
 
 
-class DestinationPaused(Event, frozen=True, kw_only=True):
-    """A destination had several faults in a row, or asked for time; its reports wait."""
-
-    title = "Destination paused"
-    severity = "warning"
-    sentence = "Nothing is sent to {destination} for {seconds} s; its reports wait. {answer}"
-    destination: str
-    seconds: int
-    answer: str
-
-
 class SettingsChanged(Event, frozen=True, kw_only=True):
     """Somebody saved settings."""
 
