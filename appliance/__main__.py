@@ -124,7 +124,7 @@ async def _receive(stop: asyncio.Event) -> None:
     from appliance.house import default_home, open_house
     from appliance.moments import now_ms
     from appliance.receive import process
-    from appliance.receive.section import ReceiveSection
+    from appliance.receive.section import NodesSection, ReceiveSection
 
     logs.start(default_home(), "receive")
     async with open_house(default_home()) as house:
@@ -137,7 +137,19 @@ async def _receive(stop: asyncio.Event) -> None:
         async def audited(caller: str, address: str, reason: str) -> None:
             await audit.append(caller or "unknown", "association", "receive", "refused", address, now_ms(), reason)
 
-        await process.run(house.storage, house.keys, house.records, await reload(), reload=reload, stop=stop, audited=audited)
+        async def nodes() -> NodesSection:
+            return (await house.settings()).settings.nodes
+
+        await process.run(
+            house.storage,
+            house.keys,
+            house.records,
+            await reload(),
+            reload=reload,
+            stop=stop,
+            audited=audited,
+            nodes=nodes,
+        )
 
 
 async def _work(stop: asyncio.Event) -> None:

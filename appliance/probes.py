@@ -16,15 +16,16 @@ from appliance.fields import Section
 from appliance.notify import mail, messenger
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
+from appliance.receive.section import PacsNode
 from appliance.scan import clamd
 from appliance.scan.section import ScanSection
 from appliance.settings_schema import Settings
 
-Kind = Literal["echo", "delivery", "notification", "saml", "cloud", "malware"]
+Kind = Literal["echo", "node", "delivery", "notification", "saml", "cloud", "malware"]
 KINDS: tuple[str, ...] = get_args(Kind)
 DEADLINE_S = 14.0
 SECTIONS: dict[str, str] = {"notification": "notify", "saml": "saml", "cloud": "cloud", "malware": "scan"}
-"""Test -> the section whose fields it takes; `echo` and `delivery` take one destination."""
+"""Test -> the section whose fields it takes; `echo` and `delivery` take one destination, `node` one node."""
 
 
 async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: int) -> Probe:
@@ -33,11 +34,7 @@ async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: in
     Secrets of `@secret:unchanged` are the stored ones. Whatever the other side does, there is an answer within 15 seconds;
     what still runs then in a thread ends by its own time-outs.
     """
-    wanted: Section = (
-        _prompt(_destination(in_force, kind, values))
-        if kind in ("echo", "delivery")
-        else settings.section_from(in_force, SECTIONS[kind], values)
-    )
+    wanted = _wanted(in_force, kind, values)
     try:
         async with asyncio.timeout(DEADLINE_S):
             return await _run(kind, wanted, now)
@@ -45,10 +42,23 @@ async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: in
         return Probe(ok=False, lines=[f"No answer within {DEADLINE_S:.0f} s."])
 
 
+def _wanted(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Section:
+    if kind == "node":
+        node = settings.node_from(values)
+        return msgspec.structs.replace(node, timeout_s=min(node.timeout_s, TEST_S))
+    if kind in ("echo", "delivery"):
+        return _prompt(_destination(in_force, kind, values))
+    return settings.section_from(in_force, SECTIONS[kind], values)
+
+
 async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
     match wanted:
         case Dicom() if kind == "echo":
             return await destinations.echo(wanted)
+        case PacsNode():
+            from appliance.receive.nodes import association
+
+            return await asyncio.to_thread(association.echo, wanted)
         case NotifySection(protocol="email"):
             return await mail.probe(wanted)
         case NotifySection(protocol="apprise"):

@@ -16,6 +16,7 @@ from appliance.delivery.section import Destination
 from appliance.events import SettingsChanged
 from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
+from appliance.receive.section import PacsNode
 from appliance.records import events, orders, users
 from appliance.records import settings as rows
 from appliance.settings_rules import FieldProblem, changed_fields, cross_check, plain_values, unheeded
@@ -221,6 +222,15 @@ def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
         message, _, place = str(fault).partition(" - at `$.")
         raise SettingsRefused([FieldProblem(field=place.rstrip("`") or "destination", message=message)]) from fault
     return found
+
+
+def node_from(plain: dict[str, Any]) -> PacsNode:
+    """A PACS node as a form holds it; raises `SettingsRefused`."""
+    try:
+        return msgspec.convert(plain, PacsNode, dec_hook=decode_hook)
+    except msgspec.ValidationError as fault:
+        message, _, place = str(fault).partition(" - at `$.")
+        raise SettingsRefused([FieldProblem(field=place.rstrip("`") or "node", message=message)]) from fault
 
 
 def restarts(changed: list[str]) -> set[Restart]:

@@ -75,6 +75,9 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     names = [one.name for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations)]
     for name in sorted({one for one in names if names.count(one) > 1}):
         problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
+    nodes = [one.name for one in settings.nodes.nodes]
+    for name in sorted({one for one in nodes if nodes.count(one) > 1}):
+        problems.append(FieldProblem(field="nodes.nodes", message=f"two PACS nodes are called {name!r}"))
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
     problems += _cluster_problems(settings.compute)

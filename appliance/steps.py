@@ -23,8 +23,8 @@ from appliance.house import House
 from appliance.products import catalogue
 from appliance.products.manifest import Manifest
 from appliance.qc import ages
-from appliance.qc.finding import Origin, QcImagesRequest, QcReport, QcRequest, SeriesFile, Verdict
-from appliance.records import durations, identities, studies
+from appliance.qc.finding import Origin, QcImagesRequest, QcReport, QcRequest, SeriesFile, SourceCount, Verdict
+from appliance.records import durations, identities, pulls, studies
 from appliance.records.orders import OrderRow
 from appliance.settings import Settings
 from appliance.states import OrderState
@@ -159,6 +159,7 @@ async def check(work: Work) -> Move:
         protocols={one.id: _protocol(work, one) for one in manifests(work)},
         given=given,
         switched_off=list(work.settings.qc.switched_off),
+        source=await _source(work),
     )
     report = await _images(work, await work.stage("qc", request, LIGHT, QcReport), files)
     failed = [one.title for one in report.findings if one.verdict is Verdict.FAILED]
@@ -176,6 +177,16 @@ async def check(work: Work) -> Move:
     passed = len(report.findings) - bypassed
     event = QcPassed(study=row.study, order=row.id, passed=passed, checks=len(report.findings), bypassed=bypassed)
     return Move(OrderState.QUEUED, [event], changes)
+
+
+async def _source(work: Work) -> SourceCount | None:
+    """What the study's source said that it holds, for the version that this order works on."""
+    said = await pulls.completeness(work.row.study)
+    if said is None:
+        return None
+    node = next((one for one in work.settings.nodes.nodes if one.name == said.node), None)
+    holds = node is not None and node.completeness in ("hold", "pull")
+    return SourceCount(node=said.node, expected=said.expected, held=said.held, detail=said.detail, holds=holds)
 
 
 def _age_years(report: QcReport) -> int | None:

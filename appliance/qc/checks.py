@@ -9,6 +9,7 @@ import inspect
 from appliance.qc import (
     acquisition,
     age,
+    completeness,
     descriptions,
     diffusion,
     gradients,
@@ -27,6 +28,7 @@ def _documentation(docstring: str | None) -> str:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check(completeness.NAME, completeness.TITLE, _documentation(completeness.__doc__), study=completeness.check),
     Check(mr_series.NAME, mr_series.TITLE, _documentation(mr_series.__doc__), study=mr_series.check),
     Check(nifti_files.NAME, nifti_files.TITLE, _documentation(nifti_files.__doc__), study=nifti_files.check),
     Check(

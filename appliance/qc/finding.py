@@ -50,6 +50,18 @@ class Origin(msgspec.Struct, kw_only=True, frozen=True):
     """A form or sidecar value that differs from the header (age by more than a year, sex)."""
 
 
+class SourceCount(msgspec.Struct, kw_only=True, frozen=True):
+    """What the source of a study said when it went quiet."""
+
+    node: str
+    expected: int | None
+    """None when it could not tell."""
+    held: int
+    detail: str = ""
+    holds: bool = False
+    """Whether missing instances stop the study, or are only warned of."""
+
+
 class QcRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Everything a QC run needs."""
 
@@ -61,6 +73,8 @@ class QcRequest(msgspec.Struct, kw_only=True, frozen=True):
     """`age`, `sex` as given by form or sidecar; they go before the header."""
     switched_off: list[str] = []
     """Names of checks that an administrator switched off."""
+    source: SourceCount | None = None
+    """None when nobody was asked what the study holds."""
 
 
 class GradientRepair(msgspec.Struct, kw_only=True, frozen=True):

@@ -1,6 +1,7 @@
 """A whole QC run: read the headers, ask every check, settle the metadata, choose each product's series."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from appliance.qc import age, nifti_files, sex
 from appliance.qc.check import SEVERITY, Check, Given, Judged, Judgement, finding_of, graver
@@ -22,6 +23,7 @@ def run(request: QcRequest, progress: Callable[[float, str], None]) -> QcReport:
     protocols = {name: _whole(name, one) for name, one in read_protocols(request.protocols).items()}
     progress(0.0, "reading headers")
     study = read_study(request.files, lambda share: progress(share * _READING_SHARE, "reading headers"))
+    study = replace(study, source=request.source)
     progress(_READING_SHARE, "checking")
     report = report_on(study, protocols, request.given, frozenset(request.switched_off))
     progress(1.0, "checked")

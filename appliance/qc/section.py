@@ -5,8 +5,18 @@ from typing import Annotated, Literal
 from appliance.fields import Section, field
 
 CHECK_NAMES = (
-    *("mr-series", "nifti-files", "readable", "lossless", "diffusion", "age", "sex", "descriptions", "volumes", "gradients"),
-    *("protocol", "image-conversion", "image-slices", "image-interleave", "image-dropout", "image-motion", "image-noise"),
+    *("completeness", "mr-series", "nifti-files", "readable", "lossless", "diffusion", "age", "sex", "descriptions"),
+    *(
+        "volumes",
+        "gradients",
+        "protocol",
+        "image-conversion",
+        "image-slices",
+        "image-interleave",
+        "image-dropout",
+        "image-motion",
+        "image-noise",
+    ),
     *("image-coverage", "gradient-table", "gradient-tags"),
 )
 """Every check, as settings and findings name it; the checks themselves are not loaded for this."""

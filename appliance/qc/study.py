@@ -7,6 +7,7 @@ comparison and never printed.
 from dataclasses import dataclass, field
 
 from appliance.qc.bundle import Bundle
+from appliance.qc.finding import SourceCount
 
 Vector = tuple[float, float, float]
 
@@ -124,6 +125,8 @@ class HeaderStudy:
     persons: frozenset[Person] = frozenset()
     bundles: tuple[Bundle, ...] = ()
     """Series that came as NIfTI."""
+    source: SourceCount | None = None
+    """What the source said that the study holds."""
 
     @property
     def mr_series(self) -> tuple[Series, ...]:

@@ -20,8 +20,10 @@ from appliance.receive.filing import Filer
 from appliance.receive.holds import Holds
 from appliance.receive.inbox import Inbox, Roll, on_the_roll
 from appliance.receive.intake import Audited, Intake, nobody
+from appliance.receive.nodes.completeness import Completion
+from appliance.receive.nodes.pull import Nodes, Puller
 from appliance.receive.scp import Listener
-from appliance.receive.section import ReceiveSection
+from appliance.receive.section import NodesSection, ReceiveSection
 from appliance.receive.stable import Settler
 from appliance.receive.tls import days_left
 from appliance.records import processes, studies
@@ -41,6 +43,11 @@ LAST_FILING_SECONDS = 8.0
 Reload = Callable[[], Awaitable[ReceiveSection]]
 
 
+async def no_nodes() -> NodesSection:
+    """Without PACS nodes."""
+    return NodesSection()
+
+
 async def run(
     storage: Storage,
     keys: Sealer,
@@ -54,10 +61,12 @@ async def run(
     monotonic: Callable[[], float] = time.monotonic,
     drain_seconds: float = DRAIN_SECONDS,
     audited: Audited = nobody,
+    nodes: Nodes = no_nodes,
 ) -> None:
     """Receives until `stop` is set, then lets open associations finish for `drain_seconds`; `started` is given the port.
 
-    `reload` gives the settings in force; `audited` is told of refused callers. Raises `CannotListen`.
+    `reload` gives the settings in force; `audited` is told of refused
+    callers, `nodes` gives the PACS nodes in force. Raises `CannotListen`.
     """
     # These libraries quote what they warn about, and standard error ends in a log too.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"py(net)?dicom\b")
@@ -70,12 +79,14 @@ async def run(
         listener = Listener(section, inbox, intake, clock=clock)
         commitments = Commitments(storage, keys, records, listener.reporter.report, clock=clock)
         listener.commit = commitments.ask
-        receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, commitments, reload, clock)
+        puller = Puller(keys, records, inbox, intake, nodes, clock=clock)
+        receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, commitments, puller, reload, clock)
+        settler = Settler(records, monotonic=monotonic, ready=Completion(keys, records, nodes, clock=clock).ready)
         try:
             port = listener.start()
             log.info("listening on %s port %d as %s", section.host, port, section.ae_title)
             started(port)
-            await receiver.work(section, roll, Settler(records, monotonic=monotonic), stop, port)
+            await receiver.work(section, roll, settler, stop, port)
             await receiver.drain(drain_seconds)
         finally:
             listener.stop_listening()
@@ -95,6 +106,7 @@ class _Receiver:
         intake: Intake,
         listener: Listener,
         commitments: Commitments,
+        puller: Puller,
         reload: Reload,
         clock: Callable[[], int],
     ) -> None:
@@ -107,6 +119,7 @@ class _Receiver:
         self._listener = listener
         self._commitments = commitments
         self._section = ReceiveSection()
+        self._puller = puller
         self._reload = reload
         self._clock = clock
         self._process = processes.this_process("receive", clock())
@@ -135,11 +148,13 @@ class _Receiver:
         self._filing = asyncio.create_task(self._intake.run())
         pulse = asyncio.create_task(self._pulse(section, settler))
         committing = asyncio.create_task(self._commit())
+        pulling = asyncio.create_task(self._puller.run())
         try:
             await asyncio.wait({self._filing, pulse}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             pulse.cancel()
             committing.cancel()
+            pulling.cancel()
         if self._filing.done():
             self._filing.result()
 
@@ -174,7 +189,7 @@ class _Receiver:
     async def _upkeep(self, section: ReceiveSection) -> ReceiveSection:
         """Signs of life, settings, room on the disk, associations whose end nobody told, inboxes of the dead."""
         await self._beat()
-        alive = set(self._listener.open_associations())
+        alive = set(self._listener.open_associations()) | self._puller.associations
         for association in self._holds.associations() - alive:
             self._intake.ended(association)
         await asyncio.to_thread(self._intake.look_at_disk)

@@ -20,21 +20,20 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from appliance.errors import Misconfigured
 from appliance.moments import new_id
 from appliance.receive import header as tags
+from appliance.receive import plain
 from appliance.receive.admission import refusal
 from appliance.receive.association import Server, SharedContexts, Wire, handler_of
 from appliance.receive.commitment import FAILED, INVALID_ARGUMENT, PUSH_MODEL, Asking, understood
 from appliance.receive.door import Door, Refusal, Request
 from appliance.receive.endings import Trouble, unwanted
 from appliance.receive.event_report import Reporter
-from appliance.receive.header import Header, read_header
-from appliance.receive.inbox import Arrival, Inbox, content_hash
+from appliance.receive.inbox import Arrival, Inbox
 from appliance.receive.journal import Entry
 from appliance.receive.part10 import Origin
 from appliance.receive.section import ReceiveSection
-from appliance.receive.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS, status_against
+from appliance.receive.statuses import CANNOT_UNDERSTAND
 from appliance.receive.takes import Storing
 from appliance.receive.tls import context_of
-from appliance.storage import OutOfSpace
 
 log = logging.getLogger(__name__)
 
@@ -286,22 +285,11 @@ class Listener:
             self.reporter.confirmed(wire.association, int(message.command_set.get("MessageIDBeingRespondedTo", 0)))
 
     def _on_store(self, event: evt.Event) -> int:
-        status = self._answer(event)
+        status = self._store(event)
         wire = event.assoc.dul.socket
         if isinstance(wire, Wire):
             wire.tally.count(status)
         return status
-
-    def _answer(self, event: evt.Event) -> int:
-        try:
-            return self._store(event)
-        except OutOfSpace:
-            self._notices.low_disk()
-            return OUT_OF_RESOURCES
-        except Exception as fault:
-            # The edge of the process towards a peer: whatever went wrong, it must not be told that its instance is safe.
-            log.error("an instance was refused: %s", type(fault).__name__, exc_info=fault, extra={"code": "store-failed"})
-            return PROCESSING_FAILURE
 
     def _store(self, event: evt.Event) -> int:
         wire, request = event.assoc.dul.socket, event.request
@@ -310,31 +298,8 @@ class Listener:
         sop_class, sop_instance = str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or "")
         origin = self._origin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
         data = event.encoded_dataset(include_meta=False)
-        header = read_header(data, origin.transfer_syntax)
-        status = status_of(origin, header)
-        if status != SUCCESS:
-            log.warning("an instance of %s was refused with 0x%04X", origin.sender, status, extra={"sender": origin.sender})
-            return status
-        received_at = self._clock()
-        instance = new_id(received_at)
-        arrival = Arrival(
-            id=instance,
-            path=self._inbox.keep(origin, data, instance),
-            origin=origin,
-            header=header,
-            content_hash=content_hash(data),
-            bytes=len(data),
-            received_at=received_at,
-            association=wire.association if isinstance(wire, Wire) else "",
-        )
-        self._notices.arrived(arrival)
-        return SUCCESS
-
-
-def status_of(origin: Origin, header: Header) -> int:
-    """What a C-STORE of this command set and this head of a data set is answered, disk permitting."""
-    found = header.uid(tags.SOP_CLASS), header.uid(tags.SOP_INSTANCE)
-    return status_against((origin.sop_class, origin.sop_instance), found)
+        association = wire.association if isinstance(wire, Wire) else ""
+        return plain.keep(self._inbox, self._notices, origin, data, association=association, clock=self._clock)
 
 
 def printable_ae(title: str) -> str:

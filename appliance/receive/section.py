@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import AeTitle, Host, Pem, Port, Secret, Section, field
+from appliance.fields import AeTitle, Host, Name, Pem, Port, Secret, Section, field
 
 CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
 CallerCertificate = Annotated[
@@ -188,3 +188,48 @@ class UploadsSection(Section, frozen=True, kw_only=True):
     maximum_gb: Annotated[
         int, field("Maximum upload size", unit="GB", ge=1, le=100, unavailable="this version takes no uploads")
     ] = 5
+
+
+class PacsNode(Section, frozen=True, kw_only=True):
+    """PACS node"""
+
+    name: Annotated[Name, field("Name", "How lists and the audit call this node.")]
+    host: Annotated[Host, field("Host")]
+    port: Annotated[Port, field("Port")] = 104
+    called_ae: Annotated[AeTitle, field("AE title", "Its AE title, by which it also sends studies to this appliance.")]
+    calling_ae: Annotated[AeTitle, field("Our AE title", "The AE title that it knows this appliance by.")] = "RANVIER_SCP"
+    retrieve: Annotated[
+        Literal["move", "get"],
+        field(
+            "Retrieve by",
+            "C-MOVE: it sends studies to our AE title, whose address it must know. C-GET: they come by our own association.",
+        ),
+    ] = "move"
+    tls: Annotated[bool, field("TLS", "TLS 1.2 or newer; its certificate is checked.")] = False
+    authority: Annotated[
+        Pem, field("Certificate authority", "PEM, for a certificate that the site signs itself; empty: the system's list.")
+    ] = ""
+    completeness: Annotated[
+        Literal["off", "say", "hold", "pull"],
+        field(
+            "Completeness",
+            "Ask it, when a study of its sender goes quiet, what the study holds. say: a warning when something is missing; "
+            "hold: quality control fails; pull: what is missing is pulled first, and what it cannot give holds the study.",
+        ),
+    ] = "off"
+    compare: Annotated[
+        Literal["series", "study"],
+        field("Compare", "Each series of which something came, or every series that it holds of the study."),
+    ] = "series"
+    timeout_s: Annotated[int, field("Time-out", "For each answer.", unit="s", ge=1, le=600)] = 30
+
+
+class NodesSection(Section, frozen=True, kw_only=True):
+    """PACS nodes (query and retrieve)"""
+
+    nodes: Annotated[
+        tuple[PacsNode, ...],
+        field("Nodes", "PACS that studies can be found on and pulled from.", max_length=20, widget="destinations"),
+    ] = ()
+    pull_attempts: Annotated[int, field("Attempts", "Then a pull counts as failed.", ge=1, le=20)] = 3
+    first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30

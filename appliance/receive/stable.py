@@ -6,7 +6,7 @@ just started has seen nothing yet and waits the whole quiet time.
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 
 import msgspec
 
@@ -45,11 +45,24 @@ class Watch:
             del self._seen[key]
 
 
+async def at_once(_study: StudyRow) -> bool:
+    """Nothing else is waited for."""
+    return True
+
+
 class Settler:
     """Marks studies stable; one a process, asked about once a second."""
 
-    def __init__(self, records: Records, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        records: Records,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        ready: Callable[[StudyRow], Awaitable[bool]] = at_once,
+    ) -> None:
+        """`ready` is asked about each study that is quiet: whether its source has said that it is whole."""
         self._records = records
+        self._ready = ready
         self._studies = Watch(monotonic)
         self._activities = Watch(monotonic)
 
@@ -62,7 +75,10 @@ class Settler:
         settled = []
         for study in receiving:
             quiet = self._studies.unchanged_for(study.id, study.row_version)
-            if quiet >= quiet_seconds(section, study.sender, learned) and study.id not in held and await self._mark(study, now):
+            enough = quiet_seconds(section, study.sender, learned)
+            if quiet < enough or study.id in held or not await self._ready(study):
+                continue
+            if await self._mark(study, now):
                 settled.append(study.id)
         return settled
 

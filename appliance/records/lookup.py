@@ -11,13 +11,14 @@ from appliance.records.engine import Records
 
 SHORTEST, SHORTEST_END, FULL = 6, 8, 32
 _FORM = re.compile(rf"[0-9a-f]{{{SHORTEST},{FULL}}}")
-Kind = Literal["study", "order", "report", "delivery", "user"]
+Kind = Literal["study", "order", "report", "delivery", "user", "pull"]
 _TABLES: dict[Kind, str] = {
     "study": "studies",
     "order": "orders",
     "report": "reports",
     "delivery": "deliveries",
     "user": "users",
+    "pull": "pulls",
 }
 
 

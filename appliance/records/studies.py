@@ -119,6 +119,12 @@ async def locked_by_uid_key(records: Records, uid_key: str) -> StudyRow | None:
     return _study(rows[0]) if rows else None
 
 
+async def by_uid_keys(records: Records, uid_keys: Sequence[str]) -> dict[str, str]:
+    """Digest of a Study Instance UID -> our study, of those that are here."""
+    rows = await _in(records, "SELECT id, uid_key FROM studies WHERE uid_key IN ({list})", uid_keys)
+    return {str(row["uid_key"]): str(row["id"]) for row in rows}
+
+
 async def of_patient(pseudonym: str) -> list[str]:
     """The studies that share a pseudonym."""
     rows = await Study.select(Study.id).where(Study.pseudonym == pseudonym).run() if pseudonym else []

@@ -8,6 +8,8 @@ and for nothing else.
 from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
 
+from appliance.records.retrieval_tables import Completeness, Pull
+
 
 class Study(Table, tablename="studies"):
     """One study in its newest version."""
@@ -370,4 +372,6 @@ TABLES: tuple[type[Table], ...] = (
     SenderSeen,
     DiskSample,
     Commitment,
+    Pull,
+    Completeness,
 )

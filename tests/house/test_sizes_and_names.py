@@ -19,7 +19,9 @@ PROCESS_EDGES = (
     "appliance/receive/door.py",  # one caller must not end the thread that hears all of them
     "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed
     "appliance/receive/process.py",  # a database that is away must not end receiving
-    "appliance/receive/scp.py",  # a peer is never told that an instance is safe when it is not
+    "appliance/receive/nodes/pull.py",  # one pull must not end the others
+    "appliance/receive/scp.py",  # what a peer asks of us must not end its association
+    "appliance/receive/plain.py",  # a peer is never told that an instance is safe when it is not
     "appliance/receive/takes.py",  # the same of the fast way
     "appliance/serve.py",  # the supervisor
     "appliance/stage.py",  # the child's last word to its parent

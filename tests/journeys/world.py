@@ -237,6 +237,11 @@ class Visitor:
         answer = self._send("POST", "/api/login", {"user": "admin", "password": PASSWORD})
         self._cookie = str(answer.headers["Set-Cookie"]).split(";")[0]
 
+    @property
+    def token(self) -> str:
+        """The session, for programs that sign in with a token."""
+        return self._cookie.partition("=")[2]
+
     def get(self, path: str) -> Any:
         """The JSON of a GET."""
         return json.load(self._send("GET", path))

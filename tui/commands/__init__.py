@@ -14,6 +14,7 @@ NOUNS = (
     "orders",
     "deid",
     "processing",
+    "nodes",
     "receiving",
     "delivery",
     "results",

@@ -17,7 +17,8 @@ from appliance.receive.endings import Trouble
 from appliance.receive.header import EXPLICIT_LITTLE, read_header
 from appliance.receive.inbox import Inbox
 from appliance.receive.part10 import Origin
-from appliance.receive.scp import CannotListen, Listener, printable_ae, status_of, transfer_syntaxes
+from appliance.receive.plain import keep, status_of
+from appliance.receive.scp import CannotListen, Listener, printable_ae, transfer_syntaxes
 from appliance.receive.section import ReceiveSection
 from appliance.receive.statuses import (
     CANNOT_UNDERSTAND,
@@ -89,13 +90,13 @@ def test_what_is_not_kept_is_never_a_success(
     """REC-04: 0xA700 for want of space, 0x0110 for anything else."""
     storage, notices = Storage(tmp_path), Deaf()
     storage.prepare()
-    listener = Listener(ReceiveSection(host="127.0.0.1"), Inbox(storage), notices, clock=lambda: 0)
+    inbox = Inbox(storage)
 
-    def fails(_event: Any) -> int:
+    def fails(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(listener, "_store", fails)
-    assert listener._answer(None) == status  # type: ignore[arg-type]
+    monkeypatch.setattr(inbox, "keep", fails)
+    assert keep(inbox, notices, origin(), encoded(a_dataset(), EXPLICIT_LITTLE), clock=lambda: 0) == status
     assert notices.low == told
 
 

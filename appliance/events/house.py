@@ -1,0 +1,71 @@
+"""Events of the appliance itself: settings, processes, disk, certificates."""
+
+from appliance.events.event import Event
+
+
+class SettingsChanged(Event, frozen=True, kw_only=True):
+    """Somebody saved settings."""
+
+    title = "Settings changed"
+    sentence = "Settings version {version} saved by {actor}: {sections}."
+    version: int
+    actor: str
+    sections: str
+
+
+class ProcessStarted(Event, frozen=True, kw_only=True):
+    """A process of the appliance came up."""
+
+    title = "Process started"
+    sentence = "{process} started."
+    process: str
+
+
+class ProcessDied(Event, frozen=True, kw_only=True):
+    """A process of the appliance ended unasked and is started again."""
+
+    title = "Process died"
+    severity = "error"
+    sentence = "{process} ended with {status}; started again in {seconds} s."
+    process: str
+    status: str
+    seconds: float
+
+
+class LowDisk(Event, frozen=True, kw_only=True):
+    """Free space fell under the reserve."""
+
+    title = "Disk nearly full"
+    severity = "error"
+    sentence = "{free_mb} MB left; new instances are refused under {reserve_mb} MB."
+    free_mb: int
+    reserve_mb: int
+
+
+class CertificateExpires(Event, frozen=True, kw_only=True):
+    """A TLS certificate is near its end, or past it; told once a day."""
+
+    title = "Certificate expires"
+    severity = "warning"
+    sentence = "The TLS certificate of {door} has {days} days left."
+    door: str
+    days: int
+
+
+class CertificateUnusable(Event, frozen=True, kw_only=True):
+    """A TLS certificate of the settings cannot be used; the one before it, or our own, is presented instead."""
+
+    title = "Certificate unusable"
+    severity = "error"
+    sentence = "The TLS certificate of {door} cannot be used: {cause}."
+    door: str
+    cause: str
+
+
+class CertificateInForce(Event, frozen=True, kw_only=True):
+    """New connections meet another TLS certificate."""
+
+    title = "Certificate in force"
+    sentence = "{door} presents the certificate {fingerprint}."
+    door: str
+    fingerprint: str

@@ -1,0 +1,121 @@
+"""Events of receiving: what came, what became of it, and who was turned away."""
+
+from appliance.events.event import Event
+
+
+class InstancesArrived(Event, frozen=True, kw_only=True):
+    """Instances were filed."""
+
+    title = "Instances arrived"
+    sentence = "{count} instances filed from {sender}."
+    count: int
+    sender: str
+
+
+class StudyStable(Event, frozen=True, kw_only=True):
+    """Nothing came for the quiet time, and no association is open."""
+
+    title = "Study complete"
+    sentence = "Study version {version} is stable with {instances} instances."
+    version: int
+    instances: int
+
+
+class StudyReopened(Event, frozen=True, kw_only=True):
+    """Instances came after the study was stable."""
+
+    title = "Late instances"
+    severity = "warning"
+    sentence = "Late instances made version {version} of the study."
+    version: int
+
+
+class PullDone(Event, frozen=True, kw_only=True):
+    """A PACS node has sent what was asked of it."""
+
+    title = "Pull done"
+    sentence = "{node} sent {completed} instances{rest}."
+    node: str
+    completed: int
+    rest: str = ""
+
+
+class PullFailed(Event, frozen=True, kw_only=True):
+    """A PACS node did not send what was asked of it."""
+
+    title = "Pull failed"
+    severity = "warning"
+    sentence = "The pull from {node} failed: {what}"
+    node: str
+    what: str
+
+
+class StudyIncomplete(Event, frozen=True, kw_only=True):
+    """The source of a study holds more of it than came."""
+
+    title = "Study incomplete"
+    severity = "warning"
+    sentence = "{held} of the {expected} instances that {node} holds are here."
+    node: str
+    held: int
+    expected: int
+
+
+class StudyQuarantined(Event, frozen=True, kw_only=True):
+    """A study was put aside for a person."""
+
+    title = "Study quarantined"
+    severity = "warning"
+    sentence = "Study quarantined: {reason}."
+    reason: str
+
+
+class StudyReleased(Event, frozen=True, kw_only=True):
+    """A person let a study out of quarantine."""
+
+    title = "Study released"
+    severity = "warning"
+    sentence = "Study released from quarantine by {actor}; it goes on when it is quiet."
+    actor: str
+
+
+class InstanceConflict(Event, frozen=True, kw_only=True):
+    """One SOP Instance UID came with two contents; both are kept."""
+
+    title = "Conflicting instance"
+    severity = "warning"
+    sentence = "{count} instances came again with other content; both are kept."
+    count: int
+
+
+class InstanceQuarantined(Event, frozen=True, kw_only=True):
+    """Bytes were received that cannot be filed; they are kept apart."""
+
+    title = "Instance quarantined"
+    severity = "warning"
+    sentence = "An instance cannot be filed: {reason}."
+    reason: str
+
+
+class AssociationRefused(Event, frozen=True, kw_only=True):
+    """A caller was turned away."""
+
+    title = "Association refused"
+    severity = "warning"
+    sentence = "Association of {caller} from {address} refused: {reason}; {advice}."
+    caller: str
+    address: str
+    reason: str
+    advice: str = "look into the log of receiving"
+
+
+class AssociationFailed(Event, frozen=True, kw_only=True):
+    """An association was aborted, broke off, or left instances unstored; what was acknowledged is kept."""
+
+    title = "Association failed"
+    severity = "warning"
+    sentence = "Association of {caller} from {address} failed: {reason}; {advice}."
+    caller: str
+    address: str
+    reason: str
+    advice: str = "look into the log of receiving"

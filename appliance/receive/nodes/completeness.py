@@ -1,0 +1,201 @@
+"""Is what came all there is? The source of a study is asked before the study counts as complete.
+
+The source is the node that the study was pulled from, or the node whose AE title sent it. It is asked for the SOP Instance
+UIDs of each series; where it does not answer at image level, for its counts. Until the answer is here the study waits, and so
+it does while what is missing is being pulled.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from appliance.errors import RanvierError, Retry
+from appliance.events import StudyIncomplete
+from appliance.receive.nodes import find
+from appliance.receive.nodes.find import Query, Session
+from appliance.receive.nodes.pull import Nodes
+from appliance.receive.section import PacsNode
+from appliance.records import events, identities, pulls
+from appliance.records.engine import Records
+from appliance.records.identities import Sealer
+from appliance.records.pulls import CompletenessRow, Wanted
+from appliance.records.studies import StudyRow
+
+log = logging.getLogger(__name__)
+
+MOST_PULLS = 3
+MOST_ASKED = 3
+WAIT_MS = 10_000
+
+
+class Holding(msgspec.Struct, kw_only=True, frozen=True):
+    """What a node holds of one series."""
+
+    series_uid: str
+    sop_uids: frozenset[str] = frozenset()
+    count: int | None = None
+    """What it says that the series holds, where it names no instances."""
+
+
+class Completion:
+    """Asks for one receiving process."""
+
+    def __init__(self, keys: Sealer, records: Records, nodes: Nodes, *, clock: Callable[[], int]) -> None:
+        self._keys = keys
+        self._records = records
+        self._nodes = nodes
+        self._clock = clock
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._tries: dict[str, tuple[int, int]] = {}
+        """Study -> how often its source did not answer, and when it is asked again."""
+
+    async def ready(self, study: StudyRow) -> bool:
+        """Whether a quiet study may become stable; begins to ask when nobody has asked about it as it is now."""
+        node = await self._source(study)
+        if node is None:
+            return True
+        if study.id in self._asking:
+            task = self._asking[study.id]
+            if not task.done():
+                return False
+            del self._asking[study.id]
+            task.result()
+        if await pulls.open_for(study.uid_key):
+            return False
+        said = await pulls.completeness(study.id)
+        if said is not None and said.row_version == study.row_version:
+            self._tries.pop(study.id, None)
+            return True
+        if self._clock() >= self._tries.get(study.id, (0, 0))[1]:
+            self._asking[study.id] = asyncio.create_task(self._ask(study, node, said))
+        return False
+
+    async def _source(self, study: StudyRow) -> PacsNode | None:
+        configured = [one for one in (await self._nodes()).nodes if one.completeness != "off"]
+        if not configured:
+            return None
+        name = await pulls.source_of(study.uid_key)
+        if name:
+            return next((one for one in configured if one.name == name), None)
+        return next((one for one in configured if one.called_ae == study.sender), None)
+
+    async def _ask(self, study: StudyRow, node: PacsNode, before: CompletenessRow | None) -> None:
+        identity = await identities.get(self._keys, study.id)
+        if identity is None:
+            return
+        held_series, held = await pulls.held_keys(self._records, study.id)
+
+        def here(series_uid: str) -> bool:
+            return node.compare == "study" or pulls.series_key(self._keys, series_uid) in held_series
+
+        try:
+            holdings = await asyncio.to_thread(ask, node, identity.study_instance_uid, here)
+        except RanvierError as fault:
+            await self._unanswered(study, node, fault)
+            return
+        missing = {
+            one.series_uid: sorted(uid for uid in one.sop_uids if pulls.sop_key(self._keys, uid) not in held)
+            for one in holdings
+        }
+        row = compared(study, node, holdings, missing, before, self._clock())
+        # A round that brought nothing would bring nothing again.
+        brought = before is None or before.pulls == 0 or row.held > before.held
+        if row.state == "missing" and node.completeness == "pull" and brought and row.pulls < MOST_PULLS:
+            wanted = lacking(identity.study_instance_uid, holdings, missing)
+            await pulls.add(self._keys, node.name, wanted, reason="missing", owner="completeness", now=self._clock())
+            # Not of this row version: it is asked again when the pulls have ended, whatever they brought.
+            row = msgspec.structs.replace(row, pulls=row.pulls + 1, row_version=0)
+        await self._save(study, row)
+
+    async def _unanswered(self, study: StudyRow, node: PacsNode, fault: RanvierError) -> None:
+        count = self._tries.get(study.id, (0, 0))[0] + 1
+        log.warning("the source of a study cannot be asked: %s", fault.what, extra={"study": study.id, "code": fault.code})
+        if isinstance(fault, Retry) and count < MOST_ASKED:
+            self._tries[study.id] = (count, self._clock() + WAIT_MS * count)
+            return
+        row = CompletenessRow(
+            study=study.id,
+            node=node.name,
+            state="unknown",
+            row_version=study.row_version,
+            expected=None,
+            held=study.instances,
+            missing=0,
+            pulls=0,
+            detail=fault.what,
+            asked_at=self._clock(),
+        )
+        await self._save(study, row)
+
+    async def _save(self, study: StudyRow, row: CompletenessRow) -> None:
+        async with self._records.transaction():
+            await pulls.save_completeness(self._records, row)
+            if row.state == "missing" and row.expected is not None:
+                event = StudyIncomplete(study=study.id, node=row.node, held=row.held, expected=row.expected)
+                await events.append(event, self._clock())
+
+
+def ask(node: PacsNode, study_uid: str, here: Callable[[str], bool]) -> list[Holding]:
+    """What a node holds of the series of a study that `here` lets through; raises `NodeAway` and `QueryRefused`."""
+    with find.session(node) as session:
+        series = session.all(Query(level="SERIES", study_uid=study_uid))
+        return [
+            _holding(session, study_uid, one.series_uid, one.instances)
+            for one in series
+            if one.series_uid and here(one.series_uid)
+        ]
+
+
+def _holding(session: Session, study_uid: str, series_uid: str, count: int | None) -> Holding:
+    try:
+        images = session.all(Query(level="IMAGE", study_uid=study_uid, series_uid=series_uid))
+    except find.QueryRefused:
+        return Holding(series_uid=series_uid, count=count)
+    return Holding(series_uid=series_uid, sop_uids=frozenset(one.sop_uid for one in images if one.sop_uid), count=count)
+
+
+def compared(
+    study: StudyRow,
+    node: PacsNode,
+    holdings: Sequence[Holding],
+    missing: dict[str, list[str]],
+    before: CompletenessRow | None,
+    now: int,
+) -> CompletenessRow:
+    """The answer as a row: whole, missing, or unknown when the node named neither instances nor counts."""
+    named = sum(len(one.sop_uids) for one in holdings)
+    gone = sum(len(uids) for uids in missing.values())
+    if named:
+        expected: int | None = named
+    else:
+        counts = [one.count for one in holdings]
+        expected = sum(one or 0 for one in counts) if counts and all(one is not None for one in counts) else None
+        gone = max((expected or 0) - study.instances, 0)
+    state = "unknown" if expected is None else "missing" if gone else "whole"
+    detail = "" if named or expected is None else "compared by counts; it names no instances"
+    return CompletenessRow(
+        study=study.id,
+        node=node.name,
+        state=state,
+        row_version=study.row_version,
+        expected=expected,
+        held=(expected or study.instances) - gone,
+        missing=gone,
+        pulls=before.pulls if before else 0,
+        detail=detail if expected is not None else "it says nothing of this study",
+        asked_at=now,
+    )
+
+
+def lacking(study_uid: str, holdings: Sequence[Holding], missing: dict[str, list[str]]) -> list[Wanted]:
+    """What to pull: the named instances of each series, or whole series where none are named."""
+    found = []
+    for one in holdings:
+        uids = missing[one.series_uid]
+        if uids and len(uids) < len(one.sop_uids):
+            found.append(Wanted(study_uid=study_uid, series_uids=(one.series_uid,), sop_uids=tuple(uids)))
+        elif uids or not one.sop_uids:
+            found.append(Wanted(study_uid=study_uid, series_uids=(one.series_uid,)))
+    return found

@@ -1,0 +1,190 @@
+"""Pulls at work: each is a row; whoever receives claims it, has the node send, and follows it to its end.
+
+One pull a node at a time: a PACS is a clinical system first. A pull whose process died is taken up again by the next one,
+and what came before is recognised when it comes again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from appliance.errors import Misconfigured, RanvierError, Retry
+from appliance.events import PullDone, PullFailed
+from appliance.moments import new_id
+from appliance.receive import plain
+from appliance.receive.inbox import Inbox
+from appliance.receive.intake import Intake
+from appliance.receive.nodes.retrieve import Outcome, Progress, get, move
+from appliance.receive.section import NodesSection, PacsNode
+from appliance.records import events, pulls
+from appliance.records.engine import Records
+from appliance.records.identities import Sealer
+from appliance.records.pulls import PullRow, Wanted
+from appliance.states import RunState
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+FOLLOW_SECONDS = 0.5
+LEASE_MS = 60_000
+
+Nodes = Callable[[], Awaitable[NodesSection]]
+
+
+class NoSuchNode(Misconfigured):
+    """There is no PACS node called {node} in the settings any more."""
+
+    code = "no-such-node"
+    next_step = "Enter the node in the settings again, or choose another one."
+
+
+class NotAllSent(Retry):
+    """The PACS node {node} could not send {failed} of {total} instances."""
+
+    code = "not-all-sent"
+    next_step = "See the node's own log; what came is kept."
+
+
+class Puller:
+    """Carries out the pulls of one receiving process."""
+
+    def __init__(
+        self, keys: Sealer, records: Records, inbox: Inbox, intake: Intake, nodes: Nodes, *, clock: Callable[[], int]
+    ) -> None:
+        self._keys = keys
+        self._records = records
+        self._inbox = inbox
+        self._intake = intake
+        self._nodes = nodes
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._open: set[str] = set()
+
+    @property
+    def associations(self) -> set[str]:
+        """The associations of C-GET that are open, by our identifiers."""
+        return set(self._open)
+
+    async def run(self) -> None:
+        """Claims and carries out until it is cancelled; what runs then is taken up by the next process."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except Exception as fault:
+                    # An edge of the process: a database that is away must not end pulling.
+                    log.error("looking for pulls failed: %s", type(fault).__name__, extra={"code": "pull-failed"})
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for task in self._running.values():
+                task.cancel()
+
+    async def _look(self) -> None:
+        self._running = {node: task for node, task in self._running.items() if not task.done()}
+        row = await pulls.claim(
+            self._records, worker=self._inbox.id, now=self._clock(), lease_ms=LEASE_MS, busy=list(self._running)
+        )
+        if row is not None:
+            self._running[row.node] = asyncio.create_task(self._carry_out(row))
+
+    async def _carry_out(self, row: PullRow) -> None:
+        section = await self._nodes()
+        try:
+            outcome = await self._retrieved(row, section)
+        except RanvierError as fault:
+            await self._failed(row, section, fault)
+        except Exception as fault:
+            # An edge of the process towards a peer: what nobody foresaw ends this pull and no other.
+            log.exception("a pull failed unexpectedly", extra={"code": "internal"})
+            await self._failed(row, section, RetryUnforeseen(node=row.node, kind=type(fault).__name__))
+        else:
+            state = RunState.CANCELLED if outcome.cancelled else RunState.DONE
+            await self._ended(row, state, outcome)
+
+    async def _retrieved(self, row: PullRow, section: NodesSection) -> Outcome:
+        node = next((one for one in section.nodes if one.name == row.node), None)
+        if node is None:
+            raise NoSuchNode(field="nodes.nodes", node=row.node)
+        wanted = await pulls.wanted(self._keys, row.id)
+        following = _Following(self._records, row, self._clock)
+        outcome = await following.until(partial(self._fetch, node, wanted, following.tell))
+        failed = outcome.progress.failed
+        if failed and not outcome.cancelled:
+            raise NotAllSent(node=row.node, failed=failed, total=failed + outcome.progress.completed)
+        return outcome
+
+    def _fetch(self, node: PacsNode, wanted: Wanted, tell: Callable[[Progress], bool]) -> Outcome:
+        """In a thread of its own."""
+        if node.retrieve == "move":
+            return move(node, wanted, to=node.calling_ae, tell=tell)
+        association = new_id(self._clock())
+        self._open.add(association)
+        self._intake.opened(association, node.called_ae)
+        try:
+            keep = partial(plain.keep, self._inbox, self._intake, association=association, clock=self._clock)
+            return get(node, wanted, keep=keep, tell=tell)
+        finally:
+            self._open.discard(association)
+            self._intake.ended(association)
+
+    async def _ended(self, row: PullRow, state: RunState, outcome: Outcome) -> None:
+        now, done = self._clock(), outcome.progress
+        words = "cancelled" if outcome.cancelled else ""
+        if done.completed:
+            await pulls.follow(
+                self._records, row, now=now, lease_ms=LEASE_MS, remaining=0, completed=done.completed, failed=done.failed
+            )
+        if await pulls.end(self._records, row, state, now=now, detail=words, warnings=done.warnings):
+            rest = " and was asked to stop" if outcome.cancelled else ""
+            await events.append(PullDone(node=row.node, completed=done.completed, rest=rest), now)
+
+    async def _failed(self, row: PullRow, section: NodesSection, fault: RanvierError) -> None:
+        now = self._clock()
+        again = isinstance(fault, Retry) and row.attempt < section.pull_attempts
+        wait = min(section.first_wait_s * 2 ** (row.attempt - 1), 3600) * 1000
+        state = RunState.PENDING if again else RunState.FAILED
+        log.warning("a pull from %s failed: %s", row.node, fault.what, extra={"code": fault.code})
+        ended = await pulls.end(self._records, row, state, now=now, detail=fault.what, not_before=now + wait)
+        if ended and not again:
+            await events.append(PullFailed(node=row.node, what=fault.what), now)
+
+
+class RetryUnforeseen(Retry):
+    """The pull from {node} broke off with an unexpected {kind}."""
+
+    code = "internal"
+
+
+class _Following:
+    """Keeps a pull's row up to date while a thread retrieves, and hears from it when to stop."""
+
+    def __init__(self, records: Records, row: PullRow, clock: Callable[[], int]) -> None:
+        self._records = records
+        self._row = row
+        self._clock = clock
+        self._progress = Progress()
+        self._go_on = True
+
+    def tell(self, progress: Progress) -> bool:
+        """From the thread: how far it is; gives whether to go on."""
+        self._progress = progress
+        return self._go_on
+
+    async def until(self, retrieve: Callable[[], Outcome]) -> Outcome:
+        """Runs `retrieve` in a thread and follows it."""
+        task = asyncio.create_task(asyncio.to_thread(retrieve))
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=FOLLOW_SECONDS)
+            if done:
+                return task.result()
+            said = self._progress
+            self._go_on = await pulls.follow(
+                self._records,
+                self._row,
+                now=self._clock(),
+                lease_ms=LEASE_MS,
+                remaining=said.remaining,
+                completed=said.completed,
+                failed=said.failed,
+            )
