@@ -188,6 +188,8 @@ class Checks:
             yield "value differs from the source"
         elif leaf.vr in ("TM", "UI") and leaf.value.strip(b"0123456789.:\\ \0-"):
             yield "value is not what its VR says"
+        elif leaf.vr not in ("TM", "UI") and self._search.in_bytes(leaf.value):
+            yield "identity: bytes"
 
     def _words(self, leaf: Leaf, before: bytes, charset: bytes, *, technical: bool) -> Iterator[str]:
         if leaf.value != before and not _is_scrubbed(leaf.vr, before, leaf.value):
@@ -280,6 +282,8 @@ class Checks:
                 yield "private number differs from the source or is none"
             elif form in ("DS", "IS") and (not _FIGURES.match(leaf.value) or self._search.equals(leaf.value)):
                 yield "identity: identifier"
+            elif self._search.in_bytes(leaf.value):
+                yield "identity: bytes"
         else:
             yield from self._words(leaf, original.value, charset, technical=False)
 
@@ -302,6 +306,7 @@ def envelope(source: Outline, output: Outline, masked: Sequence[MaskedRegion] = 
             yield "file meta contradicts the data set", written(leaf.place)
         elif leaf.tag in _META_VALUES and leaf.value.strip(b"\0 ") != _META_VALUES[leaf.tag]:
             yield "file meta is not ours", written(leaf.place)
+    yield from (("de-identification is not stated", written((tag,))) for tag in sorted(_OURS) if output.part(tag) is None)
     yield from _pixels(source, output, masked)
 
 

@@ -51,15 +51,16 @@ def rule(tag: int, vr: str, own: Rule, *, shift_dates: bool, retain_device: bool
         return Rule(action, Kind.TEXT, f"Table E.1-1: {basic}; Clean Descriptors")
     if options.get("clean structured content") == "C" and vr == "SQ":
         return Rule(Action.DESCEND, own.kind, f"Table E.1-1: {basic}; Clean Structured Content")
-    return Rule(_basic(basic, vr), own.kind, f"Table E.1-1: {basic}")
+    return Rule(_basic(basic, vr, own), own.kind, f"Table E.1-1: {basic}")
 
 
-def _basic(action: str, vr: str) -> Action:
+def _basic(action: str, vr: str, own: Rule) -> Action:
     if vr == "UI" and ("U" in action or "D" in action):
         return Action.REPLACE_UID
-    if vr == "SQ" and ("U" in action or action == "D"):
+    if vr == "SQ" and own.action is Action.DESCEND and ("U" in action or "D" in action):
         return Action.DESCEND
-    if action == "X":
+    # A sequence without items is valid nearly nowhere (PS3.3); people and places in sequences have codes that nothing cleans.
+    if action == "X" or (vr == "SQ" and ("X" in action or own.action is Action.REMOVE)):
         return Action.REMOVE
     if "D" in action and vr in DUMMIES:
         return Action.DUMMY

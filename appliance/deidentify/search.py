@@ -1,7 +1,8 @@
 """What the verifier looks for in the output, and how: every identifying value of the source, in any spelling.
 
-Values come from the source alone. Names of fewer than four letters (two for ideographs) and identifiers of fewer than four
-characters are looked for only together with the rest of the name, or not at all: alone they stand in every technical text.
+Values come from the source alone. Names of two letters (one for ideographs) are looked for only together with the rest of the
+name, names of three only as whole words of text, identifiers of fewer than four characters not at all: alone they stand in
+every technical text and in every row of numbers.
 """
 
 import base64
@@ -23,6 +24,7 @@ _EAST = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00
 _CANON = re.compile(rb"^\s*b=[\d.]+(\([-\d.]+,[-\d.]+,[-\d.]+\))?[\s\0]*$")
 _MARKS = re.compile("|".join(re.escape(mark.casefold()) for mark in MARKS) + r"|\[[a-z_]{0,16}$")
 _ENCODED_FROM = 4
+_FIGURES_FROM = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Wanted:
         letters = "".join(_LETTERS.findall(text))
         if not letters:
             return
-        if len(letters) < (2 if _EAST.search(letters) else 4):
+        if len(letters) < (2 if _EAST.search(letters) else 3 if kind is Kind.NAME else 4):
             self.too_short += 1
             return
         self.values.setdefault(text, kind)
@@ -128,6 +130,13 @@ class Search:
         found |= self._numbers(value)
         return sorted(found)
 
+    def in_bytes(self, value: bytes) -> bool:
+        """Whether bytes that are no text hold a value of four letters or more, in any encoding."""
+        lowered = value.lower()
+        return any(form in lowered for form in self._encodings) or any(
+            form in own for forms, own in ((self._plain, lowered), (self._base64, value)) for form in forms
+        )
+
     def equals(self, value: bytes) -> bool:
         """Whether a numeric string as a whole is an identifier of six digits or more."""
         text = value.decode("latin-1").strip("\0 ")
@@ -135,12 +144,19 @@ class Search:
 
     def _in_text(self, value: bytes, charset: bytes, *, technical: bool) -> list[Needle]:
         found: list[Needle] = []
+        # Three letters are a word in a text, and nothing in a structure of bytes with short codes in it.
+        least = _ENCODED_FROM if b"\0" in value.rstrip(b"\0 ") else 0
         for reading in texts(value, charset):
             # A patient may be called Place: the marks of the profile, whole or cut at the end of a value, are no finding.
             text = _MARKS.sub("\0", unicodedata.normalize("NFC", reading).casefold().rstrip("\0 "))
             words = _LETTERS.findall(text)
             forms = text, "".join(words), f" {' '.join(words)} "
-            found += [needle for needle in self._needles if _stands_in(needle, *forms, technical=technical)]
+            found += [
+                needle
+                for needle in self._needles
+                if (len(needle.compact) >= least or not needle.compact.isascii())
+                and _stands_in(needle, *forms, technical=technical)
+            ]
         return found
 
     def _numbers(self, value: bytes) -> set[str]:
@@ -167,6 +183,13 @@ class Search:
         return sorted(forms)
 
     @cached_property
+    def _plain(self) -> list[bytes]:
+        # A number of a few figures stands in every table of numbers.
+        known = [needle for needle in self._long if not needle.compact.isdigit() or len(needle.compact) >= _FIGURES_FROM]
+        texts = {text.lower() for needle in known for text in (needle.text, needle.compact, *self._spelled(needle))}
+        return sorted({text.encode(codec, "ignore") for text in texts for codec in ("utf-8", "latin-1") if _whole(text, codec)})
+
+    @cached_property
     def _base64(self) -> list[bytes]:
         forms: set[bytes] = set()
         for needle in self._long:
@@ -184,6 +207,10 @@ class Search:
     @property
     def _long(self) -> list[Needle]:
         return [needle for needle in self._needles if len(needle.compact) >= _ENCODED_FROM and not needle.trade]
+
+
+def _whole(text: str, codec: str) -> bool:
+    return text.encode(codec, "ignore").decode(codec) == text
 
 
 def _stands_in(needle: Needle, text: str, compact: str, spaced: str, *, technical: bool) -> bool:

@@ -23,6 +23,9 @@ with its source before it may go on. Three profiles can be chosen in Settings:
   Content, Retain Safe Private and, while dates are shifted, Retain Longitudinal Temporal Information with modified dates;
   Retain Device Identity by a setting. Attributes that Table E.1-1 does not list follow the first table.
 
+Objects stay valid (dciodvfy finds nothing new), save that Safe Harbor takes the device's serial number, and `safe-harbor` all
+dates, out of enhanced images, which require them.
+
 Text that is drawn into the pixels is not looked for: instances that declare it are refused, and so are screen captures.
 The passport of each order names the profile, every file with its SHA-256, and what the verifier found; it is signed with the
 appliance's key, and `ranvier passport verify FILE FOLDER` checks it again.

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from appliance.deidentify.errors import NotAsVerified, NotClean
 from appliance.deidentify.passport import DeidAnswer, Released, Residue
 from appliance.deidentify.profile import Profile
+from appliance.deidentify.splice import Element
 from appliance.deidentify.verifier import Verdict, release, verify
 from tests.unit.deidentify.planted import a_request, an_instance, deidentified, left_in, quiet, written
 
@@ -163,6 +165,11 @@ def test_residues_stop_the_study_and_leave_no_folder(
         release(tmp_path / "out", found.passport)
 
 
+def _spliced_with_a_tail(source: int, output: int, layout: list[bytes | Element]) -> None:
+    parts = [os.pread(source, one.end - one.start, one.start) if isinstance(one, Element) else one for one in layout]
+    os.write(output, b"".join(parts) + b"Wolkenstein ")
+
+
 BREAKAGES: dict[str, tuple[str, object]] = {
     "names stay in technical text": ("scrub.Scrubber.technical_text", lambda _self, text: text),
     "UIDs stay": ("rewrite.Rewriter.uid", lambda _self, _tag, uid: uid),
@@ -173,6 +180,11 @@ BREAKAGES: dict[str, tuple[str, object]] = {
     "sequences are copied": ("rewrite._Pass._sequence", lambda _self, _one, _items, _charset: None),
     "the meta header is copied": ("rewrite.Rewriter._meta", lambda _self, part: part.meta_bytes[132:]),
     "removed attributes stay": ("rewrite._Pass._standard", lambda _self, _one, _charset: None),
+    "the preamble is copied": ("rewrite._PREFIX", b"Wolkenstein".ljust(128) + b"DICM"),
+    "ages over 89 stay": ("rewrite.capped_age", lambda text, *, over: text),
+    "nothing is stated": ("rewrite.Rewriter._own_elements", lambda _self, _coding: []),
+    "pixels are taken from elsewhere": ("engine._range", lambda _source, start, end: bytes(end - start)),
+    "bytes follow the data set": ("engine._splice", _spliced_with_a_tail),
 }
 
 
@@ -180,7 +192,7 @@ BREAKAGES: dict[str, tuple[str, object]] = {
 def test_a_broken_engine_is_caught(breakage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """DEID-09: engine and verifier have no code in common; whatever the engine stops doing, the verifier sees."""
     target, replacement = BREAKAGES[breakage]
-    files = [an_instance(tmp_path / "in.dcm", ImageType=["ORIGINAL", "PRIMARY", "KORUND"])]
+    files = [an_instance(tmp_path / "in.dcm", ImageType=["ORIGINAL", "PRIMARY", "KORUND"], PatientAge="094Y")]
     monkeypatch.setattr(f"appliance.deidentify.{target}", replacement)
     assert not deidentified(files, tmp_path / "out").passport.clean
 
