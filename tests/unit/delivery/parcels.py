@@ -50,13 +50,14 @@ def an_endpoint(*plan: int | tuple[int, dict[str, str]] | str, tls: ssl.SSLConte
                 return
             status, headers = step
             self.send_response(status, f"reason with {PHI}")
+            body = headers.get("X-Body", json.dumps({"error": f"no such patient {PHI}"})).encode()
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(json.dumps({"error": f"no such patient {PHI}"}).encode())
+                self.wfile.write(body)
 
-        do_POST = do_PUT = do_OPTIONS = answer
+        do_POST = do_PUT = do_OPTIONS = do_GET = answer
 
         def log_message(self, *_: object) -> None:
             """Tests read `endpoint.got`."""
