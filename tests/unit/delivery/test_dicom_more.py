@@ -146,7 +146,7 @@ async def test_an_endpoint_that_asks_gets_our_certificate(tmp_path: Path) -> Non
     context.load_cert_chain(tmp_path / "server.pem")
     context.load_verify_locations(cadata=AUTHORITY.certificate)
     context.verify_mode = ssl.CERT_REQUIRED
-    how = {"own_machine": True, "timeout_s": 5, "authority": AUTHORITY.certificate}
+    how: dict[str, Any] = {"own_machine": True, "timeout_s": 5, "authority": AUTHORITY.certificate}
     with an_endpoint(tls=context) as endpoint:
         without = await destinations.send(a_parcel(tmp_path), Rest(name="HIS", url=endpoint.url, **how))
         ours = Rest(name="HIS", url=endpoint.url, certificate=OURS.certificate, key=Secret(OURS.key), **how)
