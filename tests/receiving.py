@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from appliance.records import events, studies
-from tests.senders import CALLED, dataset_bytes, digest
+from tests.senders import CALLED, Sent, dataset_bytes, digest
 from tests.servers import HOST, program
 
 STEPS: dict[str, tuple[str, str, bool]] = {
@@ -56,6 +56,10 @@ class Section(msgspec.Struct):
     tls_authority: str = ""
     tls_mutual: bool = False
     commitment_addresses: tuple[str, ...] = ()
+    idle_seconds: int = 60
+    negotiation_seconds: int = 30
+    paused: bool = False
+    private_classes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -69,6 +73,8 @@ class Receiver:
     drain_seconds: float = 5.0
     sabotage: str = ""
     record: bool = False
+    strace: tuple[str, ...] = ()
+    """What strace shall see or spoil; the process itself stays our child."""
     port: int = 0
     process: "subprocess.Popen[str] | None" = None
 
@@ -104,7 +110,7 @@ class Receiver:
         output = (self.home / "output-for-test").open("a")
         with output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.receiving", str(self.home), json.dumps(options)],
+                [*self._under_strace(), sys.executable, "-m", "tests.receiving", str(self.home), json.dumps(options)],
                 stdout=subprocess.PIPE,
                 stderr=output,
                 text=True,
@@ -115,6 +121,11 @@ class Receiver:
         if not line:
             raise AssertionError("the receiver did not start: " + (self.home / "output-for-test").read_text()[-3000:])
         self.port = int(line)
+
+    def _under_strace(self) -> list[str]:
+        if not self.strace:
+            return []
+        return [program("strace", "strace"), "-D", "-f", "-qq", "--seccomp-bpf", *self.strace]
 
     def stop(self) -> None:
         """Asks it to end and waits; kills it after half a minute."""
@@ -214,6 +225,13 @@ async def inbox_empty(house: Any) -> bool:
     """Whether everything acknowledged is filed. A segment of an open association may still hold what is filed."""
     journals = house.storage.root / "journals"
     return not [*journals.rglob("*.dcm"), *journals.rglob("*.journal")]
+
+
+async def nothing_lost(home: Path, acknowledged: Sequence[Sent]) -> None:
+    """Every acknowledged instance is filed, whole and once; nothing else is there."""
+    async with opened(home) as house:
+        await until_async(lambda: inbox_empty(house), "all is filed")
+        assert await kept(house) == Counter(digest(one.data) for one in acknowledged)
 
 
 async def told(name: str) -> bool:

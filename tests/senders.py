@@ -5,8 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydicom
+
+if TYPE_CHECKING:
+    from tests.phantoms import PhantomStudy
 
 CALLED = "RANVIER_SCP"
 
@@ -42,6 +46,11 @@ class Sent:
             str(meta.TransferSyntaxUID),
             dataset_bytes(path),
         )
+
+
+def instances_of(study: "PhantomStudy", count: int) -> list[Sent]:
+    """The first instances of a study on disk."""
+    return [Sent.of(path) for path in study.files[:count]]
 
 
 class Sender:

@@ -160,12 +160,17 @@ class Journal:
         self._segments = 0
 
     def begin(self, instance: str, received_at: int, prefix: bytes) -> "Writing":
-        """A record for an instance; raises `OSError` when a segment must be made and cannot."""
+        """A record for an instance; raises `OutOfSpace` or `OSError` when a segment must be made and cannot."""
         segment = self._segment
         if segment is None or segment.handle is None or segment.end >= SEGMENT_BYTES:
             self.close()
             self._segments += 1
-            segment = self._segment = Segment.create(self._folder, f"{self._association}.{self._segments}", self._unfiled)
+            try:
+                segment = Segment.create(self._folder, f"{self._association}.{self._segments}", self._unfiled)
+            except OSError as fault:
+                # A file system can also run out of names for files while it has room for bytes.
+                raise _named(fault) from fault
+            self._segment = segment
         segment.allocate_ahead()
         self._numbers += 1
         return Writing(segment, self._association, self._numbers, instance, received_at, prefix)

@@ -48,6 +48,16 @@ class DatabaseAway(Misconfigured):
     next_step = "Check `database` in ranvier.toml, and that the database server is up."
 
 
+class DatabaseDamaged(Misconfigured):
+    """The database file is damaged."""
+
+    code = "database-damaged"
+    next_step = (
+        "Stop the appliance and restore a backup. Without one, move ranvier.db, its -wal and -shm away: studies are filed anew "
+        "from their files; accounts, settings, orders and reports are only in a backup."
+    )
+
+
 class MigrationFailed(Misconfigured):
     """The database could not be brought to this version's tables."""
 
@@ -102,9 +112,14 @@ class SQLite(SQLiteEngine):
     async def get_connection(self) -> aiosqlite.Connection:
         """A new connection with this house's pragmas."""
         connection = await aiosqlite.connect(**self.connection_kwargs)
-        connection.row_factory = sqlite3.Row
-        for pragma in _PRAGMAS:
-            await connection.execute("PRAGMA " + pragma)
+        try:
+            connection.row_factory = sqlite3.Row
+            for pragma in _PRAGMAS:
+                await connection.execute("PRAGMA " + pragma)
+        except BaseException:
+            # Its thread would keep a process from ending that was asked to in this very moment.
+            await connection.close()
+            raise
         return connection
 
     async def take_connection(self) -> aiosqlite.Connection:
@@ -186,7 +201,7 @@ class Records:
                 await self.engine.start_connection_pool(min_size=1, max_size=pool, init=_for_small_questions, reset=_as_it_is)
             await self.run("SELECT 1 AS one")
         except (OSError, aiosqlite.Error) as fault:
-            raise DatabaseAway(field="database") from fault
+            raise (DatabaseDamaged if _is_damaged(fault) else DatabaseAway)(field="database") from fault
         return self
 
     async def close(self) -> None:
@@ -267,6 +282,11 @@ async def _as_it_is(_connection: Any) -> None:
     """Nobody sets anything on a connection of the pool that its next user could trip over: the server need not be asked."""
 
 
+def _is_damaged(fault: BaseException) -> bool:
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def of_database(fault: BaseException) -> bool:
     """Whether a fault is the database's own, so that the same work can succeed later; false for rows that it refuses."""
     from asyncpg import DataError, IntegrityConstraintViolationError, InterfaceError, PostgresError
@@ -304,6 +324,15 @@ async def migrate(records: Records) -> list[str]:
     os.environ["PICCOLO_CONF"] = "appliance.records.piccolo_conf"
     configuration = importlib.import_module("appliance.records.piccolo_conf")
     configuration.__dict__["DB"] = records.engine
+    try:
+        return await _migrate(records)
+    except sqlite3.DatabaseError as fault:
+        if _is_damaged(fault):
+            raise DatabaseDamaged(field="database") from fault
+        raise
+
+
+async def _migrate(records: Records) -> list[str]:
     async with _alone(records):
         before = await _done(records)
         wanted = sorted(file.stem for file in (Path(__file__).parent / "migrations").glob("records_*.py"))

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from tests import matrix
 from tests.house import tables
 from tests.house.tree import ROOT, files_of_the_project, name_of
+from tests.receiving import STEPS
 
 README = (ROOT / "README.md").read_text()
 
@@ -46,3 +48,12 @@ def test_every_word_the_readme_tells_a_user_to_type_exists() -> None:
 
 def test_the_changelog_names_the_version_in_the_making() -> None:
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_crash_matrix_has_a_line_for_each_step_of_receiving_and_nothing_is_lost_in_any() -> None:
+    """REC-04: the lines are written, and compared, by the tests that bring the faults about."""
+    lines = matrix.rows()
+    faults = [line.split(" | ")[0].removeprefix("| ") for line in lines]
+    assert faults == sorted(set(faults))
+    assert {f"kill -9 {step}" for step in STEPS} <= set(faults)
+    assert all(line.endswith("| 0 |") for line in lines)

@@ -1,6 +1,7 @@
 """The engine below the tables, on both databases."""
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from appliance.errors import Misconfigured
 from appliance.records import engine
-from appliance.records.engine import DatabaseAway, Records, migrate, of_database
+from appliance.records.engine import DatabaseAway, DatabaseDamaged, Records, migrate, of_database
 from appliance.records.tables import TaskRun
 from tests.servers import a_free_port, until
 
@@ -137,6 +138,36 @@ records = Records("sqlite://" + sys.argv[1])
 asyncio.run(first(records))
 asyncio.run(second(records))
 """
+
+
+async def test_a_task_cancelled_while_a_connection_opens_leaks_no_thread(tmp_path: Path) -> None:
+    """The process that was asked to end in this moment still ends."""
+    before = threading.active_count()
+    records = Records(f"sqlite:///{tmp_path / 'new.db'}")
+    for turns in range(25):
+        opening = asyncio.create_task(records.engine.get_connection())  # type: ignore[union-attr]
+        for _ in range(turns):
+            await asyncio.sleep(0.001 if turns % 5 == 0 else 0)
+        if not opening.cancel():
+            await (await opening).close()
+        else:
+            with contextlib.suppress(asyncio.CancelledError):
+                await (await opening).close()
+    await asyncio.to_thread(until, lambda: threading.active_count() <= before + 1, "every thread has ended")
+
+
+@pytest.mark.parametrize("damage", [b"this is no database at all" * 40, bytes(100)])
+async def test_a_damaged_database_is_named_so_with_what_to_do(damage: bytes, tmp_path: Path) -> None:
+    """REC-04, faults row 24: told apart from a database that is away."""
+    file = tmp_path / "ranvier.db"
+    async with Records(f"sqlite:///{file}") as records:
+        await migrate(records)
+    content = bytearray(file.read_bytes())
+    content[: len(damage)] = damage
+    file.write_bytes(bytes(content))
+    with pytest.raises(DatabaseDamaged, match="damaged"):
+        async with Records(f"sqlite:///{file}") as records:
+            await migrate(records)
 
 
 def test_a_second_event_loop_starts_with_its_own_connections_and_the_process_still_ends(tmp_path: Path) -> None:
