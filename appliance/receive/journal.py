@@ -168,8 +168,7 @@ class Journal:
             try:
                 segment = Segment.create(self._folder, f"{self._association}.{self._segments}", self._unfiled)
             except OSError as fault:
-                # A file system can also run out of names for files while it has room for bytes.
-                raise _named(fault) from fault
+                raise _named(fault) from fault  # without inodes too
             self._segment = segment
         segment.allocate_ahead()
         self._numbers += 1

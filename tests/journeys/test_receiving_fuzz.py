@@ -12,10 +12,11 @@ import pytest
 
 from appliance.receive.endings import Tally
 from appliance.receive.header import read_header
-from appliance.receive.journal import Entry, Journal, Unfiled
+from appliance.receive.journal import Entry, Journal
 from appliance.receive.messages import Messages, Violation
 from appliance.receive.part10 import Origin
 from appliance.receive.takes import Storing
+from appliance.receive.unfiled import Unfiled
 from tests.matrix import tried
 from tests.mutations import mutated
 from tests.phantoms import PhantomStudy
