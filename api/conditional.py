@@ -4,13 +4,19 @@ The tag of an answer is a digest of its bytes, so that it is right for every lis
 """
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
+from litestar.params import HeaderParameter
+from litestar.serialization import encode_json
+
+from appliance.errors import Conflict
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+    from api.views import OrderView
 
 _TAGGED = "application/json"
 _BODY_HEADERS = ("content-length", "content-type")
@@ -50,10 +56,39 @@ def _is_json(start: "Message") -> bool:
     return bool(MutableScopeHeaders.from_message(start).get("content-type", "").startswith(_TAGGED))
 
 
+class OrderChanged(Conflict):
+    """This order changed since it was looked at."""
+
+    code = "order-changed"
+    next_step = "Look at it again; then decide again."
+
+
+IfMatch = Annotated[
+    str,
+    HeaderParameter(
+        name="If-Match",
+        max_length=1000,
+        description="`ETag` of the order as it was looked at, or its `row_version` in quotes: refused with 412 if "
+        "the order changed meanwhile.",
+    ),
+]
+
+
+def require_unchanged(view: "OrderView", wanted: str) -> None:
+    """Raises `OrderChanged` unless the order is as the caller saw it (RFC 9110 section 13.1.1); no If-Match is no condition."""
+    if wanted and not any(matches(wanted, tag) for tag in (f'"{view.row_version}"', tag_of(encode_json(view)))):
+        raise OrderChanged()
+
+
+def tag_of(body: bytes) -> str:
+    """The tag of an answer."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
 def _settle(start: "Message", body: bytes, wanted: str) -> bool:
     """Sets the tag; whether the caller has these bytes already."""
     headers = MutableScopeHeaders.from_message(start)
-    tag = headers.get("etag") or f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    tag = headers.get("etag") or tag_of(body)
     headers["ETag"] = tag
     if not matches(wanted, tag):
         return False

@@ -15,6 +15,7 @@ from litestar.openapi.spec import (
     Contact,
     OAuthFlow,
     OAuthFlows,
+    OpenAPI,
     OpenAPIMediaType,
     OpenAPIResponse,
     Reference,
@@ -26,7 +27,9 @@ from litestar.params import FromPath
 from litestar.serialization import encode_json
 from swagger_ui_bundle import swagger_ui_path
 
+from api.examples import Schemas, example_of, problem_of
 from api.guards import COOKIE, declared
+from api.problems import MEDIA_TYPE
 from appliance.access.permissions import OPEN, PERMISSIONS
 
 TITLE = "Ranvier"
@@ -121,7 +124,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "StudyNamed": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811"},
     "BypassAsked": {"order": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "reason": "The radiologist agreed."},
     "Reason": {"reason": "The radiologist agreed."},
-    "MetadataGiven": {"age": "063Y", "sex": "F"},
+    "orders_MetadataGiven": {"age": "063Y", "sex": "F"},
     "RevealAsked": {"studies": ["01a2016c-f1eb-70fb-8f5f-eaad0c01c811"]},
     "NewUser": {"name": "meyer", "password": "Correct-Horse-Battery-1", "role": "user"},
     "NewPassword": {"password": "Correct-Horse-Battery-2"},
@@ -139,7 +142,7 @@ _LENIENT = frozenset({"TokenRequest"})
 
 def complete(app: Litestar) -> None:
     """Adds to the document what the handlers' types do not tell it: strict bodies, examples, answers without a body, and
-    the errors of the token endpoint, which have a form of their own (RFC 6749 section 5.2), and the limit of bodies.
+    the limit of bodies.
     """
     document = app.openapi_schema
     schemas = document.components.schemas if document.components and document.components.schemas else {}
@@ -149,7 +152,7 @@ def complete(app: Litestar) -> None:
                 continue
             for status, answer in operation.responses.items():
                 if isinstance(answer, OpenAPIResponse):
-                    _complete_answer(operation.operation_id, status, answer)
+                    _complete_answer(status, answer)
             if isinstance(operation.request_body, RequestBody):
                 # The door measures a body before any handler sees it.
                 refused = OpenAPIResponse(
@@ -163,19 +166,33 @@ def complete(app: Litestar) -> None:
                     body.additional_properties = name in _LENIENT
                     if name in EXAMPLES:
                         body.examples = [EXAMPLES[name]]
+    _show_answers(document)
+
+
+def _show_answers(document: OpenAPI) -> None:
+    """An example for every answer of JSON."""
+    known = document.components.schemas if document.components else None
+    schemas: Schemas = {name: one.to_schema() for name, one in (known or {}).items()}
+    for item in (document.paths or {}).values():
+        for operation in (item.get, item.put, item.post, item.delete, item.patch):
+            for status, answer in (operation.responses or {}).items() if operation else ():
+                for kind, media in (answer.content or {}).items() if isinstance(answer, OpenAPIResponse) else ():
+                    if not kind.endswith("json") or media.schema is None:
+                        continue
+                    shown = example_of(media.schema.to_schema(), schemas)
+                    media.example = shown | problem_of(HTTPStatus(int(status))) if kind == MEDIA_TYPE else shown
 
 
 def _problem_of(answers: dict[str, Any]) -> dict[str, OpenAPIMediaType] | None:
     """What the other refusals of an operation answer with: all may be refused for coming too often."""
     found = answers["429"]
-    return dict(found.content) if isinstance(found, OpenAPIResponse) and found.content else None
+    content = found.content if isinstance(found, OpenAPIResponse) else None
+    return {kind: OpenAPIMediaType(schema=media.schema) for kind, media in content.items()} if content else None
 
 
-def _complete_answer(operation: str | None, status: str, answer: OpenAPIResponse) -> None:
+def _complete_answer(status: str, answer: OpenAPIResponse) -> None:
     if status == "204":
         answer.content = None
-    if operation == "getAccessToken" and status in ("400", "401") and answer.content is not None:
-        answer.content["application/json"] = OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Refusal"))
 
 
 def openapi_config() -> OpenAPIConfig:

@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from api.conditional import OrderChanged
 from appliance import errors
 from appliance.access.accounts import BadName
 from appliance.access.lockout import Locked, WrongPassword
@@ -82,6 +83,7 @@ STATUS: dict[type[errors.RanvierError], int] = {
     FilterProblem: 400,
     SettingsRefused: 422,
     SettingsStale: 412,
+    OrderChanged: 412,
     VersionMissing: 428,
     OutOfSpace: 507,
     DatabaseAway: 503,

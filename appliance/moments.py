@@ -45,6 +45,12 @@ def new_id(at: int | None = None, random_bits: int | None = None) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def id_of_digest(digest: str) -> str:
+    """The UUIDv8 (RFC 9562, section 5.8) of a digest in hexadecimal digits: the same one always."""
+    value = int(digest[:32], 16) & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62
+    return str(UUID(int=value))
+
+
 def uid_of(identifier: str) -> str:
     """The DICOM UID of one of our identifiers (PS3.5 section B.2): `2.25.` and the UUID as a decimal number."""
     return f"2.25.{UUID(identifier).int}"

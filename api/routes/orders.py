@@ -7,6 +7,7 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
+from api.conditional import IfMatch, require_unchanged
 from api.fill import order_by_id, order_view
 from api.guards import declared
 from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
@@ -101,16 +102,26 @@ async def get_order(visit: NamedDependency[Visit], order: FromPath[str]) -> Orde
     return await order_by_id(await visit.id_of("order", order))
 
 
+async def _as_seen(visit: Visit, digits: str, if_match: str) -> str:
+    """The order's identifier; raises `OrderChanged` when it is no longer as the caller saw it."""
+    found = await visit.id_of("order", digits)
+    if if_match:
+        require_unchanged(await order_by_id(found), if_match)
+    return found
+
+
 @post(
     "/api/orders/{order:str}/metadata",
     operation_id="giveMetadata",
     tags=["orders"],
     status_code=200,
-    **declared("orders.metadata", 404, 409, 422),
+    **declared("orders.metadata", 404, 409, 412, 422),
 )
-async def give_metadata(visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[MetadataGiven]) -> OrderView:
+async def give_metadata(
+    visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[MetadataGiven], if_match: IfMatch = ""
+) -> OrderView:
     """Takes age or sex from a person and runs QC again; the audit names the fields, not the values."""
-    found = await visit.id_of("order", order)
+    found = await _as_seen(visit, order, if_match)
     given = " ".join(name for name, value in (("age", data.age), ("sex", data.sex)) if value)
     async with visit.audited("order.metadata", found, given):
         await pipeline.give_metadata(visit.house, found, actor=visit.caller.name, now=visit.now, age=data.age, sex=data.sex)
@@ -122,11 +133,11 @@ async def give_metadata(visit: NamedDependency[Visit], order: FromPath[str], dat
     operation_id="retryOrder",
     tags=["orders"],
     status_code=200,
-    **declared("orders.retry", 404, 409),
+    **declared("orders.retry", 404, 409, 412),
 )
-async def retry_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
+async def retry_order(visit: NamedDependency[Visit], order: FromPath[str], if_match: IfMatch = "") -> OrderView:
     """Takes an ended or held order up again."""
-    found = await visit.id_of("order", order)
+    found = await _as_seen(visit, order, if_match)
     async with visit.audited("order.retry", found):
         await pipeline.retry(visit.house, found, actor=visit.caller.name, now=visit.now)
     return await order_by_id(found)
@@ -137,11 +148,11 @@ async def retry_order(visit: NamedDependency[Visit], order: FromPath[str]) -> Or
     operation_id="cancelOrder",
     tags=["orders"],
     status_code=200,
-    **declared("orders.cancel", 404, 409),
+    **declared("orders.cancel", 404, 409, 412),
 )
-async def cancel_order(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
+async def cancel_order(visit: NamedDependency[Visit], order: FromPath[str], if_match: IfMatch = "") -> OrderView:
     """Ends an order at any point: one's own, or any for an administrator."""
-    found = await visit.id_of("order", order)
+    found = await _as_seen(visit, order, if_match)
     async with visit.audited("order.cancel", found):
         visit.require_own((await orders.get(found)).owner, "orders.cancel-any")
         await pipeline.cancel(visit.house, found, actor=visit.caller.name, now=visit.now)
@@ -159,11 +170,13 @@ async def _bypass(visit: Visit, order: str, reason: str) -> OrderView:
     operation_id="bypassQc",
     tags=["orders"],
     status_code=200,
-    **declared("orders.bypass", 404, 409, 422),
+    **declared("orders.bypass", 404, 409, 412, 422),
 )
-async def bypass_in_path(visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[Reason]) -> OrderView:
+async def bypass_in_path(
+    visit: NamedDependency[Visit], order: FromPath[str], data: JSONBody[Reason], if_match: IfMatch = ""
+) -> OrderView:
     """Lets an order past a failed QC; the report says so on its first page."""
-    return await _bypass(visit, await visit.id_of("order", order), data.reason)
+    return await _bypass(visit, await _as_seen(visit, order, if_match), data.reason)
 
 
 async def _bypass_named(visit: Visit, data: BypassAsked) -> OrderView:

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter
 from litestar.response import File
 
+from api.conditional import IfMatch, require_unchanged
 from api.fill import order_by_id, qc_picture, qc_view
 from api.guards import declared
 from api.views import OrderView, QcView
@@ -56,14 +57,16 @@ async def get_qc_picture(
     operation_id="repairGradients",
     tags=["orders"],
     status_code=200,
-    **declared("orders.repair", 404, 409),
+    **declared("orders.repair", 404, 409, 412),
 )
-async def repair_gradients(visit: NamedDependency[Visit], order: FromPath[str]) -> OrderView:
+async def repair_gradients(visit: NamedDependency[Visit], order: FromPath[str], if_match: IfMatch = "") -> OrderView:
     """Consent to the proposed repair of the gradient tables: QC runs again and the analysis uses the repaired table.
 
     The images stay as they were received. An order that has its report already keeps it; the answer is then a new order.
     """
     found = await visit.id_of("order", order)
+    if if_match:
+        require_unchanged(await order_by_id(found), if_match)
     async with visit.audited("order.repair-gradients", found):
         carrier = await pipeline.repair_gradients(visit.house, found, actor=visit.caller.name, now=visit.now)
     return await order_by_id(carrier)

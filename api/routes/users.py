@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.fill import at
 from api.guards import declared
@@ -48,10 +48,17 @@ async def list_users(visit: NamedDependency[Visit]) -> list[UserView]:
 
 
 @post("/api/users", operation_id="createUser", tags=["users"], **declared("users.write", 409, 422))
-async def create_user(visit: NamedDependency[Visit], data: JSONBody[NewUser]) -> UserView:
+async def create_user(
+    visit: NamedDependency[Visit],
+    data: JSONBody[NewUser],
+    idempotency_key: Annotated[
+        str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key makes one account only.")
+    ] = "",
+) -> UserView:
     """Makes an account."""
+    again = visit.house.keys.digest("idempotency", f"user/{visit.caller.id}/{idempotency_key}") if idempotency_key else ""
     async with visit.audited("user.create", data.name, data.role):
-        user = await accounts.create_user(data.name, data.role, data.password, visit.now)
+        user = await accounts.create_user(data.name, data.role, data.password, visit.now, again=again)
     return _view(await accounts.get_user(user), visit.now)
 
 

@@ -5,7 +5,7 @@ import re
 from appliance.access.passwords import digest_of
 from appliance.access.permissions import ROLES
 from appliance.errors import Conflict, Rejected, Unknown
-from appliance.moments import new_id
+from appliance.moments import id_of_digest, new_id
 from appliance.records import users
 from appliance.records.users import Account
 
@@ -40,15 +40,31 @@ class NotHere(Conflict):
     next_step = "Change it there, or make a local account."
 
 
-async def create_user(name: str, role: str, password: str, now: int) -> str:
-    """Makes an account and gives its identifier; raises `BadName`, `UnknownRole`, `WeakPassword`, `NameTaken`."""
+class AccountOfKey(Conflict):
+    """This idempotency key made another account."""
+
+    code = "account-of-key"
+    next_step = "Use a new key for each account."
+
+
+async def create_user(name: str, role: str, password: str, now: int, *, again: str = "") -> str:
+    """Makes an account and gives its identifier; raises `BadName`, `UnknownRole`, `WeakPassword`, `NameTaken`.
+
+    The same `again` (a digest of at least 122 bits; empty: never) gives the same account, or raises `AccountOfKey`.
+    """
     wanted = name.strip().lower()
     if not _NAME.match(wanted):
         raise BadName()
     if role not in ROLES:
         raise UnknownRole()
     digest = await digest_of(password)
-    account = Account(id=new_id(now), name=wanted, role=role, password_hash=digest, created_at=now)
+    identifier = id_of_digest(again) if again else new_id(now)
+    made = await users.by_id(identifier) if again else None
+    if made is not None:
+        if (made.name, made.role) != (wanted, role):
+            raise AccountOfKey()
+        return made.id
+    account = Account(id=identifier, name=wanted, role=role, password_hash=digest, created_at=now)
     if not await users.add(account):
         raise NameTaken()
     return account.id

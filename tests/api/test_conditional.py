@@ -60,3 +60,40 @@ async def test_one_idempotency_key_opens_one_order(door: Door, filed: Filed) -> 
     key = {"Idempotency-Key": "order-1"}
     sent = [await door.call("user", "POST", "/api/orders", json={"study": filed.study}, headers=key) for _ in range(2)]
     assert sent[0].json()["order"] == sent[1].json()["order"]
+
+
+async def test_an_action_on_an_order_that_changed_meanwhile_is_refused(door: Door, filed: Filed) -> None:
+    """Issue 8: If-Match on the actions of orders, by the tag of the answer or by the row's version."""
+    order = await an_order(door.house, filed.study, state="QC_FAILED")
+    seen = await door.call("admin", "GET", f"/api/orders/{order}")
+    version, tag = f'"{seen.json()["row_version"]}"', seen.headers["etag"]
+    bypass = {"json": {"reason": "The radiologist agreed."}}
+    for stale in ('"999"', '"nothing"', f"{version}9"):
+        late = await door.call("admin", "POST", f"/api/orders/{order}/bypass", headers={"If-Match": stale}, **bypass)
+        assert (late.status_code, late.json()["code"]) == (412, "order-changed"), stale
+    done = await door.call("admin", "POST", f"/api/orders/{order}/bypass", headers={"If-Match": tag}, **bypass)
+    assert (done.status_code, done.json()["state"]) == (200, "QUEUED")
+    for action in ("cancel", "retry", "repair-gradients"):
+        late = await door.call("admin", "POST", f"/api/orders/{order}/{action}", headers={"If-Match": tag})
+        assert late.status_code == 412, action
+    late = await door.call("admin", "POST", f"/api/orders/{order}/metadata", headers={"If-Match": version}, json={"age": "63"})
+    assert late.status_code == 412
+    current = f'"{done.json()["row_version"]}"'
+    ended = await door.call("admin", "POST", f"/api/orders/{order}/cancel", headers={"If-Match": current})
+    assert (ended.status_code, ended.json()["state"]) == (200, "CANCELLED")
+
+
+async def test_one_idempotency_key_makes_one_account(door: Door) -> None:
+    """Issue 8: Idempotency-Key on creating calls; another name under the same key is refused."""
+
+    async def made(name: str, key: str) -> tuple[int, str]:
+        given = {"name": name, "password": "Correct-Horse-Battery-1", "role": "user"}
+        answer = await door.call("admin", "POST", "/api/users", json=given, headers={"Idempotency-Key": key})
+        return answer.status_code, str(answer.json().get("id") or answer.json()["code"])
+
+    first = await made("meyer", "k1")
+    assert first[0] == 201
+    assert await made("meyer", "k1") == first
+    assert await made("schulze", "k1") == (409, "account-of-key")
+    assert await made("meyer", "k2") == (409, "name-taken")
+    assert (await made("schulze", "k2"))[0] == 201

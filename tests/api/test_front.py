@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import msgspec
 import pytest
 from litestar import get, post
@@ -182,6 +183,22 @@ async def test_the_documentation_asks_no_other_host(door: Door) -> None:
     assert set(ASSETS) == {"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"}
 
 
+async def test_every_answer_of_json_has_an_example_that_fits_its_schema(door: Door) -> None:
+    """UI-05: examples; and no reference of the document leads nowhere."""
+    document = (await door.call("", "GET", "/api-docs/openapi.json")).json()
+    shown = 0
+    for path, found in document["paths"].items():
+        for method, one in found.items():
+            for status, answer in one["responses"].items():
+                for kind, media in answer.get("content", {}).items():
+                    if kind.endswith("json") and "schema" in media:
+                        schema = {**media["schema"], "components": document["components"]}
+                        jsonschema_rs.validate(schema, media["example"])
+                        shown += 1
+                        assert media["example"].get("status") == int(status) if "problem" in kind else True, (path, method)
+    assert shown > 400
+
+
 async def test_the_document_is_openapi_31_and_describes_every_operation(door: Door) -> None:
     """Issue 8: operation ids, descriptions, security schemes."""
     document = (await door.call("", "GET", "/api-docs/openapi.json")).json()
@@ -213,6 +230,7 @@ async def test_health_says_which_part_is_down_and_nothing_about_patients(door: D
         "receive": "ok",
         "work": "ok",
         "disk": "ok",
+        "callers": "warn",
     }
     await door.house.records.run("UPDATE processes SET seen_at = 0 WHERE kind = 'work'")
     assert (await door.get("/api/health", role=""))["status"] == "down"
