@@ -14,9 +14,10 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from tests.api.test_proof import deidentified
 from tests.api.test_quality import with_a_flipped_table
 from tests.certificates import make
 from tests.phantoms import a_small_diffusion_study
+from tests.servers import Orthanc, an_orthanc
 
 STREAMS = {"streamEvents"}
 CONFIGURATION = """
@@ -317,7 +319,30 @@ async def _findings(world: World, client: httpx.AsyncClient) -> AsyncIterator[ht
         yield await client.request(method, path, json=body)
 
 
-async def test_good_requests_reach_every_operation(tmp_path: Path) -> None:
+async def _retrieval(world: World, client: httpx.AsyncClient, archive: Orthanc) -> AsyncIterator[httpx.Response]:
+    """A PACS node that is asked, pulls, and one that is taken back."""
+    node = {"name": "archive", "host": archive.host, "port": archive.port, "called_ae": archive.ae_title}
+    version = (await client.get("/api/settings")).json()["version"]
+    yield await client.patch("/api/settings", json={"nodes": {"nodes": [node]}}, headers={"If-Match": f'"{version}"'})
+    yield await client.get("/api/nodes")
+    yield await client.post("/api/nodes/archive/find", json={"patient_id": "4711"})
+    yield await client.post(f"/api/studies/{world.study}/priors", json={"node": "archive"})
+    asked = await client.post("/api/nodes/archive/pulls", json={"study_uids": ["1.2.3"]})
+    yield asked
+    pull = asked.json()["items"][0]["pull"]
+    yield await client.get("/api/pulls")
+    yield await client.get(f"/api/pulls/{pull}")
+    yield await client.post(f"/api/pulls/{pull}/cancel")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Orthanc]:
+    """A PACS that anybody may ask."""
+    with an_orthanc(tmp_path / "orthanc", DicomAlwaysAllowFind=True) as server:
+        yield server
+
+
+async def test_good_requests_reach_every_operation(tmp_path: Path, archive: Orthanc) -> None:
     """UI-05: every operation but the stream reaches a 2xx, counted at the server."""
     async with a_world(tmp_path) as world, httpx.AsyncClient(base_url=world.url, timeout=60) as client:
         client.headers["Authorization"] = f"Bearer {await world.bearer('admin')}"
@@ -329,7 +354,7 @@ async def test_good_requests_reach_every_operation(tmp_path: Path) -> None:
             answer = await client.request(method, path, json=body, headers={"If-Match": f'"{version}"'})
             if answer.status_code >= 300:
                 failed.append((method, path, answer.status_code, answer.text[:200]))
-        for acts in (_people, _machines, _findings, _single_sign_on):
+        for acts in (_people, _machines, _findings, _single_sign_on, partial(_retrieval, archive=archive)):
             async for answer in acts(world, client):
                 if answer.status_code >= 300:
                     failed.append((answer.request.method, answer.request.url.path, answer.status_code, answer.text[:200]))

@@ -140,7 +140,7 @@ class Session:
                 for status, identifier in self._association.send_c_find(identifier_of(query), _model(query), msg_id=1):
                     code = getattr(status, "Status", None)
                     if code is None:
-                        raise NodeAway(node=node.name, why="it broke off before it answered the query")
+                        raise NodeAway(node=node.name, why="it broke off without an answer; it may not let our AE title ask")
                     if code in _PENDING and identifier is not None:
                         yield _found(identifier, keys)
                     elif code not in (0x0000, _CANCELLED, *_PENDING):
