@@ -6,6 +6,7 @@ would wait for messages is parked. Written against pynetdicom 3.0; a test names 
 """
 
 import contextlib
+import mmap
 import select
 import socket
 import ssl
@@ -92,7 +93,8 @@ class Wire(AssociationSocket):
 
     def begin(self, association: str, storing: Storing | None) -> None:
         """The association is accepted: from now on C-STOREs go to `storing`; to pynetdicom like all else without one."""
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        # Pages of its own, which go back to the system with the association; the allocator would keep them.
+        self._buffer = memoryview(mmap.mmap(-1, BUFFER_BYTES))
         self._storing = storing
         taker = storing or _Nobody()
         self._messages = Messages(taker, self._pass_on, self.assoc.acceptor.maximum_length or 0)
@@ -243,6 +245,8 @@ class Wire(AssociationSocket):
         storing, self._storing = self._storing, None
         if storing is not None:
             storing.close()
+        # The library's objects refer to each other in circles, and the collector may not come by for hours.
+        self._buffer = memoryview(b"")
         self._on_end(self)
 
 

@@ -5,6 +5,7 @@ No study becomes stable before that is done.
 """
 
 import asyncio
+import gc
 import logging
 import time
 import warnings
@@ -85,6 +86,8 @@ async def run(
         try:
             port = listener.start()
             log.info("listening on %s port %d as %s", section.host, port, section.ae_title)
+            # What is loaded by now stays: the collector need not look at it again, and takes a few milliseconds only.
+            gc.freeze()
             started(port)
             await receiver.work(section, roll, settler, stop, port)
             await receiver.drain(drain_seconds)
@@ -190,6 +193,8 @@ class _Receiver:
         """Signs of life, settings, room on the disk, associations whose end nobody told, inboxes of the dead."""
         await self._beat()
         alive = set(self._listener.open_associations()) | self._puller.associations
+        # Associations that ended leave circles of references, and the collector by itself may not come by for hours.
+        gc.collect()
         for association in self._holds.associations() - alive:
             self._intake.ended(association)
         await asyncio.to_thread(self._intake.look_at_disk)
