@@ -77,6 +77,8 @@ class Profile:
     remove_software_versions: bool
     retain_device: bool = False
     drawn_text: DrawnText = "declared"
+    leaves_out_others: bool = False
+    """Objects that are no images are left out; otherwise one of them stops the study."""
 
     @classmethod
     def of(cls, section: Mapping[str, object]) -> "Profile":
@@ -93,6 +95,7 @@ class Profile:
             mask_zip_codes=bool(section.get("mask_zip_codes", False)),
             remove_software_versions=bool(section.get("remove_software_versions", False)),
             retain_device=bool(section.get("retain_device_identity", False)),
+            leaves_out_others=section.get("other_objects") == "leave-out",
             drawn_text="block" if drawn == "block" else "mask" if drawn == "mask" else "declared",
         )
 

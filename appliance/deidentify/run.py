@@ -9,6 +9,7 @@ from appliance.deidentify.cleaning import drawn_regions, mask
 from appliance.deidentify.engine import Written, check_request, deidentify
 from appliance.deidentify.nifti import deidentify_bundle, is_bundle, output_path
 from appliance.deidentify.nifti_checks import verify_bundle
+from appliance.deidentify.others import without_others
 from appliance.deidentify.passport import DeidAnswer, DeidRequest, MaskedRegion, Passport
 from appliance.deidentify.profile import VERSION, Profile
 from appliance.deidentify.signature import signed
@@ -37,7 +38,12 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
     finished = False
     try:
         draft.mkdir(mode=0o700, parents=True)
+        left_out = 0
+        if not is_bundle(request.files):
+            request, left_out = without_others(request, profile)
         written, verdict, masked = _worked(request, profile, draft, progress)
+        if left_out:
+            verdict.notes.append(f"{left_out} instances that are no images were left out.")
         passport = _passport(request, profile, written, verdict, masked)
         # First the passport, then the folder: a folder without a passport cannot be released, a passport alone is harmless.
         write_durable(passport_path(final), msgspec.json.format(msgspec.json.encode(passport), indent=1))

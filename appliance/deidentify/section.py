@@ -59,6 +59,15 @@ class DeidentifySection(Section, frozen=True, kw_only=True):
             applies_when=_CLOUD,
         ),
     ] = "declared"
+    other_objects: Annotated[
+        Literal["refuse", "leave-out"],
+        field(
+            "Other objects",
+            "Encapsulated documents, reports, secondary captures and screen saves never leave. refuse: one of them stops the "
+            "order. leave-out: the images leave without it, and the passport says how many were left out.",
+            applies_when=_CLOUD,
+        ),
+    ] = "refuse"
     send_accession_number: Annotated[
         bool, field("Send accession number", "With the order's metadata; it is always removed from DICOM.", applies_when=_CLOUD)
     ] = False

@@ -55,6 +55,11 @@ def declares_text(value: bytes) -> bool:
     return value.strip(b"\0 ").upper() in (b"YES", b"Y", b"TRUE", b"1")
 
 
+def is_image(part: PartTen) -> bool:
+    """Whether an instance is a cross-sectional image; documents, reports, captures and raw data are none."""
+    return part.value(_SOP_CLASS) in IMAGE_CLASSES and not _is_capture(part)
+
+
 def _is_capture(part: PartTen) -> bool:
     kind = part.value(_IMAGE_TYPE).upper()
     captured = any(word in kind for word in _CAPTURES) or part.value(_CONVERSION).upper() in _CONVERTED
@@ -73,7 +78,7 @@ class Survey:
     def add(self, part: PartTen, instance: str) -> None:
         """Takes one file in; raises `NotAnImageInput`, `BurnedInText` or `UnreadableInstance` for what may not go on."""
         sop_class = part.value(_SOP_CLASS)
-        if sop_class not in IMAGE_CLASSES or _is_capture(part):
+        if not is_image(part):
             known = sop_class.decode("ascii", "replace") if sop_class.startswith(b"1.2.840.10008.") else "private or absent"
             raise NotAnImageInput(instance=instance, sop_class=known)
         # In mode `mask` the text is looked for, and whoever declares some and has none that can be read is refused there.

@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -17,6 +18,7 @@ from pydicom.uid import (
 from appliance.deidentify.errors import BadRequest, BurnedInText, NotAnImageInput, UnreadableInstance
 from appliance.deidentify.passport import Passport
 from appliance.deidentify.run import passport_path, run
+from appliance.deidentify.verifier import release
 from tests.unit.deidentify.planted import PIXELS, TOKENS, a_request, an_instance, deidentified, left_in, quiet, written
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
@@ -85,6 +87,28 @@ def test_references_inside_a_study_still_resolve(tmp_path: Path) -> None:
         for uid in (first.StudyInstanceUID, first.FrameOfReferenceUID)
     )
     assert answer.linking["1.2.3.4.5.6"] == first.StudyInstanceUID
+
+
+def test_every_uid_of_the_study_is_replaced_and_the_standards_own_stay(tmp_path: Path) -> None:
+    """DEID-06: Dimension Organization, frames of reference and instances to any depth; well-known UIDs and classes stay."""
+    organization, atlas = Dataset(), Dataset()
+    organization.DimensionOrganizationUID = "1.2.3.4.5.6.9"
+    atlas.VolumeFrameOfReferenceUID, atlas.ReferencedSOPClassUID = "1.2.840.10008.1.4.1.1", "1.2.840.10008.5.1.4.1.1.4"
+    source = an_instance(
+        tmp_path / "in.dcm",
+        DimensionOrganizationSequence=[organization],
+        SourceImageSequence=[atlas],
+        SynchronizationFrameOfReferenceUID="1.2.840.10008.15.1.1",
+    )
+    for profile in ("safe-harbor-shifted", "ps3.15-basic"):
+        answer = deidentified([source], tmp_path / "out", profile=profile)
+        assert answer.passport.residues == []
+        dataset = pydicom.dcmread(written(tmp_path / "out")[0])
+        assert dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID == answer.linking["1.2.3.4.5.6.9"]
+        assert dataset.SourceImageSequence[0].VolumeFrameOfReferenceUID == "1.2.840.10008.1.4.1.1"
+        assert dataset.SourceImageSequence[0].ReferencedSOPClassUID == "1.2.840.10008.5.1.4.1.1.4"
+        assert dataset.SynchronizationFrameOfReferenceUID == "1.2.840.10008.15.1.1"
+        assert not [one for one in dataset.iterall() if one.VR == "UI" and str(one.value).startswith("1.2.3.4")]
 
 
 def test_a_study_sent_again_gets_the_same_bytes(tmp_path: Path) -> None:
@@ -246,6 +270,22 @@ def test_what_is_no_image_input_is_refused(tmp_path: Path, sop_class: str) -> No
     with pytest.raises(NotAnImageInput):
         deidentified([source], tmp_path / "out")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_is_no_image_is_left_out_where_the_setting_says_so(tmp_path: Path) -> None:
+    """DEID-08: the images leave alone, proven and counted; a study of documents alone is refused all the same."""
+    files = [an_instance(tmp_path / "1.dcm"), an_instance(tmp_path / "3.dcm", number=3)]
+    document = an_instance(tmp_path / "2.dcm", number=2, SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1")
+    capture = an_instance(tmp_path / "4.dcm", number=4, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    with pytest.raises(NotAnImageInput):
+        deidentified([files[0], document, files[1], capture], tmp_path / "out")
+    answer = deidentified([files[0], document, files[1], capture], tmp_path / "out", other_objects="leave-out")
+    assert answer.passport.clean and answer.passport.instances == 2
+    assert [path.name for path in written(tmp_path / "out")] == ["instance-0000.dcm", "instance-0002.dcm"]
+    assert "2 instances that are no images were left out." in answer.passport.notes
+    assert release(tmp_path / "out", answer.passport).folder == tmp_path / "out"
+    with pytest.raises(NotAnImageInput):
+        deidentified([document, capture], tmp_path / "none", other_objects="leave-out")
 
 
 def test_a_screen_save_and_declared_burned_in_text_are_refused(tmp_path: Path) -> None:

@@ -87,3 +87,15 @@ def test_the_vendors_gradients_survive_the_basic_profile(vendor: str, real_data:
     files = sorted(real_data.glob(VENDORS[vendor]))[:60]
     assert deidentified(files, tmp_path / "out", profile="ps3.15-basic").passport.residues == []
     assert converted(files, tmp_path / "a") == converted(written(tmp_path / "out"), tmp_path / "b")
+
+
+def test_the_output_names_every_option_that_was_taken(tmp_path: Path) -> None:
+    """DEID-10: all six options at once, by their codes (PS3.16, CID 7050)."""
+    section = {"profile": "ps3.15-basic", "retain_device_identity": True, "drawn_text": "mask"}
+    codes = {code for code, _ in Profile.of(section).codes}
+    assert codes == {b"113100", b"113101", b"113104", b"113105", b"113107", b"113109", b"113111"}
+    answer = deidentified(
+        [an_instance(tmp_path / "in.dcm")], tmp_path / "out", profile="ps3.15-basic", retain_device_identity=True
+    )
+    assert answer.passport.residues == []
+    assert pydicom.dcmread(written(tmp_path / "out")[0]).DeviceSerialNumber == "SN-70551-K"

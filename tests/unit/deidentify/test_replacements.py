@@ -14,6 +14,7 @@ from appliance.deidentify.replacements import (
     shifted_datetime,
     stays,
 )
+from appliance.deidentify.vocabulary import RESTRICTED_ZIPS
 
 KEY = b"k" * 32
 
@@ -80,6 +81,13 @@ def test_ages(age: str, expected: str) -> None:
 def test_age_counts_completed_years() -> None:
     assert age_at(date(1934, 3, 12), date(2024, 3, 11)) == 89
     assert age_at(date(1934, 3, 11), date(2024, 3, 11)) == 90
+
+
+def test_every_restricted_area_is_000() -> None:
+    """DEID-03: the seventeen three-digit areas of 20,000 people or fewer."""
+    assert len(RESTRICTED_ZIPS) == 17
+    assert {masked_zip(f"1 Road, {area}01") for area in RESTRICTED_ZIPS} == {"00000"}
+    assert masked_zip("1 Road, 03501") == "03500" and masked_zip("1 Road, 89401") == "89400"
 
 
 def test_zip_codes() -> None:
