@@ -20,6 +20,7 @@ from api.visit import provide_visit
 from appliance.access.lockout import Strangers
 from appliance.errors import RanvierError
 from appliance.house import House
+from appliance.receive.posted import Postbox
 from appliance.service_account import CloudTries
 
 BODY_BYTES = 1_000_000
@@ -32,12 +33,14 @@ CALL_EVERY_MS = 20
 def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The app; raises `UndeclaredPermission` when a route declares none. `more` are further handlers (tests)."""
     presented = Presented(house)
+    postbox = Postbox(house.storage, house.keys, house.records)
     feed = Feed(gaps=not house.records.on_sqlite)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with feed.running():
             yield
+        await postbox.close()
 
     app = Litestar(
         route_handlers=[*HANDLERS, *documentation.HANDLERS, *manual.HANDLERS, *more],
@@ -46,6 +49,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
                 "house": house,
                 "feed": feed,
                 "presented": presented,
+                "postbox": postbox,
                 "strangers": Strangers(),
                 "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),

@@ -27,6 +27,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "orders.read": _ALL,
     "results.read": _ALL,
     "events.read": _ALL,
+    "dicomweb.store": _ALL,
+    "dicomweb.read": _PEOPLE,
     "orders.create": _ALL,
     "orders.cancel": _ALL,
     "orders.cancel-any": _ADMIN,

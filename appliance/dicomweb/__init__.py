@@ -1,0 +1,1 @@
+"""What other systems may find and fetch by DICOMweb (PS3.18): QIDO-RS and WADO-RS over what is held."""
