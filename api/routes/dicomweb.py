@@ -226,8 +226,7 @@ async def frames(
 ) -> Stream:
     """Frames by number, uncompressed, as multipart/related of application/octet-stream."""
     found = await _held(visit, study, series, instance)
-    numbers = [int(one) if one.isascii() and one.isdigit() and len(one) < 10 else 0 for one in frames.split(",")][:10_000]
-    content = await asyncio.to_thread(retrieve.frames, _world(visit).storage.root, found[0], numbers)
+    content = await asyncio.to_thread(retrieve.frames, _world(visit).storage.root, found[0], _numbers(frames))
 
     async def each() -> AsyncIterator[bytes]:
         for one in content:
@@ -237,7 +236,7 @@ async def frames(
 
 
 @get(
-    [f"{_OF_INSTANCE}/rendered", f"{_OF_INSTANCE}/frames/{{frame:int}}/rendered"],
+    [f"{_OF_INSTANCE}/rendered", f"{_OF_INSTANCE}/frames/{{frames:str}}/rendered"],
     operation_id="retrieveRendered",
     **_read(404),
 )
@@ -247,10 +246,13 @@ async def rendered(
     study: FromPath[str],
     series: FromPath[str],
     instance: FromPath[str],
-    frame: FromPath[int] = 0,
+    frames: FromPath[str] = "",
 ) -> Response[bytes]:
     """A picture of an instance or of one of its frames, JPEG or PNG."""
-    return await _picture(request, visit, await _held(visit, study, series, instance), frame=max(0, frame))
+    (frame,) = _numbers(frames)[:1] if frames else [0]
+    if frames and not frame:
+        raise retrieve.NoSuchFrame()
+    return await _picture(request, visit, await _held(visit, study, series, instance), frame=frame)
 
 
 @get(
@@ -272,6 +274,11 @@ async def thumbnail(
     """A small picture of what is in the middle of a study, a series or an instance."""
     found = await _held(visit, study, series, instance)
     return await _picture(request, visit, [found[len(found) // 2]], edge=retrieve.THUMBNAIL)
+
+
+def _numbers(text: str) -> list[int]:
+    """Frame numbers of an address; 0 for what is none."""
+    return [int(one) if one.isascii() and one.isdigit() and len(one) < 10 else 0 for one in text.split(",")][:10_000]
 
 
 async def _picture(

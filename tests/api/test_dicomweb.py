@@ -244,6 +244,8 @@ async def test_what_is_not_there_or_cannot_be_asked_is_said(web: Web) -> None:
     assert (await get("user", "GET", "/dicom-web/studies/1.2.3")).status_code == 404
     assert (await get("user", "GET", f"{here}/frames/9")).status_code == 400
     assert (await get("user", "GET", f"{here}/frames/x")).status_code == 400
+    assert (await get("user", "GET", f"{here}/frames/0/rendered")).status_code == 400
+    assert (await get("user", "GET", f"{here}/frames/1/rendered")).status_code == 200
     assert (await get("user", "GET", "/dicom-web/studies?Colour=red")).json()["code"] == "bad-search"
     assert (await get("user", "GET", "/dicom-web/studies?limit=-1")).status_code == 400
     assert (await get("user", "GET", f"{here}/rendered", headers={"Accept": "image/gif"})).status_code == 406

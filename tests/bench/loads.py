@@ -128,7 +128,7 @@ def dcmtk_sender(peer: Peer, folder: Path, template: Sent, sender: str, *, nagle
     folder.mkdir(parents=True)
     offset = 1_000_000 if sender == "dcmsend" else 2_000_000
     for number, one in enumerate(variants(template, STOCK, offset)):
-        (folder / f"{number}.dcm").write_bytes(_part10(one))
+        (folder / f"{number}.dcm").write_bytes(part10(one))
     environment = {key: value for key, value in os.environ.items() if key != "TCP_NODELAY"}
     if not nagle:
         environment["TCP_NODELAY"] = "1"
@@ -139,7 +139,8 @@ def dcmtk_sender(peer: Peer, folder: Path, template: Sent, sender: str, *, nagle
     return time.monotonic() - begin
 
 
-def _part10(sent: Sent) -> bytes:
+def part10(sent: Sent) -> bytes:
+    """The instance as a file."""
     from appliance.receive.part10 import Origin, prefix
 
     origin = Origin(sop_class=sent.sop_class, sop_instance=sent.sop_instance, transfer_syntax=sent.transfer_syntax)
