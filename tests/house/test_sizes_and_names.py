@@ -18,6 +18,7 @@ PROCESS_EDGES = (
     "appliance/dispatch.py",  # one order must not end the loop
     "appliance/receive/door.py",  # one caller must not end the thread that hears all of them
     "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed
+    "appliance/receive/posted.py",  # a peer is never told that an instance is safe when it is not; a database that is away
     "appliance/receive/process.py",  # a database that is away must not end receiving
     "appliance/receive/nodes/pull.py",  # one pull must not end the others
     "appliance/receive/scp.py",  # what a peer asks of us must not end its association
