@@ -1,17 +1,17 @@
 """The report as PDF: what a neurologist reads. The first page alone carries verdict, caveats, key numbers and limits.
 
-Fonts are embedded, nothing depends on colour, and the same request gives the same bytes.
+Fonts are embedded, text and pictures are tagged, nothing depends on colour, and the same request gives the same bytes.
 """
 
 import io
 from collections.abc import Callable
 from typing import Any
 
-from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
 
 from appliance.reports import body, paper, words
 from appliance.reports.content import RenderRequest
+from appliance.reports.tagged import TaggedCanvas
 
 CREATOR = "Ranvier"
 
@@ -31,7 +31,8 @@ def _laid_out(request: RenderRequest, edge: Callable[[Any, int], None]) -> tuple
 
     def on_page(canvas: Any, document: Any) -> None:
         pages[0] = document.page
-        edge(canvas, document.page)
+        with canvas.artifact():
+            edge(canvas, document.page)
 
     document = BaseDocTemplate(
         target,
@@ -49,11 +50,5 @@ def _laid_out(request: RenderRequest, edge: Callable[[Any, int], None]) -> tuple
         paper.MARGIN, paper.BOTTOM, paper.text_width(request), height - paper.TOP - paper.BOTTOM, 0, 0, 0, 0, id="text"
     )
     document.addPageTemplates([PageTemplate(id="page", frames=[frame], onPage=on_page, pagesize=(width, height))])
-    document.build(body.story(request), canvasmaker=_canvas)
+    document.build(body.story(request), canvasmaker=TaggedCanvas)
     return target.getvalue(), pages[0]
-
-
-def _canvas(*arguments: Any, **named: Any) -> Canvas:
-    canvas = Canvas(*arguments, **named)
-    canvas.setViewerPreference("DisplayDocTitle", "true")
-    return canvas

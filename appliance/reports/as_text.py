@@ -70,7 +70,8 @@ def _product(content: ReportContent, section: ProductSection) -> Iterator[str]:
     widest = min(max((len(row.label) for row in section.rows), default=0), 44)
     for row in section.rows:
         note = f"  [{row.note}]" if row.note else ""
-        yield from _wrapped(f"{row.label:<{widest}}  {words.measured(row)}{note}", indent=widest + 2)
+        beside = "".join(f"  ({one})" for one in words.beside(content, section, row))
+        yield from _wrapped(f"{row.label:<{widest}}  {words.measured(row)}{beside}{note}", indent=widest + 2)
     if section.rows:
         yield ""
     yield from _bullets(section.notes, "-")

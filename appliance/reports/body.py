@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from reportlab.lib.units import mm
-from reportlab.platypus import CondPageBreak, Image, KeepTogether, Spacer, Table
+from reportlab.platypus import CondPageBreak, KeepTogether, Spacer, Table
 
 from appliance.reports import words
 from appliance.reports.content import PictureFile, ProductSection, RenderRequest, ReportContent
-from appliance.reports.paper import GREY, INK, RULE, SHADE, labelled, said, text_width
+from appliance.reports.paper import GREY, INK, RULE, SHADE, drawn, labelled, said, text_width
+from appliance.reports.tagged import DataTable, Figure
 
 _PICTURE_HEIGHT = 92 * mm
 _PLAIN_TABLE = [
@@ -27,7 +28,7 @@ def story(request: RenderRequest) -> list[Any]:
     """The flowables of the whole report."""
     content, width = request.content, text_width(request)
     first = [
-        said(words.headline(content), 15, bold=True, after=4),
+        said(words.headline(content), 15, role="H1", bold=True, after=4),
         _verdict(content, width),
         *_caveats(content, width),
         *_failure(content, width),
@@ -129,6 +130,7 @@ def _key_numbers(content: ReportContent, width: float) -> list[Any]:
                 said(row.label, 8, color=GREY),
                 said(words.number(row.value, row.unit), 15, bold=True),
                 said(words.unit(row.unit), 8),
+                *(said(one, 7.5) for one in words.beside(content, section, row)),
             ]
             for row in rows
         ]
@@ -177,23 +179,25 @@ def _pictures(pictures: Sequence[PictureFile], width: float, height: float = _PI
     for number, picture in enumerate(pictures, 1):
         caption = said(f"{picture.title}", 8.5, color=GREY, align="center", after=6)
         heading = _heading("Maps") if number == 1 and height == _PICTURE_HEIGHT else [Spacer(1, 6)]
-        drawing = _fitted(picture.path, width, height)
+        drawing = _fitted(picture, width, height)
         parts.append(KeepTogether([*heading, drawing or said("This picture could not be read.", 8.5), caption]))
     return parts
 
 
-def _fitted(path: str, width: float, height: float) -> Image | None:
+def _fitted(picture: PictureFile, width: float, height: float) -> Figure | None:
     """The picture as large as fits, never enlarged beyond 110 dots an inch; None when the file is not a picture."""
     from PIL import Image as Pictures
     from PIL import UnidentifiedImageError
 
     try:
-        with Pictures.open(Path(path)) as found:
+        with Pictures.open(Path(picture.path)) as found:
             across, down = found.size
     except (OSError, UnidentifiedImageError):
         return None
     scale = min(width / across, height / down, 72 / 110 * 2)
-    return Image(path, width=across * scale, height=down * scale)
+    figure = Figure(picture.path, width=across * scale, height=down * scale)
+    figure.alternative = drawn(picture.title)
+    return figure
 
 
 def _quality(content: ReportContent, width: float) -> list[Any]:
@@ -219,7 +223,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
 def _beside(pictures: Sequence[PictureFile], width: float) -> list[Any]:
     """Small pictures with their titles, two in a row."""
     cells = [
-        [_fitted(one.path, width * 0.46, 42 * mm) or said("This picture could not be read.", 8), said(one.title, 8, color=GREY)]
+        [_fitted(one, width * 0.46, 42 * mm) or said("This picture could not be read.", 8), said(one.title, 8, color=GREY)]
         for one in pictures
     ]
     if not cells:
@@ -254,14 +258,15 @@ def _table(
     """A table whose head is repeated on each page; columns in `numbers` are right-aligned."""
 
     def cell(text: str, column: int, *, bold: bool = False) -> Any:
-        return said(text, points, bold=bold, align="right" if column in numbers else "left")
+        align = "right" if column in numbers else "left"
+        return said(text, points, role="TH" if bold else "TD", bold=bold, align=align)
 
     lines = [[cell(text, column, bold=True) for column, text in enumerate(head)]]
     lines += [[cell(text, column) for column, text in enumerate(row)] for row in rows]
-    table = Table(lines, colWidths=[width * share for share in shares], repeatRows=1, splitInRow=1)
+    table = DataTable(lines, colWidths=[width * share for share in shares], repeatRows=1, splitInRow=1)
     table.setStyle(_PLAIN_TABLE)
     return table
 
 
 def _heading(text: str) -> list[Any]:
-    return [said(text, 11.5, bold=True, before=9, after=3)]
+    return [said(text, 11.5, role="H2", bold=True, before=9, after=3)]

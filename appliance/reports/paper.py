@@ -12,11 +12,11 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Paragraph
 
 from appliance.reports import words
 from appliance.reports.content import RenderRequest
 from appliance.reports.script import MISSING, drawable
+from appliance.reports.tagged import Said
 
 PLAIN, BOLD = "Ranvier-Plain", "Ranvier-Bold"
 MARGIN = 17 * mm
@@ -74,14 +74,16 @@ def style(
     )
 
 
-def said(text: str, points: float = 9, **how: Any) -> Paragraph:
+def said(text: str, points: float = 9, *, role: str = "P", **how: Any) -> Said:
     """A paragraph of text that comes from anywhere: its markup is escaped, never obeyed."""
-    return Paragraph(escape(drawn(text)) or "&nbsp;", style(points, **how))
+    made = Said(escape(drawn(text)) or "&nbsp;", style(points, **how))
+    made.role = role
+    return made
 
 
-def labelled(label: str, text: str, points: float = 9, **how: Any) -> Paragraph:
+def labelled(label: str, text: str, points: float = 9, **how: Any) -> Said:
     """A label in grey and its value."""
-    return Paragraph(f'<font color="#555555">{escape(drawn(label))}</font> {escape(drawn(text))}', style(points, **how))
+    return Said(f'<font color="#555555">{escape(drawn(label))}</font> {escape(drawn(text))}', style(points, **how))
 
 
 def edge(canvas: Any, request: RenderRequest, page: int, pages: int) -> None:

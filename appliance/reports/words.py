@@ -49,6 +49,8 @@ ORIGIN_WORDS = {
     "": "origin unknown",
 }
 
+NORMAL_Z = 2.0
+"""The normal range is the mean of the reference group and two standard deviations either way."""
 KEY_NUMBERS = 4
 """How many of a product's first rows stand on the first page; products put the most telling rows first."""
 
@@ -206,6 +208,32 @@ def measured(row: Row) -> str:
 def key_rows(section: ProductSection) -> list[Row]:
     """The rows that stand on the first page."""
     return section.rows[:KEY_NUMBERS]
+
+
+def beside(content: ReportContent, section: ProductSection, row: Row) -> list[str]:
+    """What stands with a key number: its place in the normal range where one is installed, its change since the last study."""
+    said = []
+    score = next((one for one in section.rows if one.name == f"z_{row.name}"), None)
+    if score is not None and math.isfinite(score.value):
+        place = "within" if abs(score.value) <= NORMAL_Z else "above" if score.value > 0 else "below"
+        said.append(f"{place} the normal range (z = {score.value:+.1f})")
+    was = next(
+        (
+            (past, old)
+            for past in content.earlier
+            if past.product == section.product
+            for old in past.rows
+            if old.name == row.name
+        ),
+        None,
+    )
+    if was is not None and math.isfinite(row.value) and math.isfinite(was[1].value):
+        change = row.value - was[1].value
+        sign = "+" if change > 0 else "−" if change < 0 else "±"
+        days = was[0].days_before
+        ago = "the study of the same day" if days == 0 else f"{days} day{'' if days == 1 else 's'} ago"
+        said.append(f"{sign}{number(abs(change), row.unit)} since {ago}")
+    return said
 
 
 def identity_lines(identity: PageIdentity | None) -> list[tuple[str, str]]:

@@ -189,3 +189,24 @@ def test_the_empty_report_is_still_a_report(tmp_path: Path) -> None:
     assert ORDER in as_text.make(request).decode()
     assert json.loads(as_json.make(request))["order"] == ORDER
     assert as_png.make(request).startswith(b"\x89PNG")
+
+
+def test_key_numbers_say_their_normal_range_and_their_change(tmp_path: Path) -> None:
+    """RES-01: on the first page, where a normal range is installed and an earlier study is known."""
+    past = Earlier(
+        days_before=412,
+        study="s",
+        order="o",
+        product="dti",
+        product_version="1.0.0",
+        rows=[Row(name="fa_mean", label="FA", value=0.3)],
+    )
+    section = a_section(rows=[Row(name="fa_mean", label="FA", value=0.2874), Row(name="z_fa_mean", label="z", value=-2.4)])
+    content = a_report(sections=[section], earlier=[past])
+    assert words.beside(content, section, section.rows[0]) == [
+        "below the normal range (z = -2.4)",
+        "−0.0126 since 412 days ago",
+    ]
+    assert words.beside(content, section, section.rows[1]) == []
+    text = " ".join(as_text.make(a_request(tmp_path, content)).decode().split())
+    assert "(below the normal range (z = -2.4)) (−0.0126 since 412 days ago)" in text

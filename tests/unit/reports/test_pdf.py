@@ -1,6 +1,8 @@
 """The PDF: read back by another program, word by word, and looked at in grey."""
 
 import ctypes
+import re
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from PIL import Image
 from appliance.reports import as_pdf, words
 from appliance.reports.content import PageIdentity, RenderRequest
 from appliance.reports.inert import inert_struct
+from tests.servers import program
 from tests.unit.reports.samples import (
     CAVEATS,
     HOSTILE,
@@ -223,3 +226,24 @@ def test_long_words_and_hundreds_of_rows_stay_on_the_paper(tmp_path: Path) -> No
     pages = pages_of(as_pdf.make(a_request(tmp_path, content)))
     assert len(pages) > 5
     assert f"Page {len(pages)} of {len(pages)}" in pages[-1]
+
+
+def test_the_pdf_is_tagged_in_reading_order_with_tables_and_words_for_pictures(tmp_path: Path) -> None:
+    """RES-01: tagged; read back by poppler, which knows nothing of how it was made."""
+    content = a_report(sections=[a_section([a_picture(tmp_path / "fa.png", "FA of the brain (axial)")])])
+    file = tmp_path / "r.pdf"
+    file.write_bytes(as_pdf.make(a_request(tmp_path, content)))
+    told = subprocess.run([program("pdfinfo", "poppler-utils"), str(file)], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"Tagged: +yes", told)
+    argv = [program("pdfinfo", "poppler-utils"), "-struct-text", str(file)]
+    tree = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert tree.stderr == ""
+    lines = [line.strip() for line in tree.stdout.splitlines()]
+    assert lines[:2] == ["Document", "H1 (block)"]
+    assert {"H2", "P", "Table", "TR", "TH", "TD", "Figure"} <= {line.partition(" ")[0] for line in lines}
+    said = [line for line in lines if line.startswith('"')]
+    assert "Page 1 of" not in " ".join(said), "what stands on the edge is no content"
+    wanted = ("analysed", "Read this", "key numbers", "Provenance")
+    places = [next(at for at, line in enumerate(said) if word in line) for word in wanted]
+    assert places == sorted(places)
+    assert b"/Alt (FA of the brain" in file.read_bytes()
