@@ -37,13 +37,16 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("[DATE_REMOVED]", r"(?<!\d)(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01])(?!\d)"),
         (
             "[DATE_REMOVED]",
-            r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.](?:(?:19|20)\d\d|\d\d)(?![\d.])",
+            r"(?<!\d)(?<!\d\.)(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.](?:(?:19|20)\d\d|\d\d)(?!\d|\.\d)",
         ),
         ("[DATE_REMOVED]", rf"\b(?:0?[1-9]|[12]\d|3[01])[-. ]?{_MONTH_WORD}[-., ]{{0,2}}(?:19|20)?\d\d\b"),
         ("[DATE_REMOVED]", rf"\b{_MONTH_WORD}[-. ]?(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?,?[- ]?(?:19|20)\d\d\b"),
         ("[PHONE_REMOVED]", r"(?<![\w.])(?:\+?1[-. ]?)?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?!\d)"),
         ("[PHONE_REMOVED]", r"\+\d{1,3}[ ./()-]?\d(?:[ ./()-]?\d){6,13}(?!\d)"),
-        ("[IP_ADDRESS_REMOVED]", r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])"),
+        (
+            "[IP_ADDRESS_REMOVED]",
+            r"(?<!\d)(?<!\d\.)(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)",
+        ),
     )
 )
 _WORD = re.compile(r"[^\W_]+")
@@ -182,7 +185,7 @@ def _expression(text: str) -> str:
     body = r"[\W_]{0,3}".join(re.escape(part).replace("ss", "(?:ss|ß)") for part in parts)
     letters = "".join(parts)
     if letters.isdigit():
-        return rf"(?<![\w.]){body}(?!\w)(?!\.\d)"
+        return rf"(?<![^\W_])(?<!\d\.){body}(?![^\W_])(?!\.\d)"
     if _IDEOGRAPH.search(letters) or (len(letters) >= _SUBSTRING_FROM and not letters.isdigit()):
         return body
     return rf"(?<![^\W_]){body}(?![^\W_])"
