@@ -78,14 +78,17 @@ class Identity:
     technical: set[str] = field(default_factory=set)
     """Case-folded words of manufacturer and model: a station that is called like its model does not change the model."""
 
-    def add_name(self, text: str) -> None:
-        """A person name (PS3.5, 6.2.1): parts alone and family with given name in both orders, all three groups."""
+    def add_name(self, text: str, *, sure: bool = True) -> None:
+        """A person name (PS3.5, 6.2.1): parts alone and family with given name in both orders, all three groups.
+
+        `sure`: read by the declared character set; words of two letters of any other reading are chance.
+        """
         for group in text.split("="):
             parts = [part for part in (piece.strip() for piece in group.split("^")[:3]) if part]
             for part in parts:
-                self._add(part, Kind.NAME)
-                for word in _WORD.findall(part):
-                    self._add(word, Kind.NAME)
+                for word in (part, *_WORD.findall(part)):
+                    if sure or len(word) > 2:
+                        self._add(word, Kind.NAME)
             for first, second in pairwise(parts):
                 self._add(f"{first} {second}", Kind.NAME)
                 self._add(f"{second} {first}", Kind.NAME)

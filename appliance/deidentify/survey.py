@@ -130,13 +130,13 @@ class Survey:
         else:
             rule = self._profile.rule(one.tag, one.vr)
             kind, gone = rule.kind, rule.action in (Action.REMOVE, Action.EMPTY, Action.MASK, Action.DUMMY)
-        for reading in readings(value, charset):
+        for number, reading in enumerate(readings(value, charset)):
             text = reading.strip("\0 ")
             if one.tag in _MACHINE:
                 self.identity.add_technical(text)
             elif kind is Kind.NAME:
                 for name in text.split("\\"):
-                    self.identity.add_name(name)
+                    self.identity.add_name(name, sure=number == 0)
             elif kind in IDENTIFYING and gone:
                 for part in text.split("\\"):
                     self.identity.add_value(part, kind)
