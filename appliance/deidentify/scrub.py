@@ -81,19 +81,16 @@ class Identity:
     def add_name(self, text: str, *, sure: bool = True) -> None:
         """A person name (PS3.5, 6.2.1): parts alone and family with given name in both orders, all three groups.
 
-        `sure`: read by the declared character set; words of two letters of any other reading are chance.
+        `sure`: read by the declared character set; two or three letters of any other reading are chance.
         """
         for group in text.split("="):
             parts = [part for part in (piece.strip() for piece in group.split("^")[:3]) if part]
-            for part in parts:
-                for word in (part, *_WORD.findall(part)):
-                    if sure or len(word) > 2:
-                        self._add(word, Kind.NAME)
+            found = [word for part in parts for word in (part, *_WORD.findall(part))]
             for first, second in pairwise(parts):
-                self._add(f"{first} {second}", Kind.NAME)
-                self._add(f"{second} {first}", Kind.NAME)
-            whole = " ".join(parts)
-            self._add(whole, Kind.NAME)
+                found += [f"{first} {second}", f"{second} {first}"]
+            for phrase in [*found, " ".join(parts)]:
+                if sure or sum(map(str.isalnum, phrase)) > 3:
+                    self._add(phrase, Kind.NAME)
 
     def add_value(self, text: str, kind: Kind) -> None:
         """An identifier, address, place or number; of places also the lines and the words that are no common ones."""

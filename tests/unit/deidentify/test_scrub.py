@@ -55,3 +55,11 @@ def test_technical_descriptions_stay(text: str) -> None:
 def test_gradients_are_known_by_their_grammar_alone() -> None:
     assert is_gradient("b=1500(0.445,0.000,0.895)") and is_gradient("b=0")
     assert not is_gradient("b=1500(0.4,0.0,0.8) Miller") and not is_gradient("b=1500 19510417")
+
+
+def test_a_reading_by_a_character_set_that_is_not_the_declared_one_adds_no_word_of_two_letters() -> None:
+    """UTF-8 read as Latin-1 gives letters by chance (山田: å and ç), and AC is a word of PET."""
+    identity = Identity()
+    identity.add_name("Yamada^Tarou=山田^太郎")
+    identity.add_name("Yamada^Tarou=山田^太郎".encode().decode("latin-1"), sure=False)
+    assert Scrubber(identity).free_text("PET AC 3D") == "PET AC 3D"
