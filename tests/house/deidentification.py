@@ -11,24 +11,9 @@ from appliance.deidentify.profile import BY_VR, GROUPS, Profile
 from appliance.deidentify.rules import Rule
 from appliance.deidentify.table import TABLE
 
-INTRODUCTION = """# De-identification
+INTRODUCTION = """# De-identification: the tables
 
-Every study is de-identified before a product or anybody outside sees it, and an independent verifier compares each output file
-with its source before it may go on. Three profiles can be chosen in Settings:
-
-- `safe-harbor-shifted` (the default): the table below; all dates of one patient move by the same number of days, so that
-  intervals survive. By the letter of the law shifted dates are not Safe Harbor, and the passport says so.
-- `safe-harbor`: the same without dates and times.
-- `ps3.15-basic`: the Basic Application Level Confidentiality Profile of DICOM PS3.15 with Clean Descriptors, Clean Structured
-  Content, Retain Safe Private and, while dates are shifted, Retain Longitudinal Temporal Information with modified dates;
-  Retain Device Identity by a setting. Attributes that Table E.1-1 does not list follow the first table.
-
-Objects stay valid (dciodvfy finds nothing new), save that Safe Harbor takes the device's serial number, and `safe-harbor` all
-dates, out of enhanced images, which require them.
-
-Text that is drawn into the pixels is not looked for: instances that declare it are refused, and so are screen captures.
-The passport of each order names the profile, every file with its SHA-256, and what the verifier found; it is signed with the
-appliance's key, and `ranvier passport verify FILE FOLDER` checks it again.
+What is done with every attribute, and why, as engine and verifier read it. [De-identification](deidentification.md) has the words.
 """
 
 

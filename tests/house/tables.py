@@ -265,7 +265,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "errors.md": errors_page,
     "checks.md": quality.page,
-    "deidentification.md": deidentification.page,
+    "deidentification-tables.md": deidentification.page,
     "report-schema.md": report_schema.page,
 }
 IN_README: dict[str, Callable[[], str]] = {"states": order_table, "settings": settings_table, "products": products_table}
