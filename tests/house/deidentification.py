@@ -13,7 +13,7 @@ from appliance.deidentify.table import TABLE
 
 INTRODUCTION = """# De-identification: the tables
 
-What is done with every attribute, and why, as engine and verifier read it. [De-identification](deidentification.md) has the words.
+What is done with every attribute, and why, as engine and verifier read it. In words: [De-identification](deidentification.md).
 """
 
 
