@@ -13,8 +13,8 @@ and record 15 %, head of the data set for the answer 6 %, answer 8 %, scanning t
 a quiet disk the sync is 0.15 to 0.3 ms and the rest 0.3 ms, so that an unsynced receiver that makes files in a warm page cache
 (storescp: 0.16 ms) is faster than any receiver that waits for a disk can be; where making files is slow, it is the other way
 round. The published ratio to it is therefore one of durable to volatile. The triggers that keep the words of studies searchable
-cost nothing that can be told from noise: filing of 2,000 instances of one study 0.14-0.21 ms each with them and 0.15-0.18 without,
-of 250 studies of one instance 2.7-3.5 and 2.4-3.4 ms.
+cost nothing that can be told from noise: filing of 2,000 instances of one study takes 0.14-0.21 ms each with them and 0.15-0.18
+without, of 250 studies of one instance 2.7-3.5 and 2.4-3.4 ms.
 """
 
 import contextlib
