@@ -26,6 +26,7 @@ from appliance.access.section import SamlSection
 from appliance.access.sessions import SignedIn
 from appliance.errors import RanvierError
 
+METADATA = "application/samlmetadata+xml"
 BROWSER = "ranvier_saml"
 """The cookie that ties an answer to the browser that asked."""
 
@@ -88,12 +89,18 @@ async def ways(visit: NamedDependency[Visit]) -> SignInWays:
     )
 
 
-@get("/api/saml/metadata", operation_id="getServiceProviderMetadata", tags=["session"], **declared(OPEN, 409))
+@get(
+    "/api/saml/metadata",
+    operation_id="getServiceProviderMetadata",
+    tags=["session"],
+    media_type=METADATA,
+    **declared(OPEN, 409),
+)
 async def metadata(visit: NamedDependency[Visit]) -> Response[str]:
     """Our metadata as XML, to give to the identity provider; there are some once the SP base URL is set."""
     section = (await visit.house.settings()).settings.saml
     made = provider(section, visit.house.home / "keys", now=visit.now).metadata()
-    return Response(made, media_type="application/samlmetadata+xml")
+    return Response(made, media_type=METADATA)
 
 
 @post(
