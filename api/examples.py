@@ -35,7 +35,7 @@ WORDS = {
     "verdict": "passed",
     "next": "WyItcmVjZWl2ZWQiLDE3OTAwMDAwMDAwMDAsIjAxYTIwMTZjIl0",
 }
-"""Property -> what stands there in an example."""
+"""Property -> what stands there in an example; elsewhere its own name, as an empty identifier would be another address."""
 NUMBERS = {"version": 3, "percent": 100, "instances": 680, "series": 4, "matched": 1, "total": 1, "pages": 1}
 _DEEPEST = 8
 
@@ -74,7 +74,7 @@ def problem_of(status: HTTPStatus) -> dict[str, Any]:
 
 def _plain(kind: str, name: str, schema: dict[str, Any]) -> Any:
     if kind == "string":
-        return MOMENT if name == "at" or name.endswith(("_at", "until", "now")) else WORDS.get(name) or ""
+        return MOMENT if name == "at" or name.endswith(("_at", "until", "now")) else WORDS.get(name, name)
     if kind in ("integer", "number"):
         return max(NUMBERS.get(name, 0), schema.get("minimum", 0))
     return False if kind == "boolean" else None

@@ -24,6 +24,8 @@ from appliance.records.narrow import FLAGGED, Narrow, Rows
 MOST_ROWS = 500
 COUNTED = 10_000
 """Tables of up to so many rows are counted; of larger ones an estimate is told."""
+WALKED = 1000
+"""In tables of up to so many rows every row that matches is looked at and counted; in larger ones that takes too long."""
 VERY_FEW = 300
 """A quick way that leads to so few rows is taken at once."""
 STRETCH = 3000
@@ -202,7 +204,7 @@ async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[_Fo
     """The rows of a page and one more if there is one, and how many match."""
     if not wish.condition.sql:
         return await _walked(records, wish), total
-    if total.rows <= COUNTED:
+    if total.rows <= WALKED:
         rows = await _walked(records, wish)
         return rows, await _counted(records, wish, rows)
     by_state = wish.listed.by_state

@@ -59,11 +59,14 @@ async def test_large_lists_show_what_counting_shows_and_never_claim_more(
         for text in FILTERS:
             for sort in sorts if text in FILTERS[:3] else sorts[:1]:
                 monkeypatch.setattr(paging, "COUNTED", 100)
+                monkeypatch.setattr(paging, "WALKED", 100)
                 quick, guessed = await _pages(records, name, text, sort)
                 monkeypatch.setattr(paging, "COUNTED", 10**9)
+                monkeypatch.setattr(paging, "WALKED", 10**9)
                 plain, counted = await _pages(records, name, text, sort)
                 assert quick == plain, (name, text, sort)
                 monkeypatch.setattr(paging, "COUNTED", 100)
+                monkeypatch.setattr(paging, "WALKED", 100)
                 jumped = await LISTS[name](records, Asked(filter=text, sort=sort, limit=50, number=3), NOW)
                 assert jumped.items == plain[100:150], (name, text, sort)
                 assert counted.matched_exact
@@ -76,6 +79,7 @@ async def test_large_lists_show_what_counting_shows_and_never_claim_more(
 async def test_totals_of_large_tables_are_estimates_and_say_so(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     await many_studies(records, COUNT)
     monkeypatch.setattr(paging, "COUNTED", 100)
+    monkeypatch.setattr(paging, "WALKED", 100)
     page = await studies_page(records, Asked(limit=1), NOW)
     assert not page.total_exact
     assert abs(page.total - COUNT) <= COUNT // 10
@@ -85,6 +89,7 @@ async def test_no_list_reads_a_whole_table_or_sorts_it(records: Records, monkeyp
     """PC-15: the plans of the list queries, by the engine itself."""
     await many_studies(records, COUNT)
     monkeypatch.setattr(paging, "COUNTED", 100)
+    monkeypatch.setattr(paging, "WALKED", 100)
     statements = listened(records, monkeypatch)
     for name, sorts in SORTS.items():
         for text in ("", "status:failed", "status:failed,qc_failed", "group:RARE*", "rare-", "id:0199ab12"):
