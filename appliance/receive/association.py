@@ -6,6 +6,7 @@ would wait for messages is parked. Written against pynetdicom 3.0; a test names 
 """
 
 import contextlib
+import logging
 import mmap
 import select
 import socket
@@ -27,6 +28,8 @@ from appliance.receive.messages import Messages, Taker, Violation
 
 # The library's own handlers format every PDU and data set for a log that must not hold them.
 _config.LOG_HANDLER_LEVEL = "none"
+
+log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 1 << 20
 """Address space of an association; only what its largest instance used becomes memory."""
@@ -247,6 +250,9 @@ class Wire(AssociationSocket):
             storing.close()
         # The library's objects refer to each other in circles, and the collector may not come by for hours.
         self._buffer = memoryview(b"")
+        if not self.association:
+            # The thread of the association waits for a request that will not come.
+            self.assoc.dul.to_user_queue.put(None)
         self._on_end(self)
 
 
@@ -300,6 +306,23 @@ class Server(ThreadedAssociationServer):
         self.server_close()
 
 
+def _guard(association: Any) -> None:
+    """A request that the library cannot make sense of ends its association, and not only the thread that read it."""
+    machine, dul = association.dul.state_machine, association.dul
+    act = machine.do_action
+
+    def guarded(event: str) -> None:
+        try:
+            act(event)
+        except Exception as fault:
+            # The edge of the process towards a peer: whatever it sent, its place must be free again.
+            log.warning("an association cannot go on: %s", type(fault).__name__, extra={"code": "association-failed"})
+            dul._kill_thread = True
+            dul.socket._shutdown_socket()
+
+    machine.do_action = guarded
+
+
 def handler_of(on_end: Callable[[Wire], None]) -> type[RequestHandler]:
     """A request handler whose associations begin with a visit and report their end."""
 
@@ -313,6 +336,7 @@ def handler_of(on_end: Callable[[Wire], None]) -> type[RequestHandler]:
                 association.dul.event_queue.get_nowait()
             for name in ("artim_timer", "_idle_timer"):
                 setattr(association.dul, name, SteadyTimer(getattr(association.dul, name).timeout))
+            _guard(association)
             # A peer that stalls must not keep the process from ending.
             association.daemon = association.dul.daemon = True
             association.set_socket(Wire(association, visit, on_end))

@@ -30,6 +30,12 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
 
 
+NO_REQUEST: Final = Trouble(
+    sentence="its association request cannot be understood",
+    advice="update its DICOM software, or look at what runs at its address",
+)
+
+
 class Tally:
     """What became of the instances of one association."""
 

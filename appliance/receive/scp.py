@@ -25,7 +25,7 @@ from appliance.receive.admission import refusal
 from appliance.receive.association import Server, SharedContexts, Wire, handler_of
 from appliance.receive.commitment import FAILED, INVALID_ARGUMENT, PUSH_MODEL, Asking, understood
 from appliance.receive.door import Door, Refusal, Request
-from appliance.receive.endings import Trouble, unwanted
+from appliance.receive.endings import NO_REQUEST, Trouble, unwanted
 from appliance.receive.event_report import Reporter
 from appliance.receive.inbox import Arrival, Inbox
 from appliance.receive.journal import Entry
@@ -241,6 +241,9 @@ class Listener:
 
     def _on_socket_end(self, wire: Wire) -> None:
         if not wire.association:
+            if not wire.explained:
+                wire.explained = True
+                self._refuse("", str(wire.assoc.requestor.address), NO_REQUEST.sentence, NO_REQUEST.advice)
             return
         self._notices.ended(wire.association)
         if not wire.explained:
