@@ -252,7 +252,8 @@ class Wire(AssociationSocket):
         self._buffer = memoryview(b"")
         if not self.association:
             # The thread of the association waits for a request that will not come.
-            self.assoc.dul.to_user_queue.put(None)
+            waiting: Any = self.assoc.dul.to_user_queue
+            waiting.put(None)
         self._on_end(self)
 
 
