@@ -248,6 +248,7 @@ def test_every_section_stands_in_the_room_that_it_sets() -> None:
     assert rooms.pop("site") == "appliance.settings_schema"
     other = {
         "uploads": "receive",
+        "nodes": "receive",
         "saml": "access",
         **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs", "audit"), "upkeep"),
     }
@@ -273,7 +274,6 @@ def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None
         ("uploads", "maximum_gb", 2),
         ("scan", "enabled", True),
         ("cloud", "upload_retries", 5),
-        ("receive", "product_tag_creator", "SITE"),
     ]
     for section, name, value in asked:
         ((field_name, message),) = _set(section, **{name: value})
