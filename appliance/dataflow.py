@@ -40,7 +40,7 @@ async def flows(house: House) -> list[Flow]:
     """Every destination that the settings name, with its last use where the records know it."""
     settings = (await house.settings()).settings
     url = load_bootstrap(house.home).url(house.home)
-    found = [*_deliveries(settings), *_services(settings), *_parts(settings, url)]
+    found = [*_deliveries(settings), *_nodes(settings), *_services(settings), *_parts(settings, url)]
     delivered = await last_use.of_destinations(house.records, [one.name for one in found if one.section == "delivery"])
     return [
         msgspec.structs.replace(one, last_at=delivered.get(one.name, 0)) if one.section == "delivery" else one for one in found
@@ -132,6 +132,22 @@ def _services(settings: Settings) -> list[Flow]:
             remark="used by its test only",
         )
         for section, name, protocol, address in found
+    ]
+
+
+def _nodes(settings: Settings) -> list[Flow]:
+    return [
+        Flow(
+            section="nodes",
+            name=one.name,
+            protocol="DICOM (query and retrieve)",
+            address=f"{one.called_ae}@{one.host}:{one.port}",
+            gets="what somebody looks for, such as a patient ID, and the UIDs of studies that are asked about or pulled",
+            identified="yes",
+            encrypted="yes" if one.tls else "no",
+            active=True,
+        )
+        for one in settings.nodes.nodes
     ]
 
 

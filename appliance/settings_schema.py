@@ -17,7 +17,14 @@ from appliance.qc.section import QcSection
 from appliance.receive.section import NodesSection, ReceiveSection, UploadsSection
 from appliance.reports.section import ReportsSection
 from appliance.scan.section import ScanSection
-from appliance.upkeep.section import AuditSection, HeartbeatSection, LogsSection, RetentionSection, SchedulerSection
+from appliance.upkeep.section import (
+    AuditSection,
+    HeartbeatSection,
+    LogsSection,
+    MetricsSection,
+    RetentionSection,
+    SchedulerSection,
+)
 
 
 class SiteSection(Section, frozen=True, kw_only=True):
@@ -52,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scheduler: SchedulerSection = SchedulerSection()
     retention: RetentionSection = RetentionSection()
     logs: LogsSection = LogsSection()
+    metrics: MetricsSection = MetricsSection()
     audit: AuditSection = AuditSection()
 
 

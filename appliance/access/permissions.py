@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "orders.read": _ALL,
     "results.read": _ALL,
     "events.read": _ALL,
+    "metrics.read": frozenset({"admin", "service"}),
     "dicomweb.store": _ALL,
     "dicomweb.read": _PEOPLE,
     "orders.create": _ALL,

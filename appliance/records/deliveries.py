@@ -229,3 +229,9 @@ async def next_due(records: Records) -> int | None:
         *(str(state) for state in OPEN),
     )
     return None if rows[0]["due"] is None else int(rows[0]["due"])
+
+
+async def counts(records: Records) -> dict[str, int]:
+    """State -> number of deliveries."""
+    rows = await records.run("SELECT state, COUNT(*) AS n FROM deliveries GROUP BY state")
+    return {str(row["state"]): int(row["n"]) for row in rows}

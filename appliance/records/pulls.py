@@ -154,6 +154,12 @@ async def open_for(uid_key: str) -> bool:
     return bool(await Pull.select(Pull.id).where(Pull.uid_key == uid_key).where(Pull.state.is_in(states)).first().run())
 
 
+async def unsettled(records: Records) -> int:
+    """How many pulls have not ended."""
+    rows = await records.run("SELECT COUNT(*) AS n FROM pulls WHERE state IN ({}, {})", *(str(one) for one in OPEN))
+    return int(rows[0]["n"])
+
+
 async def source_of(uid_key: str) -> str:
     """The node that a study was last pulled from as somebody asked; empty when it came by itself."""
     query = Pull.select(Pull.node).where(Pull.uid_key == uid_key).where(Pull.reason != "missing")

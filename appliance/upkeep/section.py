@@ -82,6 +82,20 @@ class AuditSection(Section, frozen=True, kw_only=True):
     ] = 60
 
 
+class MetricsSection(Section, frozen=True, kw_only=True):
+    """Metrics"""
+
+    addresses: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")], ...],
+        field(
+            "Addresses that may read",
+            "Monitoring systems that read /metrics without a token, as address or network.",
+            recommended="none: give your Prometheus a token of role service",
+            max_length=10,
+        ),
+    ] = ()
+
+
 class LogsSection(Section, frozen=True, kw_only=True):
     """Log"""
 

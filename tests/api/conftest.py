@@ -179,6 +179,9 @@ async def served(app: Litestar) -> AsyncIterator[str]:
     server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
+        async with asyncio.timeout(30):
+            while not server.started:
+                await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         app.state.feed.close()

@@ -23,6 +23,7 @@ CHANGE: dict[str, Any] = {
     },
     "compute": {"scheduler": "tcp://127.0.0.1:8786"},
     "audit": {"syslog": "udp", "syslog_host": "logs.example"},
+    "nodes": {"nodes": [{"name": "Store", "host": "store.example", "called_ae": "STORE", "tls": True}]},
 }
 
 
@@ -47,6 +48,7 @@ async def test_every_destination_of_the_settings_is_shown_with_what_it_gets(door
         "Archive": ("no", "no"),
         "Cluster": ("no", "no"),
         "Syslog": ("no", "no"),
+        "Store": ("yes", "yes"),
     }
     assert found["HIS"]["last_use"] == "2026-09-21T14:13:20.000Z"
     assert found["PACS"]["last_use"] is None
@@ -60,7 +62,7 @@ def test_every_setting_that_names_a_host_is_on_the_page() -> None:
     hosts = set()
     for name, section in settings.section_types().items():
         for field in section.__struct_fields__:
-            if field.endswith(("url", "host", "scheduler", "destinations")):
+            if field.endswith(("url", "host", "scheduler", "destinations", "nodes")):
                 hosts.add(f"{name}.{field}")
     not_outbound = {"access.host", "receive.host", "saml.sp_base_url"}
     browsers_only = {"saml.idp_sso_url", "saml.idp_slo_url"}
@@ -71,6 +73,7 @@ def test_every_setting_that_names_a_host_is_on_the_page() -> None:
         "compute.scheduler",
         "delivery.destinations",
         "delivery.failure_destinations",
+        "nodes.nodes",
         "notify.smtp_host",
         "notify.url",
         "saml.idp_metadata_url",

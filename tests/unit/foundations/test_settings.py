@@ -250,7 +250,7 @@ def test_every_section_stands_in_the_room_that_it_sets() -> None:
         "uploads": "receive",
         "nodes": "receive",
         "saml": "access",
-        **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs", "audit"), "upkeep"),
+        **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs", "metrics", "audit"), "upkeep"),
     }
     assert rooms == {name: f"appliance.{other.get(name, name)}.section" for name in rooms}
 
