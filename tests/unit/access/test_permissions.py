@@ -27,6 +27,12 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
         "orders.cancel",
         "identity.reveal",
         "identity.lookup",
+        "identity.preview",
+        "dicomweb.store",
+        "dicomweb.read",
+        "nodes.find",
+        "pulls.read",
+        "pulls.create",
     }
 
 
