@@ -154,7 +154,7 @@ def _cancel() -> Figure:
 async def _cancelled() -> float:
     stop = asyncio.Event()
     running = asyncio.create_task(run_stage("qc", REQUEST, LIMITS, progress=silent, stop=stop))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.1)  # it takes longer to start, so that there is something to cancel
     began = time.monotonic()
     stop.set()
     try:
