@@ -173,7 +173,7 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         *(f"/api/study-info/{study}", "/api/filter-words", "/api/orders", f"/api/orders/{order}"),
         *("/api/products", "/api/reports", f"/api/reports/{report}/json", "/api/results", "/api/settings", "/api/certificate"),
         *("/api/settings/schema", "/api/settings/history", "/api/settings/export", "/api/settings/differences?before=0"),
-        *("/api/data-flow", "/api/associations", "/api/senders"),
+        *("/api/data-flow", "/api/associations", "/api/senders", "/metrics"),
         *("/api/audit", "/api/audit/verify", "/api/audit/anchor", "/api/audit/export", "/api/users", "/api/tokens"),
     ]
     posts: list[tuple[str, str, Any]] = [
