@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import ssl
 import time
 import uuid
 from pathlib import Path
@@ -75,7 +76,7 @@ async def probe(section: Rest) -> Probe:
         try:
             url = httpx.URL(section.url)
             status = (await web.answer(client, section, section.method, url, content=content, headers=headers)).status
-        except (httpx.HTTPError, TimeoutError) as fault:
+        except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
             return Probe(ok=False, lines=[*lines, web.fault_words(fault, section)])
         except Misconfigured as error:
             return Probe(ok=False, lines=[*lines, error.what, error.advice])
@@ -92,7 +93,7 @@ async def _send_one(client: httpx.AsyncClient, section: Rest, parcel: Parcel, on
     headers = {"Idempotency-Key": f"{parcel.idempotency_key}-{one}"} | _signed(section, content)
     try:
         told = await web.answer(client, section, section.method, httpx.URL(section.url), content=content, headers=headers)
-    except (httpx.HTTPError, TimeoutError) as fault:
+    except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
         return Outcome(result=Result.TRY_AGAIN, answer=web.fault_words(fault, section))
     except httpx.InvalidURL:
         return Outcome(result=Result.REFUSED, answer="The URL, or the one that the endpoint redirects to, is no address.")

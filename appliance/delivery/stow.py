@@ -1,5 +1,6 @@
 """A report to a DICOMweb server: STOW-RS, Store Instances (PS3.18 section 10.5)."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ async def send(parcel: Parcel, section: StowRs) -> Outcome:
             )
     except Misconfigured as error:
         return Outcome(result=Result.REFUSED, answer=error.what)
-    except (httpx.HTTPError, TimeoutError) as fault:
+    except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
         return Outcome(result=Result.TRY_AGAIN, answer=web.fault_words(fault, section))
     except httpx.InvalidURL:
         return Outcome(result=Result.REFUSED, answer="The URL is no address.")
@@ -62,7 +63,7 @@ async def probe(section: StowRs) -> Probe:
             told = await web.answer(client, section, "GET", address, headers={"Accept": _JSON})
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
-    except (httpx.HTTPError, TimeoutError) as fault:
+    except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
         return Probe(ok=False, lines=[f"{web.fault_words(fault, section)}."])
     except httpx.InvalidURL:
         return Probe(ok=False, lines=["The URL is no address."])

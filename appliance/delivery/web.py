@@ -151,6 +151,6 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def fault_words(fault: httpx.HTTPError | TimeoutError, section: Web) -> str:
+def fault_words(fault: httpx.HTTPError | OSError, section: Web) -> str:
     """Why there was no answer."""
     return asking.words_for(fault, httpx.URL(section.url).host, section.timeout_s)
