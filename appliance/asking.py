@@ -106,7 +106,7 @@ async def exchange(
         await answer.aclose()
 
 
-def words_for(fault: "httpx.HTTPError | OSError", host: str, seconds: float) -> str:
+def words_for(fault: BaseException, host: str, seconds: float) -> str:
     """Why a connection or an answer failed; only the host's name and the library's fixed words, never what was sent."""
     cause: BaseException | None = fault
     while cause is not None:
