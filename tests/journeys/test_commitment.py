@@ -13,7 +13,7 @@ from pynetdicom import AE, evt
 
 from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from tests.phantoms import PhantomStudy
-from tests.receiving import Receiver, Section, filed, opened
+from tests.receiving import Receiver, Section, opened, until_async
 from tests.senders import Sent, send
 from tests.servers import HOST, a_free_port, an_orthanc, until
 
@@ -102,9 +102,14 @@ async def test_unknown_foreign_damaged_and_missing_instances_get_their_reasons(
     assert send(receiver.port, sent[1:]) == [0] * 4
     assert send(receiver.port, [foreign], calling="SOMEBODY") == [0]
     async with opened(receiver.home) as house:
-        await filed(house, 5)
-        rows = await house.records.run("SELECT sop_key, path FROM instances")
-        paths = {row["sop_key"]: house.storage.absolute(row["path"]) for row in rows}
+        paths: dict[str, Path] = {}
+
+        async def all_filed() -> bool:
+            rows = await house.records.run("SELECT sop_key, path FROM instances")
+            paths.update({row["sop_key"]: house.storage.absolute(row["path"]) for row in rows})
+            return {house.keys.digest("sop-uid", one.sop_instance) for one in sent} <= paths.keys()
+
+        await until_async(all_filed, "these five are filed, whatever the test before left in the receiver")
         at = paths[house.keys.digest("sop-uid", damaged.sop_instance)]
         content = bytearray(at.read_bytes())
         content[-1] ^= 1

@@ -105,7 +105,7 @@ crew.FILES_EACH = 2
 os.sched_getaffinity = lambda process: {0, 1, 2}
 def progress(share, step):
     if step == "de-identify":
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())  # one write: three processes share this pipe
         sys.stdin.readline()
 run(msgspec.json.decode(sys.argv[1], type=DeidRequest), progress)
 """
