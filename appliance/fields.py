@@ -99,6 +99,16 @@ Template = Annotated[str, Meta(max_length=20_000, extra_json_schema={"x-widget":
 Pem = Annotated[str, Meta(max_length=100_000, extra_json_schema={"x-widget": "pem"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}(?!\n)$")]
 
+# What a host is asked for that is reached over TLS.
+Authority = Annotated[
+    Pem, field("Certificate authority", "PEM, for a host whose certificate the site signs itself; empty: the system's list.")
+]
+OwnCertificate = Annotated[Pem, field("Our certificate", "PEM, with its chain, for a host that asks for one (mutual TLS).")]
+OwnKey = Annotated[Secret, field("Its private key", "PEM, without a password.")]
+ProvenName = Annotated[
+    str, field("Name in the certificate", "Where it differs from the host; empty: the host.", max_length=253)
+]
+
 
 def decode_hook(kind: type, value: object) -> object:
     """Builds the types that msgspec does not know (only `Secret`)."""

@@ -44,7 +44,7 @@ async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: in
 
 def _wanted(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Section:
     if kind == "node":
-        node = settings.node_from(values)
+        node = settings.node_from(in_force, values)
         return msgspec.structs.replace(node, timeout_s=min(node.timeout_s, TEST_S))
     if kind in ("echo", "delivery"):
         return _prompt(_destination(in_force, kind, values))

@@ -5,7 +5,7 @@
 
 import base64
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -214,23 +214,26 @@ def section_from(settings: Settings, name: str, fields: dict[str, Any]) -> Secti
 
 def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
     """A destination as a form holds it, with its stored secret where the form has the mark; raises `SettingsRefused`."""
-    stored = to_plain((*settings.delivery.destinations, *settings.delivery.failure_destinations), lambda found: found.reveal())
-    before = next((one for one in stored if one["name"] == plain.get("name")), None)
-    try:
-        found: Destination = msgspec.convert(_with_secrets(plain, before), Destination, dec_hook=decode_hook)
-    except msgspec.ValidationError as fault:
-        message, _, place = str(fault).partition(" - at `$.")
-        raise SettingsRefused([FieldProblem(field=place.rstrip("`") or "destination", message=message)]) from fault
+    stored = (*settings.delivery.destinations, *settings.delivery.failure_destinations)
+    found: Destination = _entry_from(stored, plain, Destination, "destination")
     return found
 
 
-def node_from(plain: dict[str, Any]) -> PacsNode:
-    """A PACS node as a form holds it; raises `SettingsRefused`."""
+def node_from(settings: Settings, plain: dict[str, Any]) -> PacsNode:
+    """A PACS node as a form holds it, in the same way."""
+    found: PacsNode = _entry_from(settings.nodes.nodes, plain, PacsNode, "node")
+    return found
+
+
+def _entry_from(stored: Sequence[Section], plain: dict[str, Any], kind: Any, called: str) -> Any:
+    """One entry of a list; the stored one is known by its name."""
+    known = to_plain(stored, lambda found: found.reveal())
+    before = next((one for one in known if one["name"] == plain.get("name")), None)
     try:
-        return msgspec.convert(plain, PacsNode, dec_hook=decode_hook)
+        return msgspec.convert(_with_secrets(plain, before), kind, dec_hook=decode_hook)
     except msgspec.ValidationError as fault:
         message, _, place = str(fault).partition(" - at `$.")
-        raise SettingsRefused([FieldProblem(field=place.rstrip("`") or "node", message=message)]) from fault
+        raise SettingsRefused([FieldProblem(field=place.rstrip("`") or called, message=message)]) from fault
 
 
 def restarts(changed: list[str]) -> set[Restart]:

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from appliance import asking
-from appliance.delivery import tls
+from appliance import asking, tls
 from appliance.delivery.parcel import Outcome, Parcel, Result
 from appliance.delivery.section import Hl7
 from appliance.errors import Misconfigured

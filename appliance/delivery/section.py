@@ -4,7 +4,21 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from appliance.fields import AeTitle, Host, Name, Pem, Port, Secret, Section, Template, Url, field
+from appliance.fields import (
+    AeTitle,
+    Authority,
+    Host,
+    Name,
+    OwnCertificate,
+    OwnKey,
+    Port,
+    ProvenName,
+    Secret,
+    Section,
+    Template,
+    Url,
+    field,
+)
 
 ReportFormat = Literal["json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir"]
 FailureFormat = Literal["json", "txt", "png", "pdf"]
@@ -13,11 +27,6 @@ TransferSyntax = Literal["explicit-little", "implicit-little", "deflated"]
 
 DestinationName = Annotated[Name, field("Name", "How lists and the audit call this destination.")]
 Wait = Annotated[int, field("Time-out", unit="s", ge=1, le=600)]
-Authority = Annotated[
-    Pem, field("Certificate authority", "PEM, for a host whose certificate the site signs itself; empty: the system's list.")
-]
-Certificate = Annotated[Pem, field("Our certificate", "PEM, with its chain, for a host that asks for one (mutual TLS).")]
-Key = Annotated[Secret, field("Its private key", "PEM, without a password.")]
 Formats = Annotated[tuple[ReportFormat, ...], field("Formats", "One file or request for each.", min_length=1)]
 Identity = Annotated[
     bool, field("Patient's identity", "Reports carry patient ID, name, birth date and accession number.", recommended="off")
@@ -42,11 +51,9 @@ class Dicom(Section, frozen=True, kw_only=True):
     ] = False
     tls: Annotated[bool, field("TLS", "Associate over TLS 1.2 or newer.", recommended="on")] = False
     authority: Authority = ""
-    certificate: Certificate = ""
-    key: Key = msgspec.field(default_factory=Secret)
-    host_name: Annotated[
-        str, field("Name in the certificate", "Where it differs from the host; empty: the host.", max_length=253)
-    ] = ""
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
+    host_name: ProvenName = ""
     timeout_s: Wait = 30
 
 
@@ -69,8 +76,8 @@ class Web(Section, frozen=True, kw_only=True):
     user: Annotated[str, field("User", max_length=128)] = ""
     secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
     authority: Authority = ""
-    certificate: Certificate = ""
-    key: Key = msgspec.field(default_factory=Secret)
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
     own_machine: OwnMachine = False
     timeout_s: Wait = 30
 
@@ -201,8 +208,8 @@ class Hl7(Section, frozen=True, kw_only=True, tag_field="protocol", tag="hl7"):
     ] = False
     tls: Annotated[bool, field("TLS", recommended="on")] = False
     authority: Authority = ""
-    certificate: Certificate = ""
-    key: Key = msgspec.field(default_factory=Secret)
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
     timeout_s: Wait = 30
 
 

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from appliance import asking
-from appliance.delivery import tls
+from appliance import asking, tls
 from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.section import Web
 from appliance.errors import Misconfigured

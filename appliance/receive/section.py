@@ -2,9 +2,23 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from appliance.fields import AeTitle, Host, Name, Pem, Port, Secret, Section, field
+from appliance.fields import (
+    AeTitle,
+    Authority,
+    Host,
+    Name,
+    OwnCertificate,
+    OwnKey,
+    Pem,
+    Port,
+    ProvenName,
+    Secret,
+    Section,
+    field,
+)
 
 CallerAddress = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?[ ]*(?!\n)$")]
 CallerCertificate = Annotated[
@@ -206,9 +220,10 @@ class PacsNode(Section, frozen=True, kw_only=True):
         ),
     ] = "move"
     tls: Annotated[bool, field("TLS", "TLS 1.2 or newer; its certificate is checked.")] = False
-    authority: Annotated[
-        Pem, field("Certificate authority", "PEM, for a certificate that the site signs itself; empty: the system's list.")
-    ] = ""
+    authority: Authority = ""
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
+    host_name: ProvenName = ""
     completeness: Annotated[
         Literal["off", "say", "hold", "pull"],
         field(

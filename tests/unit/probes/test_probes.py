@@ -14,8 +14,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from appliance import probes
+from appliance.fields import UNCHANGED, Secret
 from appliance.moments import now_ms
 from appliance.probe import Probe
+from appliance.receive.section import NodesSection, PacsNode
 from appliance.settings import Settings, SettingsRefused
 from tests.certificates import make
 from tests.servers import HOST, Clamd, StoreScp, a_clamd, a_free_port, a_storescp
@@ -109,6 +111,26 @@ async def test_a_delivery_is_tested_with_its_classes(node: StoreScp) -> None:
 async def test_an_echo_is_asked_of_dicom_nodes_only() -> None:
     with pytest.raises(SettingsRefused, match="only DICOM nodes"):
         await found_by("echo", protocol="rest", name="x", url="https://x.example")
+
+
+async def test_a_node_over_tls_is_shown_the_certificate_that_it_asks_for(tmp_path: Path) -> None:
+    """REC-10: mutual TLS with a PACS node, with the stored key where the form shows none of it."""
+    authority = make("authority of the site", authority=True)
+    theirs, ours = make("pacs", by=authority), make("ranvier", by=authority)
+    for name, text in (("cert", theirs.certificate), ("key", theirs.key), ("ca", authority.certificate)):
+        (tmp_path / f"{name}.pem").write_text(text)
+    options = ["+tls", str(tmp_path / "key.pem"), str(tmp_path / "cert.pem"), "+cf", str(tmp_path / "ca.pem"), "-rc"]
+    common = {"name": "archive", "called_ae": "PACS", "tls": True, "authority": authority.certificate, "timeout_s": 5}
+    with a_storescp(tmp_path / "node", *options) as strict:
+        place = {"host": strict.host, "port": strict.port}
+        mine = PacsNode(**common, **place, certificate=ours.certificate, key=Secret(ours.key))  # type: ignore[arg-type]
+        in_force = Settings(nodes=NodesSection(nodes=(mine,)))
+        form = {**common, **place, "certificate": ours.certificate, "key": UNCHANGED}
+        good = await probes.run(in_force, "node", form, now=now_ms())
+        nameless = await found_by("node", **common, **place)
+    assert good.lines[:2] == ["PACS accepted the association.", "C-ECHO succeeded."]
+    assert not nameless.ok
+    assert "certificate" in nameless.lines[0]
 
 
 # --- REST -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""TLS towards destinations: the authorities that a host is checked with, and our own certificate where it asks for one."""
+"""TLS towards other hosts: the authorities that a host is checked with, and our own certificate where it asks for one."""
 
 import ssl
 from functools import lru_cache
