@@ -6,7 +6,7 @@ reading are the attacks of that name); this one does. What is refused here is a 
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -25,8 +25,31 @@ READ_S = 40.0
 """So long may an answer wait for a caller that does not read."""
 LINGER_S = 2.0
 LINGER_BYTES = 4_000_000
-"""So much of a body that was refused is still taken, so that whoever sends a little too much reads the answer; the rest waits
-unread in the system's buffers, where it costs nobody else anything."""
+"""So much of a body that was refused is still taken, so that whoever sends a little too much reads the answer; of a body that
+says to be longer nothing is. The rest waits unread in the system's buffers, where it costs nobody else anything."""
+UNREAD_BYTES = 65_536
+"""What TLS keeps of a connection that is not read from; by itself it would keep four times as much."""
+
+
+class _Parting:
+    """A transport that the conversation leaves in its own way: an orderly end of TLS decrypts for seconds all that comes."""
+
+    def __init__(self, transport: asyncio.Transport, leave: Callable[[], None]) -> None:
+        self._transport = transport
+        self._leave = leave
+        self._leaving = False
+
+    def close(self) -> None:
+        """Nothing more is read or written, except what the caller of `leave` still wants."""
+        self._leaving = True
+        self._leave()
+
+    def is_closing(self) -> bool:
+        """Whether it was closed, from here or from there."""
+        return self._leaving or self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Conversation(HttpToolsProtocol):
@@ -38,6 +61,7 @@ class Conversation(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._body_bytes = 0
+        self._announced: int | None = None
         self._unwanted: int | None = None
         self._in_head = True
         self._in_body = False
@@ -49,6 +73,10 @@ class Conversation(HttpToolsProtocol):
         super().connection_made(transport)
         # Over TLS the loop would keep eight times as much for a caller that does not read.
         transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
+        if limit := getattr(transport, "set_read_buffer_limits", None):
+            limit(high=UNREAD_BYTES)
+        self._wire = transport
+        self.transport = cast(asyncio.Transport, _Parting(transport, self._leave))
         self._arm(HEAD_S, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,6 +89,11 @@ class Conversation(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Counts, and hands on to the parser."""
+        if self._unwanted is not None:
+            self._unwanted += len(data)
+            if self._unwanted > LINGER_BYTES:
+                self.flow.pause_reading()
+                return
         if self.transport.is_closing():
             return
         if self._in_head:
@@ -69,11 +102,6 @@ class Conversation(HttpToolsProtocol):
             self._head_bytes += len(data)
         else:
             self._body_bytes += len(data)
-            if self._unwanted is not None:
-                self._unwanted += len(data)
-                if self._unwanted > LINGER_BYTES:
-                    self.flow.pause_reading()
-                    return
         super().data_received(data)
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self._refuse(431, "head-too-large", "The head of the request is larger than this address takes.")
@@ -88,6 +116,8 @@ class Conversation(HttpToolsProtocol):
         """One field of the head."""
         super().on_header(name, value)
         self._field_bytes += len(name) + len(value)
+        if name.lower() == b"content-length" and value.isdigit():
+            self._announced = int(value)
         if len(self.headers) > HEAD_FIELDS or self._field_bytes > HEAD_BYTES:
             raise ValueError("too many header fields, or too long ones")
 
@@ -102,17 +132,14 @@ class Conversation(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is here as a whole."""
         self._disarm()
-        self._in_head, self._in_body, self._unwanted = True, False, None
+        self._in_head, self._in_body, self._unwanted, self._announced = True, False, None, None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is given: a caller that still sends what nobody reads is let go."""
         super().on_response_complete()
-        if self._in_body:
-            self._unwanted = 0
-            self._arm(LINGER_S, self.transport.close)
-        if self.transport.is_closing():
-            self._arm(READ_S, self.transport.abort)
+        if self._in_body and not self.transport.is_closing():
+            self._linger()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came for a while: who has not even taken the last answer is cut off."""
@@ -159,8 +186,30 @@ class Conversation(HttpToolsProtocol):
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(plain_answer(status, code, detail))
+        self._in_body = True
         self.transport.close()
-        self._arm(READ_S, self.transport.abort)
+
+    def _leave(self) -> None:
+        """The end of the connection was asked for: at once, or after a moment where the caller may still be sending."""
+        if self._in_body:
+            self._linger()
+            if self._wire.can_write_eof():
+                self._wire.write_eof()
+        else:
+            self._end()
+
+    def _linger(self) -> None:
+        self._unwanted = 0
+        if (self._announced or 0) > LINGER_BYTES:
+            self.flow.pause_reading()
+        self._arm(LINGER_S, self._end)
+
+    def _end(self) -> None:
+        if self._in_body and not self._wire.get_write_buffer_size():
+            self._wire.abort()
+            return
+        self._wire.close()
+        self._arm(READ_S, self._wire.abort)
 
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:
         self._disarm()
