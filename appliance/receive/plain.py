@@ -9,8 +9,8 @@ from appliance.receive import header as tags
 from appliance.receive.header import Header, read_header
 from appliance.receive.inbox import Arrival, Inbox, content_hash
 from appliance.receive.part10 import Origin
-from appliance.receive.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS, status_against
-from appliance.storage import OutOfSpace
+from appliance.receive.safely import status_after
+from appliance.receive.statuses import SUCCESS, status_against
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def keep(
     inbox: Inbox, notices: Notices, origin: Origin, data: bytes, *, association: str = "", clock: Callable[[], int]
 ) -> int:
     """Puts an instance on disk as it came and gives the C-STORE status to answer (PS3.4 table B.2-1); raises nothing."""
-    try:
+
+    def work() -> int:
         header = read_header(data, origin.transfer_syntax)
         status = status_of(origin, header)
         if status != SUCCESS:
@@ -47,15 +48,10 @@ def keep(
             received_at=received_at,
             association=association,
         )
-    except OutOfSpace:
-        notices.low_disk()
-        return OUT_OF_RESOURCES
-    except Exception as fault:
-        # The edge of the process towards a peer: whatever went wrong, it must not be told that its instance is safe.
-        log.error("an instance was refused: %s", type(fault).__name__, exc_info=fault, extra={"code": "store-failed"})
-        return PROCESSING_FAILURE
-    notices.arrived(arrival)
-    return SUCCESS
+        notices.arrived(arrival)
+        return SUCCESS
+
+    return status_after(work, low_disk=notices.low_disk)
 
 
 def status_of(origin: Origin, header: Header) -> int:

@@ -6,7 +6,7 @@ inbox is opened by the first request and given back when none came for a while, 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 
 import msgspec
@@ -20,18 +20,13 @@ from appliance.receive.inbox import Inbox, Roll, on_the_roll
 from appliance.receive.intake import Intake
 from appliance.receive.journal import Journal, Writing
 from appliance.receive.multipart import Begin, End, NotMultipart, Parts, Piece
-from appliance.receive.part10 import NotPart10, Origin, prefix, read_prefix
-from appliance.receive.statuses import (
-    CANNOT_UNDERSTAND,
-    OUT_OF_RESOURCES,
-    PROCESSING_FAILURE,
-    SUCCESS,
-    status_against,
-)
+from appliance.receive.part10 import Origin, prefix, read_prefix
+from appliance.receive.safely import status_after
+from appliance.receive.statuses import CANNOT_UNDERSTAND, SUCCESS, status_against
 from appliance.records import studies
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
-from appliance.storage import OutOfSpace, Storage
+from appliance.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -104,16 +99,16 @@ class Taking:
         if self._writing is None:
             self._head += data
             if len(self._head) >= _HEAD_BYTES:
-                self._guarded(lambda: self._begin(whole=False))
+                self._do(lambda: self._begin(whole=False))
         else:
             writing = self._writing
-            self._guarded(lambda: writing.add([data]))
+            self._do(lambda: writing.add([data]))
 
     def _end(self) -> None:
         if self._status == SUCCESS and self._writing is None:
-            self._guarded(lambda: self._begin(whole=True))
+            self._do(lambda: self._begin(whole=True))
         if self._status == SUCCESS:
-            self._guarded(self._commit)
+            self._do(self._commit)
         if self._status != SUCCESS:
             self._abandon()
             log.warning("an instance of %s was refused with 0x%04X", self._sender.sender, self._status)
@@ -124,7 +119,7 @@ class Taking:
         )
         self._reset()
 
-    def _begin(self, *, whole: bool) -> None:
+    def _begin(self, *, whole: bool) -> int:
         """The head is here: what it says is checked, then it goes into the journal."""
         origin, start = read_prefix(self._head)
         data = memoryview(self._head)[start:]
@@ -139,11 +134,11 @@ class Taking:
         )
         header = read_header(data, origin.transfer_syntax)
         self._places = header.uid(tags.STUDY_INSTANCE), header.uid(tags.SERIES_INSTANCE)
-        self._status = status_against((self._origin.sop_class, self._origin.sop_instance), found)
-        if self._status == SUCCESS and self._study and self._places[0] != self._study:
-            self._status = ANOTHER_STUDY
-        if self._status != SUCCESS:
-            return
+        status = status_against((self._origin.sop_class, self._origin.sop_instance), found)
+        if status == SUCCESS and self._study and self._places[0] != self._study:
+            status = ANOTHER_STUDY
+        if status != SUCCESS:
+            return status
         self._inbox.require_space(max(self._size, _ROOM_BYTES))
         now = now_ms()
         self._writing = self._journal.begin(new_id(now), now, prefix(self._origin))
@@ -152,6 +147,7 @@ class Taking:
             self._head = b""
         else:
             self._head = bytes(data)
+        return SUCCESS
 
     def _commit(self) -> None:
         if self._writing is None or self._origin is None:
@@ -166,18 +162,8 @@ class Taking:
         if writing is not None:
             writing.abandon()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except OutOfSpace:
-            self._status = OUT_OF_RESOURCES
-            self._intake.low_disk()
-        except NotPart10:
-            self._status = CANNOT_UNDERSTAND
-        except Exception as fault:
-            # The edge of the process towards a peer: whatever went wrong, it must not be told that its instance is safe.
-            self._status = PROCESSING_FAILURE
-            log.error("an instance was refused: %s", type(fault).__name__, exc_info=fault, extra={"code": "store-failed"})
+    def _do(self, work: Callable[[], int | None]) -> None:
+        self._status = status_after(work, low_disk=self._intake.low_disk)
 
 
 class Postbox:
@@ -277,8 +263,3 @@ def _title(name: str) -> str:
     """A name as an AE title (PS3.5 section 6.2): printable, without backslash, 16 letters."""
     plain = "".join(one if " " < one < "\x7f" and one != "\\" else "_" for one in name)
     return plain[:16] or "HTTP"
-
-
-def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Those that are not stored."""
-    return [one for one in outcomes if one.status != SUCCESS]

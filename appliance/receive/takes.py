@@ -14,8 +14,8 @@ from appliance.receive.header import head_uids, is_uid
 from appliance.receive.journal import Entry, Journal, Writing
 from appliance.receive.messages import Command, store_response
 from appliance.receive.part10 import Origin, prefix
-from appliance.receive.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS, status_against
-from appliance.storage import OutOfSpace
+from appliance.receive.safely import status_after
+from appliance.receive.statuses import OUT_OF_RESOURCES, SUCCESS, status_against
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Storing:
             self._status = OUT_OF_RESOURCES
         else:
             # The length is not announced: what is as large as the largest so far must fit.
-            self._guarded(lambda: self._room(self._largest))
+            self._do(lambda: self._room(self._largest))
         return True
 
     def piece(self, data: memoryview) -> None:
@@ -106,13 +106,13 @@ class Storing:
                 self._room(size)
                 self._begun().add(pieces)
 
-            self._guarded(write)
+            self._do(write)
         self._pieces = []
 
     def end(self) -> None:
         """The data set is complete: synced, then answered."""
         if self._status == SUCCESS:
-            self._guarded(self._keep)
+            self._do(self._keep)
         if self._status != SUCCESS:
             self._drop()
             extra = {"sender": self._origin.sender}
@@ -127,16 +127,17 @@ class Storing:
         self._drop()
         self._journal.close()
 
-    def _keep(self) -> None:
+    def _keep(self) -> int:
         pieces = self._taken()
-        self._status = self._head_status(pieces)
-        if self._status != SUCCESS:
-            return
+        status = self._head_status(pieces)
+        if status != SUCCESS:
+            return status
         if self._size > self._largest:
             self._room(self._size)
         entry = self._begun().commit(pieces, self._announced())
         self._writing = None
         self._told.journalled(entry)
+        return SUCCESS
 
     def _head_status(self, pieces: Sequence[memoryview]) -> int:
         head = self._head or _beginning(pieces, _FIRST_BYTES)
@@ -172,16 +173,8 @@ class Storing:
             writing.abandon()
         self._pieces = []
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except OutOfSpace:
-            self._status = OUT_OF_RESOURCES
-            self._told.low_disk()
-        except Exception as fault:
-            # The edge of the process towards a peer: whatever went wrong, it must not be told that its instance is safe.
-            self._status = PROCESSING_FAILURE
-            log.error("an instance was refused: %s", type(fault).__name__, exc_info=fault, extra={"code": "store-failed"})
+    def _do(self, work: Callable[[], int | None]) -> None:
+        self._status = status_after(work, low_disk=self._told.low_disk)
 
 
 def _beginning(pieces: Sequence[memoryview], count: int) -> bytes:

@@ -19,12 +19,11 @@ PROCESS_EDGES = (
     "appliance/receive/association.py",  # a request that the library stumbles over must free its place
     "appliance/receive/door.py",  # one caller must not end the thread that hears all of them
     "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed
-    "appliance/receive/posted.py",  # a peer is never told that an instance is safe when it is not; a database that is away
+    "appliance/receive/posted.py",  # a database that is away must not end receiving by HTTP
     "appliance/receive/process.py",  # a database that is away must not end receiving
     "appliance/receive/nodes/pull.py",  # one pull must not end the others
     "appliance/receive/scp.py",  # what a peer asks of us must not end its association
-    "appliance/receive/plain.py",  # a peer is never told that an instance is safe when it is not
-    "appliance/receive/takes.py",  # the same of the fast way
+    "appliance/receive/safely.py",  # a peer is never told that an instance is safe when it is not
     "appliance/serve.py",  # the supervisor
     "appliance/stage.py",  # the child's last word to its parent
     "appliance/worker.py",  # one step must not end the worker
