@@ -7,7 +7,6 @@ plain HTTP is answered to this machine itself only; other addresses are sent on 
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import logging
 import resource
 import socket
@@ -16,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from api.conversation import Conversation
+from appliance.addresses import is_loopback, is_within
 
 PER_ADDRESS = 128
 ALTOGETHER = 1000
@@ -28,8 +28,6 @@ _TLS_HANDSHAKE = 0x16
 _FULL_S = 0.5
 
 log = logging.getLogger(__name__)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Gate:
@@ -102,7 +100,7 @@ class Gate:
         except OSError:
             wire.close()
             return
-        crowded = self._open[address] >= PER_ADDRESS and not _within(address, self._unlimited())
+        crowded = self._open[address] >= PER_ADDRESS and not is_within(address, self._unlimited())
         if crowded or self._open.total() >= ALTOGETHER:
             wire.close()
             return
@@ -162,14 +160,7 @@ def _settle(readable: "asyncio.Future[None]") -> None:
 def is_here(wire: socket.socket, address: str) -> bool:
     """Whether the caller is on this machine."""
     own = str(wire.getsockname()[0])
-    plain = ipaddress.ip_address(address.partition("%")[0])
-    mapped = plain.ipv4_mapped if isinstance(plain, ipaddress.IPv6Address) else None
-    return address == own or (mapped or plain).is_loopback
-
-
-def _within(address: str, networks: Sequence[str]) -> bool:
-    plain = ipaddress.ip_address(address.partition("%")[0])
-    return any(plain in ipaddress.ip_network(one, strict=False) for one in networks)
+    return address == own or is_loopback(address)
 
 
 def listen_on(host: str, port: int) -> list[socket.socket]:

@@ -19,6 +19,7 @@ from appliance.access.grants import recognise_grant
 from appliance.access.permissions import OPEN, PERMISSIONS, NotPermitted, NotSignedIn, may
 from appliance.access.sessions import Caller
 from appliance.access.tokens import PREFIX, recognise_token
+from appliance.addresses import is_within
 from appliance.house import House
 from appliance.moments import now_ms
 
@@ -33,14 +34,17 @@ class UndeclaredPermission(RuntimeError):
     """A route without a permission of the table would be a hole in the front door: the app does not start."""
 
 
-def declared(permission: str, *statuses: int) -> dict[str, Any]:
-    """What every route hands to its decorator: the permission, and the problems it may answer with."""
+def declared(permission: str, *statuses: int, by_address: bool = False) -> dict[str, Any]:
+    """What every route hands to its decorator: the permission, and the problems it may answer with.
+
+    `by_address`: it is also open to who shows nothing and calls from an address of the setting `metrics.addresses`.
+    """
     wanted = {400, 429, *statuses} | (set() if permission == OPEN else {401, 403})
     problems = {
         status: ResponseSpec(Problem, description=HTTPStatus(status).phrase, generate_examples=False, media_type=MEDIA_TYPE)
         for status in sorted(wanted)
     }
-    settled: dict[str, Any] = {"opt": {"permission": permission}, "responses": problems}
+    settled: dict[str, Any] = {"opt": {"permission": permission, "by_address": by_address}, "responses": problems}
     return settled | ({"security": [{}]} if permission == OPEN else {})
 
 
@@ -61,7 +65,17 @@ class Recognition(AbstractAuthenticationMiddleware):
             return AuthenticationResult(user=await self._person(connection, house, bearer, now), auth="bearer")
         cookie = connection.cookies.get(COOKIE, "")
         found = await self._person(connection, house, cookie, now) if cookie else None
+        if found is None and connection.route_handler.opt.get("by_address"):
+            return AuthenticationResult(user=await self._monitor(connection, house), auth="address")
         return AuthenticationResult(user=found, auth="cookie")
+
+    async def _monitor(self, connection: Connection, house: House) -> Caller | None:
+        """A machine that the settings know by its address, for this one route."""
+        address = connection.client.host if connection.client else ""
+        if not is_within(address, (await house.settings()).settings.metrics.addresses):
+            return None
+        scopes = frozenset({connection.route_handler.opt["permission"]})
+        return Caller(id=address, name=address, role="service", by="address", scopes=scopes, slides=False)
 
     async def _person(self, connection: Connection, house: House, value: str, now: int) -> Caller | None:
         caller = await sessions.recognise(house.keys, value, now)

@@ -11,9 +11,9 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from appliance.addresses import Address
 from appliance.errors import Misconfigured
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 _METADATA = frozenset(
     ipaddress.ip_address(one) for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")

@@ -11,8 +11,8 @@ from api.house_views import CountsView, ProcessView, QueueView, ReceiveView, Sta
 from api.visit import Visit
 from appliance.moments import iso
 from appliance.receive.section import ReceiveSection
-from appliance.records import disk, durations, orders, processes, studies
-from appliance.upkeep.forecast import days_until_full
+from appliance.records import durations, orders, processes, studies
+from appliance.upkeep import forecast
 
 DAY_MS = 86_400_000
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")
@@ -33,7 +33,7 @@ async def get_status(visit: NamedDependency[Visit]) -> StatusView:
         time_zone=settings.site.time_zone,
         home_free_bytes=storage.free_bytes(),
         home_total_bytes=storage.total_bytes(),
-        days_until_full=days_until_full(await disk.samples(), storage.free_bytes(), storage.reserve_size() // 4),
+        days_until_full=await forecast.of_disk(storage),
         now=iso(visit.now),
         processes=[_process(one, visit.now) for one in await processes.everyone(visit.now - DAY_MS)],
         counts=CountsView(studies=held.receiving + held.stable + held.quarantined, orders=by_state),

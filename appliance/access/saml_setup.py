@@ -1,6 +1,5 @@
 """This appliance as a service provider: its addresses, its signing certificate, its metadata, and the toolkit's settings."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from appliance import certificates
 from appliance.access.saml_errors import PlainHttp, SingleSignOnOff
 from appliance.access.section import SamlSection
+from appliance.addresses import is_loopback
 
 FORMATS = {
     "email": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
@@ -35,12 +35,7 @@ def passwords_allowed(section: SamlSection, *, here: bool) -> bool:
 
 def is_local(host: str) -> bool:
     """Whether a host name or address is this machine itself."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost" or is_loopback(host.strip("[]"))
 
 
 @dataclass(frozen=True, slots=True)

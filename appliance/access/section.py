@@ -4,12 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Host, Pem, Port, Secret, Section, Url, field
+from appliance.fields import Host, Network, Pem, Port, Secret, Section, Url, field
 
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?(?!\n)$")]
 _NO_MARKUP = r"^[^<>&\"'\s]*(?!\n)$"
 """For what is written into XML documents as it stands."""
-Address = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")]
 
 
 class AccessSection(Section, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ class AccessSection(Section, frozen=True, kw_only=True):
         ),
     ] = False
     trusted_proxies: Annotated[
-        tuple[Address, ...],
+        tuple[Network, ...],
         field(
             "Trusted proxies",
             "Addresses or networks of reverse proxies, whose word about the caller's address and scheme is believed.",

@@ -32,7 +32,7 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     role: str
     by: str
-    """`session` or `token`."""
+    """`session`, `token` or `address`."""
     session: str = ""
     expires_at: int = 0
     seen_at: int = 0

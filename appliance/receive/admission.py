@@ -1,9 +1,9 @@
 """Who may open an association, and what a caller that may not is told (PS3.8 section 9.3.4)."""
 
 import hashlib
-import ipaddress
 from collections.abc import Sequence
 
+from appliance.addresses import is_within
 from appliance.receive.door import Refusal, Request
 from appliance.receive.section import ReceiveSection
 
@@ -26,7 +26,7 @@ def refusal(request: Request, section: ReceiveSection, open_from: Sequence[str])
             "add it to the allowed calling AE titles if it is one of your devices",
         )
     bound = bound_to(request.calling, section.caller_addresses)
-    if bound and not any(_is_in(request.address, one) for one in bound):
+    if bound and not is_within(request.address, bound):
         return _permanent(
             UNKNOWN_CALLER,
             "its AE title belongs to another address",
@@ -59,16 +59,6 @@ def bound_to(calling: str, bindings: Sequence[str]) -> list[str]:
     """What an AE title is bound to; bindings have the form `AE=address`, or `AE=fingerprint`."""
     pairs = (one.rpartition("=") for one in bindings)
     return [address.strip() for title, _, address in pairs if title.strip() == calling]
-
-
-def _is_in(address: str, network: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        known = ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found) in known
 
 
 def _shows(certificate: bytes, fingerprints: Sequence[str]) -> bool:

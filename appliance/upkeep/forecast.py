@@ -5,7 +5,9 @@ from itertools import combinations
 from statistics import median
 from typing import Final
 
+from appliance.records import disk
 from appliance.records.disk import Sample
+from appliance.storage import Storage
 
 DAY_MS: Final = 86_400_000
 ENOUGH_SAMPLES: Final = 6
@@ -13,6 +15,11 @@ LONGEST_DAYS: Final = 3650
 """Beyond this nothing is foretold."""
 _MOST_SAMPLES = 60
 _NOTICEABLE = 1 << 20
+
+
+async def of_disk(storage: Storage) -> float | None:
+    """Days until the data disk has but a quarter of its reserve left; None when that is not in sight."""
+    return days_until_full(await disk.samples(), storage.free_bytes(), storage.reserve_size() // 4)
 
 
 def days_until_full(samples: Sequence[Sample], free: int, kept: int) -> float | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Port, Section, field
+from appliance.fields import Network, Port, Section, field
 
 Cadence = Literal["every-minute", "every-5-minutes", "hourly", "daily-midnight", "daily-3", "weekly-sunday-3", "cron"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -86,7 +86,7 @@ class MetricsSection(Section, frozen=True, kw_only=True):
     """Metrics"""
 
     addresses: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")], ...],
+        tuple[Network, ...],
         field(
             "Addresses that may read",
             "Monitoring systems that read /metrics without a token, as address or network.",

@@ -55,8 +55,7 @@ async def test_nobody_is_let_in_without_a_session_save_at_the_open_doors(door: D
     open_doors = set()
     for method, path, permission in every_route(door.app):
         status = await _status(door, "", method, path)
-        # The metrics ask by themselves: an address of the settings may read them without a session, and none is named here.
-        if permission == OPEN and path != "/metrics":
+        if permission == OPEN:
             open_doors.add(f"{method} {path}")
             assert status not in (401, 403), path
         else:
@@ -205,7 +204,7 @@ async def test_a_route_added_behind_the_start_is_denied(door: Door) -> None:
 
 async def test_every_permission_guards_a_route_or_a_choice_inside_one(door: Door) -> None:
     used = {permission for _, _, permission in every_route(door.app)}
-    assert set(PERMISSIONS) - used == {"orders.cancel-any", "metrics.read"}
+    assert set(PERMISSIONS) - used == {"orders.cancel-any"}
 
 
 async def test_changes_by_cookie_from_a_foreign_page_are_refused(door: Door) -> None:

@@ -45,9 +45,9 @@ async def test_only_tokens_that_may_and_listed_addresses_read_it(door: Door) -> 
     }
     async with served(create_app(door.house)) as url, httpx.AsyncClient(base_url=url) as client:
 
-        async def status(secret: str = "") -> int:
+        async def status(secret: str = "", path: str = "/metrics") -> int:
             headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-            return (await client.get("/metrics", headers=headers)).status_code
+            return (await client.get(path, headers=headers)).status_code
 
         wide, narrow = (one.secret for one in tokens.values())
         assert (await status(), await status(wide), await status(narrow)) == (401, 200, 403)
@@ -55,4 +55,5 @@ async def test_only_tokens_that_may_and_listed_addresses_read_it(door: Door) -> 
         await save(door, {"metrics": {"addresses": ["198.51.100.0/24"]}})
         assert await status() == 401
         await save(door, {"metrics": {"addresses": ["127.0.0.0/8"]}})
-        assert await status() == 200
+        assert (await status(), await status(path="/api/status")) == (200, 401)
+        assert (await status(narrow), await status("no such token")) == (403, 401)
