@@ -6,6 +6,7 @@
 import base64
 import tomllib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -304,7 +305,10 @@ def _seal(keys: Keys, found: Secret) -> str:
     return _SEALED + base64.b64encode(keys.seal("settings", found.reveal().encode(), "settings")).decode()
 
 
+@lru_cache(maxsize=4)
 def _decode(keys: Keys, document: str) -> Settings:
+    """A saved document; the same one is asked for by every request and every look of a process."""
+
     def hook(kind: type, value: object) -> object:
         if kind is Secret and isinstance(value, str) and value.startswith(_SEALED):
             sealed = base64.b64decode(value.removeprefix(_SEALED))

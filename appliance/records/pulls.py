@@ -174,6 +174,9 @@ async def claim(records: Records, *, worker: str, now: int, lease_ms: int, busy:
     skip = "" if records.on_sqlite else "FOR UPDATE SKIP LOCKED"
     due = "((state = {} AND not_before <= {}) OR (state = {} AND lease_until <= {}))"
     moment = (str(RunState.PENDING), now, str(RunState.RUNNING), now)
+    # Nearly every look finds nothing, and a look takes no lock that writers wait for.
+    if not await records.run(f"SELECT id FROM pulls WHERE {due} {others}LIMIT 1", *moment, *busy):
+        return None
     rows = await records.run(
         "UPDATE pulls SET state = {}, worker = {}, attempt = attempt + 1, lease_until = {} WHERE id = ("
         f"SELECT id FROM pulls WHERE {due} {others}ORDER BY not_before, id LIMIT 1 {skip}) AND {due} RETURNING *",
