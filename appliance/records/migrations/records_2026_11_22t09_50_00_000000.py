@@ -2,7 +2,7 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from appliance.records.tables import Study
+from appliance.records.migrating import migration
 
 ID = "2026-11-22T09:50:00:000000"
 VERSION = "1.38.0"
@@ -22,15 +22,6 @@ STATEMENTS = (
 )
 
 
-async def create() -> None:
-    """Adds the table, the columns and the indexes."""
-    engine = Study._meta.db
-    for statement in STATEMENTS:
-        await engine.run_ddl(statement)
-
-
 async def forwards() -> MigrationManager:
     """What Piccolo runs once."""
-    manager = MigrationManager(migration_id=ID, app_name="records", description=DESCRIPTION)
-    manager.add_raw(create)
-    return manager
+    return migration(ID, DESCRIPTION, STATEMENTS)
