@@ -50,6 +50,7 @@ STAGES: dict[str, Room] = {
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
     "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
     "sheet": Room("appliance.reports.sheet", "run", "appliance.reports.content:SheetRequest"),
+    "picture": Room("appliance.dicomweb.pixels", "run", "appliance.dicomweb.pixels:PixelsRequest"),
     "copies": Room("appliance.reports.copies", "run", "appliance.reports.content:CopyRequest", True),
 }
 

@@ -247,8 +247,9 @@ def echoes(port: int) -> bool:
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
-def _arrange_death(step: str, after: int) -> None:
-    module_name, name, before = STEPS[step]
+def arrange_death(place: tuple[str, str, bool], after: int) -> None:
+    """From now on this process dies when it is at a place of `STEPS` for the n-th time, counted from 0."""
+    module_name, name, before = place
     owner: Any = importlib.import_module(module_name)
     *path, name = name.split(".")
     for part in path:
@@ -318,7 +319,7 @@ async def _run(home: Path, options: dict[str, Any]) -> None:
             sabotage.record(home)
         sabotage.arrange(options["sabotage"])
         if options["die_at"]:
-            _arrange_death(options["die_at"], options["die_after"])
+            arrange_death(STEPS[options["die_at"]], options["die_after"])
         await process.run(
             house.storage,
             house.keys,

@@ -14,6 +14,7 @@ from litestar.response import Stream
 from api.guards import declared
 from api.media import accepted, boundary_of, syntax_wanted
 from api.visit import Visit
+from appliance import pictures
 from appliance.dicomweb import retrieve, search
 from appliance.dicomweb.answers import Answer, element, uid
 from appliance.dicomweb.search import Asked, World
@@ -170,18 +171,17 @@ async def instances(
     instance: FromPath[str] = "",
 ) -> Response[Any] | Stream:
     """Instances as multipart/related, one file a part; one alone also as application/dicom."""
-    found, world = await _held(visit, study, series, instance), _world(visit)
+    found = await _held(visit, study, series, instance)
     asked = request.headers.get("accept", "")
     syntax = syntax_wanted(asked)
     if instance and accepted(asked, ("multipart/related", "application/dicom")) == "application/dicom":
-        content = await asyncio.to_thread(retrieve.part10, world.storage.root, found[0], syntax)
-        return Response(content, media_type="application/dicom")
-    first = await asyncio.to_thread(retrieve.part10, world.storage.root, found[0], syntax)
+        return Response(await pictures.part10(visit.house, found[0], syntax), media_type="application/dicom")
+    first = await pictures.part10(visit.house, found[0], syntax)
 
     async def files() -> AsyncIterator[bytes]:
         yield first
         for one in found[1:]:
-            yield await asyncio.to_thread(retrieve.part10, world.storage.root, one, syntax)
+            yield await pictures.part10(visit.house, one, syntax)
 
     return _multipart(files(), "application/dicom", visit)
 
@@ -226,7 +226,7 @@ async def frames(
 ) -> Stream:
     """Frames by number, uncompressed, as multipart/related of application/octet-stream."""
     found = await _held(visit, study, series, instance)
-    content = await asyncio.to_thread(retrieve.frames, _world(visit).storage.root, found[0], _numbers(frames))
+    content = await pictures.frames(visit.house, found[0], _numbers(frames))
 
     async def each() -> AsyncIterator[bytes]:
         for one in content:
@@ -286,8 +286,7 @@ async def _picture(
 ) -> Response[bytes]:
     media = accepted(request.headers.get("accept", ""), ("image/jpeg", "image/png"))
     form: Literal["JPEG", "PNG"] = "PNG" if media == "image/png" else "JPEG"
-    root = _world(visit).storage.root
-    content = await asyncio.to_thread(retrieve.picture, root, found[0], frame=frame, edge=edge, form=form)
+    content = await pictures.picture(visit.house, found[0], frame=frame, edge=edge, form=form)
     return Response(content, media_type=media)
 
 

@@ -7,19 +7,19 @@ the sealed identities and from the heads of files.
 import asyncio
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from appliance.dicomweb.answers import Answer, element, uid
+from appliance.dicomweb.heads import FAULTS, head_of
 from appliance.errors import Rejected
 from appliance.keys import Keys
 from appliance.records import identities, web
 from appliance.records.engine import Records
 from appliance.records.identities import PatientIdentity
-from appliance.records.web import HeldSeries, HeldStudy
+from appliance.records.web import Held, HeldSeries, HeldStudy
 from appliance.storage import Storage
 
 MOST = 1_000
@@ -131,7 +131,7 @@ async def series(world: World, wanted: Asked) -> list[tuple[str, Answer]]:
         limit=wanted.limit,
         offset=wanted.offset,
     )
-    heads = await asyncio.to_thread(_heads, world.storage.root, [one.path for one in rows], _HEAD_OF_SERIES)
+    heads = await asyncio.to_thread(_heads, world.storage.root, rows, _HEAD_OF_SERIES)
     return [(row.study, _series(row, head)) for row, head in zip(rows, heads, strict=True)]
 
 
@@ -150,7 +150,7 @@ async def instances(world: World, wanted: Asked) -> list[tuple[str, Answer]]:
             return []
     sop_key = _digest(world, "sop-uid", wanted.values.get("SOPInstanceUID", ""))
     rows = await web.instances(study=study, series=place, sop_key=sop_key, limit=wanted.limit, offset=wanted.offset)
-    heads = await asyncio.to_thread(_heads, world.storage.root, [one.path for one in rows], _HEAD_OF_INSTANCE)
+    heads = await asyncio.to_thread(_heads, world.storage.root, rows, _HEAD_OF_INSTANCE)
     return [(row.study, head) for row, head in zip(rows, heads, strict=True) if head]
 
 
@@ -233,16 +233,12 @@ def _series(row: HeldSeries, head: Answer) -> Answer:
     }
 
 
-def _heads(root: Path, paths: list[str], names: tuple[str, ...]) -> list[Answer]:
-    """What the heads of files say; a file that is gone says nothing."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
+def _heads(root: Path, rows: Sequence[Held | HeldSeries], names: tuple[str, ...]) -> list[Answer]:
+    """What the heads of files say; a file that is gone or cannot be read says nothing."""
     found: list[Answer] = []
-    for path in paths:
+    for row in rows:
         try:
-            head: Any = dcmread(root / path, stop_before_pixels=True, specific_tags=list(names))
-            found.append(head.to_json_dict())
-        except (OSError, InvalidDicomError, ValueError):
+            found.append(head_of(root / row.path, row.transfer_syntax, *names).to_json_dict())
+        except FAULTS:
             found.append({})
     return found

@@ -31,6 +31,7 @@ class HeldSeries(msgspec.Struct, kw_only=True, frozen=True):
     modality: str
     instances: int
     path: str
+    transfer_syntax: str
 
 
 class HeldStudy(msgspec.Struct, kw_only=True, frozen=True):
@@ -81,8 +82,9 @@ async def series(
     rows = await query.order_by(Series.id, ascending=bool(study)).limit(limit).offset(offset).run()
     found = []
     for row in rows:
-        first = await Instance.select(Instance.path).where(Instance.series == row["id"]).first().run()
-        found.append(msgspec.convert({**row, "path": first["path"] if first else ""}, HeldSeries, strict=False))
+        first = await Instance.select(Instance.path, Instance.transfer_syntax).where(Instance.series == row["id"]).first().run()
+        nothing = {"path": "", "transfer_syntax": ""}
+        found.append(msgspec.convert({**row, **(first or nothing)}, HeldSeries, strict=False))
     return found
 
 

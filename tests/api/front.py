@@ -65,17 +65,22 @@ class Serving:
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
-@contextlib.asynccontextmanager
-async def serving(folder: Path, port: int, **access: object) -> AsyncIterator[Serving]:
-    """The process, up and answering."""
+async def prepared(folder: Path, port: int, **access: object) -> str:
+    """A new home whose API will be on a port; gives an administrator's token."""
     async with open_house(folder, create=True) as house:
         change = {"access": {"host": "127.0.0.1", "port": port, **access}}
         result, changed = settings.patched((await house.settings()).settings, change)
         await house.save(result, based_on=0, actor="test", now=now_ms(), changed=changed)
-        made = await create_token(house.keys, "machine", "admin", created_by="test", now=now_ms())
+        return (await create_token(house.keys, "machine", "admin", created_by="test", now=now_ms())).secret
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, port: int, **access: object) -> AsyncIterator[Serving]:
+    """The process, up and answering."""
+    token = await prepared(folder, port, **access)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "api", env={**os.environ, HOME_VARIABLE: str(folder)})
     try:
-        found = Serving(folder, port, made.secret, process.pid)
+        found = Serving(folder, port, token, process.pid)
         async with asyncio.timeout(PATIENCE_S), found.client(scheme="http") as client:
             while process.returncode is None:
                 try:

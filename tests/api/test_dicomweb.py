@@ -6,7 +6,6 @@ import json
 import threading
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,73 +13,24 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 
-from appliance.access.tokens import create_token
 from appliance.house import House
-from appliance.moments import now_ms
 from appliance.receive.multipart import Begin, End, NotMultipart, Parts, Piece
 from appliance.records import audit, studies
 from appliance.storage import OutOfSpace
-from tests.api.conftest import Door, served
-from tests.phantoms import PhantomStudy, a_small_diffusion_study
+from tests.api.conftest import Door
+from tests.api.dicomweb import Web, a_web, multipart
 from tests.servers import an_orthanc
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
-@dataclass
-class Web:
-    """The API on a port, and a phantom to send."""
-
-    door: Door
-    url: str
-    phantom: PhantomStudy
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Of a user's token."""
-        return {"Authorization": f"Bearer {self.token}"}
-
-    def client(self) -> DICOMwebClient:
-        """dicomweb-client."""
-        return DICOMwebClient(f"{self.url}/dicom-web", headers=self.headers)
-
-    def datasets(self) -> list[pydicom.Dataset]:
-        """The phantom's instances."""
-        return [pydicom.dcmread(path) for path in self.phantom.files]
-
-    async def filed(self, count: int) -> str:
-        """Our identifier of the study once so many instances are filed."""
-        async with asyncio.timeout(60):
-            while True:
-                rows = await self.door.house.records.run("SELECT id, instances FROM studies ORDER BY id DESC LIMIT 1")
-                if rows and rows[0]["instances"] == count:
-                    return str(rows[0]["id"])
-                await asyncio.sleep(0.05)
-
-    async def send(self, body: bytes, kind: str, path: str = "studies") -> httpx.Response:
-        """A STOW of raw bytes."""
-        async with httpx.AsyncClient(timeout=60) as client:
-            where = f"{self.url}/dicom-web/{path}"
-            return await client.post(where, content=body, headers={**self.headers, "Content-Type": kind})
-
-
 @pytest.fixture
 async def web(door: Door, tmp_path: Path) -> AsyncIterator[Web]:
     """Served."""
-    phantom = a_small_diffusion_study(tmp_path / "phantom")
-    token = (await create_token(door.house.keys, "viewer", "user", created_by="test", now=now_ms())).secret
-    async with served(door.app) as url:
-        yield Web(door, url, phantom, token)
-        await door.app.state.postbox.close()
-
-
-def multipart(files: list[bytes], boundary: str = "b0undary") -> tuple[bytes, str]:
-    body = b"".join(f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + one + b"\r\n" for one in files)
-    return body + f"--{boundary}--\r\n".encode(), f'multipart/related; type="application/dicom"; boundary={boundary}'
+    async with a_web(door, tmp_path) as found:
+        yield found
 
 
 async def test_another_client_stores_finds_and_fetches_what_it_stored(web: Web) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -55,7 +56,13 @@ class Burst:
             thread.join(60)
 
 
-async def check_after_death(receiver: Receiver, burst: Burst, instances: list[Sent]) -> None:
+class Promises(Protocol):
+    """Whoever was promised something."""
+
+    acknowledged: list[str]
+
+
+async def check_after_death(receiver: Receiver, burst: Promises, instances: list[Sent]) -> None:
     """Restarts, and demands: all that was acknowledged is there, whole, once; then everything can be sent again."""
     receiver.die_at = ""
     receiver.start()
