@@ -5,9 +5,11 @@ first part runs in this process, the others in forked ones, which die with it; n
 """
 
 import ctypes
+import gc
 import os
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, NamedTuple, TypeVar
@@ -47,18 +49,31 @@ def in_parts(
     """The results of all parts, in order; raises what the first of them raised, and then none of them runs any more."""
     mates: list[_Mate] = []
     try:
-        for part in parts[1:]:
-            mates.append(_hired(part, mates))
-        own = parts[0]()
-        merged = merge([next(own), *(_heard(mate) for mate in mates)])
-        for mate in mates:
-            mate.link.send(merged)
-        return [_finished(own, merged), *(_heard(mate) for mate in mates)]
+        with _nothing_collected():
+            for part in parts[1:]:
+                mates.append(_hired(part, mates))
+            own = parts[0]()
+            merged = merge([next(own), *(_heard(mate) for mate in mates)])
+            for mate in mates:
+                mate.link.send(merged)
+            return [_finished(own, merged), *(_heard(mate) for mate in mates)]
     finally:
         for mate in mates:
             mate.link.close()
             os.kill(mate.process, signal.SIGKILL)
             os.waitpid(mate.process, 0)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Switches the search for reference cycles off: what parts keep of thousands of files has none, and it costs a tenth."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _finished(part: Generator[Found, Merged, Done], merged: Merged) -> Done:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
@@ -117,7 +118,7 @@ def has(python: Path | None, word: str) -> bool:
 
 def by_python(python: Path, word: str, source: Path, folder: Path) -> Spent:
     """A Python peer on all files of a folder; its start and its first file are not counted."""
-    return said([python, "-c", PYTHON, word, source, _emptied(folder)])
+    return said([python, "-c", PYTHON, word, source, fresh(folder)])
 
 
 def said(command: list[str | Path], environ: dict[str, str] | None = None) -> Spent:
@@ -136,7 +137,7 @@ def by_program(word: str, source: Path, folder: Path) -> Spent:
     """A Debian program on all files of a folder."""
     if word == "Orthanc":
         return _by_orthanc(source, folder.with_name("orthanc"))
-    out = _emptied(folder)
+    out = fresh(folder)
     tags = _ATTRIBUTES.split()
     if word == "dcmodify":
         for path in source.iterdir():
@@ -148,14 +149,18 @@ def by_program(word: str, source: Path, folder: Path) -> Spent:
     return Spent(cpu_of("gdcmanon", "--dumb", "-r", *options, "-i", source, "-o", out), 0.0)
 
 
-def _emptied(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
+def fresh(folder: Path) -> Path:
+    """A folder beside the named one that nothing was ever in, with all that was written before on disk.
+
+    Nothing is deleted before the end: ext4 steps over recently deleted inodes one by one, under the lock of the directory. That
+    costs whoever makes files next up to half a millisecond each, and two processes more than one.
+    """
+    os.sync()
+    return Path(tempfile.mkdtemp(dir=folder.parent, prefix=folder.name + "-"))
 
 
-def _by_orthanc(source: Path, folder: Path) -> Spent:
-    shutil.rmtree(folder, ignore_errors=True)
+def _by_orthanc(source: Path, place: Path) -> Spent:
+    folder = fresh(place) / "home"
     with an_orthanc(folder) as server:
         base = f"http://{server.host}:{server.http_port}"
         for path in source.iterdir():

@@ -10,7 +10,6 @@ RANVIER_BENCH_SLICES, RANVIER_BENCH_ROUNDS: smaller, to try it.
 """
 
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from tests.bench import anonymisers
-from tests.bench.anonymisers import PROGRAMS, PYTHON_PEERS, Spent, by_program, by_python, said
+from tests.bench.anonymisers import PROGRAMS, PYTHON_PEERS, Spent, by_program, by_python, fresh, said
 from tests.bench.figures import Figure, figure, repeated
 from tests.phantoms import a_diffusion_study
 
@@ -35,7 +34,7 @@ GOALS = {"dcmanon": 1.0, "dicognito": 20.0}
 WHOLE = ("copy", "dcmanon")
 """Peers that are fast enough for the whole study."""
 OURS = """
-import os, sys, time
+import os, sys, tempfile, time
 from pathlib import Path
 from appliance.deidentify.engine import deidentify
 from appliance.deidentify.passport import DeidRequest, SourceFile
@@ -49,8 +48,9 @@ files = [SourceFile(instance=f"i{n:05d}", series="s", path=str(path)) for n, pat
 profile, quiet = Profile.of({}), lambda share, step: None
 def request(some, out):
     return DeidRequest(order="o", files=some, out_folder=out, pseudonym="p", secret="5a" * 32, section={})
-deidentify(request(files[:1], target + ".first"), profile, Path(target + ".first"), quiet)
-verify(request(files[:1], target + ".first"), profile, Path(target + ".first"), quiet)
+first = tempfile.mkdtemp(dir=os.path.dirname(target))
+deidentify(request(files[:1], first), profile, Path(first), quiet)
+verify(request(files[:1], first), profile, Path(first), quiet)
 searching = 0.0
 def timed(function):
     def run(*given, **named):
@@ -113,7 +113,7 @@ def _against(folder: Path, sources: dict[int, Path], counts: dict[int, int]) -> 
 
         return one
 
-    measures = {word: an_instance(word, 1, partial(_ours, word, folder=folder)) for word in ("engine", "both")}
+    measures = {word: an_instance(word, 1, partial(_engine, word, folder=folder)) for word in ("engine", "both")}
     for word in PYTHON_PEERS:
         if python and anonymisers.has(python, word):
             share = 1 if word in WHOLE else TENTH
@@ -123,6 +123,10 @@ def _against(folder: Path, sources: dict[int, Path], counts: dict[int, int]) -> 
             measures[word] = an_instance(word, TENTH, partial(by_program, word, folder=folder / "theirs"))
     found = dict(zip(measures, repeated(ROUNDS, *measures.values()), strict=True))
     return [*_costs(found), *_peaks(peaks)]
+
+
+def _engine(word: str, source: Path, folder: Path) -> Spent:
+    return _ours(word, source, fresh(folder / "ours"))
 
 
 def _costs(found: dict[str, list[float]]) -> list[Figure]:
@@ -151,9 +155,10 @@ def _peaks(peaks: dict[str, list[float]]) -> list[Figure]:
 
 
 def _alone(folder: Path, source: Path, count: int) -> list[Figure]:
-    _ours("engine", source, folder)
-    runs = [_ours("verifier", source, folder) for _ in range(ROUNDS)]
-    searches = [_ours("search", source, folder).seconds / count * 1000 for _ in range(ROUNDS)]
+    out = fresh(folder / "ours")
+    _ours("engine", source, out)
+    runs = [_ours("verifier", source, out) for _ in range(ROUNDS)]
+    searches = [_ours("search", source, out).seconds / count * 1000 for _ in range(ROUNDS)]
     costs = [one.seconds / count * 1000 for one in runs]
     return [
         figure("verifier, hashes included", costs, "goal of 1 ms", [1.0] * ROUNDS, CPU, "lower", goal=1.0),
@@ -179,20 +184,15 @@ def _several(folder: Path, source: Path) -> list[Figure]:
     for word, what in (("wall engine", "engine"), ("wall both", "engine and verifier")):
         one, two = [], []
         for _ in range(ROUNDS):
-            one.append(_ours(word, source, folder, cores=1).seconds)
-            two.append(_ours(word, source, folder, cores=2).seconds)
+            one.append(_ours(word, source, fresh(folder / "ours"), cores=1).seconds)
+            two.append(_ours(word, source, fresh(folder / "ours"), cores=2).seconds)
         result.append(figure(f"{what}, two processes", two, "one process", one, "s for the study", "lower", goal=1.8))
     load = os.getloadavg()[0]
     print(f"load while two processes were measured: {load:.1f}; {statistics.fmean(two):.1f} s at {time.strftime('%H:%M')}")
     return result
 
 
-def _ours(word: str, source: Path, folder: Path, *, cores: int = 1) -> Spent:
-    out = folder / "ours"
-    if word not in ("verifier", "search"):
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-    shutil.rmtree(f"{out}.first", ignore_errors=True)
+def _ours(word: str, source: Path, out: Path, *, cores: int = 1) -> Spent:
     return said([sys.executable, "-c", OURS, word, source, out, str(cores)])
 
 

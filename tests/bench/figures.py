@@ -71,7 +71,7 @@ def write(name: str, figures: list[Figure]) -> None:
 
 
 def table() -> str:
-    """All stored results as Markdown."""
+    """All stored results as Markdown, each bench with the notes that stand beside its results (`NAME.md`)."""
     lines = [
         "# Measurements",
         "",
@@ -88,6 +88,9 @@ def table() -> str:
             cells = (one["figure"], f"{one['ours']:g}", one["peer"], f"{one['peer_value']:g}", unit, f"{one['ratio']:g}")
             lines.append(f"| {' | '.join(cells)} | {goal} | {one['date']} |")
         lines.append("")
+        notes = file.with_suffix(".md")
+        if notes.exists():
+            lines += [notes.read_text()]
     return "\n".join(lines)
 
 
