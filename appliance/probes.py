@@ -47,7 +47,7 @@ def _wanted(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Section:
         node = settings.node_from(in_force, values)
         return msgspec.structs.replace(node, timeout_s=min(node.timeout_s, TEST_S))
     if kind in ("echo", "delivery"):
-        return _prompt(_destination(in_force, kind, values))
+        return destination(in_force, values, kind)
     return settings.section_from(in_force, SECTIONS[kind], values)
 
 
@@ -75,14 +75,10 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
     return await destinations.probe(wanted)
 
 
-def _destination(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Destination:
+def destination(in_force: Settings, values: dict[str, Any], kind: Kind = "delivery") -> Destination:
+    """A destination as it stands in a form, with a time-out that leaves room for the answer; raises `SettingsRefused`."""
     given = {"protocol": "dicom-pdf", "name": "echo", **values} if kind == "echo" else values
     found = settings.destination_from(in_force, given)
     if kind == "echo" and not isinstance(found, Dicom):
         raise settings.SettingsRefused([settings.FieldProblem(field="protocol", message="only DICOM nodes answer an echo")])
-    return found
-
-
-def _prompt(destination: Destination) -> Destination:
-    """The destination with a time-out that leaves room for the answer."""
-    return msgspec.structs.replace(destination, timeout_s=min(destination.timeout_s, TEST_S))
+    return msgspec.structs.replace(found, timeout_s=min(found.timeout_s, TEST_S))

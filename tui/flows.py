@@ -26,6 +26,18 @@ class ProbeFound(Answer, frozen=True, kw_only=True):
     values: dict[str, str] = {}
 
 
+TEST_PATIENT = "RANVIER-TEST"
+"""The patient ID of test objects; repeating it is how the API is told that a person agreed."""
+
+
+def test_object_effect(*places: str) -> str:
+    """What storing a test object does, as the question for a person."""
+    return (
+        f"A marked test object of the patient RANVIER^TEST (ID {TEST_PATIENT}) is stored at {', '.join(places)}. "
+        "It stays there until somebody deletes it."
+    )
+
+
 class AssociationTrouble(Answer, frozen=True, kw_only=True):
     """An association that was refused, aborted or failed."""
 

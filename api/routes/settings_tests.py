@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from api.guards import declared
 from api.views import ProbeView
 from api.visit import Visit
-from appliance import probes
+from appliance import probes, specimen
 from appliance.probes import Kind
 
 Given = Annotated[
@@ -46,6 +46,33 @@ async def test_delivery(visit: NamedDependency[Visit], data: JSONBody[Given]) ->
     return await tested(visit, "delivery", data)
 
 
+class SpecimenWanted(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where a test object goes, and that somebody agreed to it."""
+
+    destination: Given
+    patient: Annotated[
+        str, msgspec.Meta(max_length=64, description="Consent: the test patient's ID, which a refusal without it names.")
+    ] = ""
+
+
+@post(
+    "/api/delivery/test-object",
+    operation_id="storeTestObject",
+    tags=["results"],
+    status_code=200,
+    **declared("deliveries.test", 409, 422),
+)
+async def store_test_object(visit: NamedDependency[Visit], data: JSONBody[SpecimenWanted]) -> ProbeView:
+    """Stores a marked test object of a patient who is nobody where a DICOM or DICOMweb destination leads.
+
+    Without `patient` nothing is sent, and the refusal names the test patient and the destination.
+    """
+    in_force = (await visit.house.settings()).settings
+    found = await specimen.stored(visit.house, in_force, data.destination, patient=data.patient, now=visit.now)
+    await visit.note("delivery.test-object", "delivery", "done" if found.ok else "failed")
+    return ProbeView(ok=found.ok, lines=found.lines, values=found.values)
+
+
 async def tested(visit: Visit, what: Kind, data: dict[str, Any]) -> ProbeView:
     """Runs a test and notes in the audit what came out."""
     found = await probes.run((await visit.house.settings()).settings, what, data, now=visit.now)
@@ -53,4 +80,4 @@ async def tested(visit: Visit, what: Kind, data: dict[str, Any]) -> ProbeView:
     return ProbeView(ok=found.ok, lines=found.lines, values=found.values)
 
 
-HANDLERS = (test_settings, test_delivery)
+HANDLERS = (test_settings, test_delivery, store_test_object)

@@ -79,7 +79,7 @@ class ReportContent(msgspec.Struct, kw_only=True, frozen=True):
     version: int
     supersedes: str = ""
     kind: str = "report"
-    """`report` or `failure`."""
+    """`report`, `failure`, or `test` for what belongs to no patient."""
     study: str
     study_version: int
     made_at: str

@@ -22,7 +22,10 @@ def run(request: CopyRequest, progress: Callable[[float, str], None]) -> RenderA
     content, files = request.content, {}
     identity = msgspec.convert(request.identity, PatientIdentity)
     needs_sources = {"dicom-pdf", "dicom-sr"} & set(request.formats)
-    found = sources.read(request.sources, identity.study_instance_uid) if needs_sources else []
+    if content.kind == "test":
+        found = [sources.invented(content.order)]
+    else:
+        found = sources.read(request.sources, identity.study_instance_uid) if needs_sources else []
     for done, name in enumerate(request.formats):
         progress(done / len(request.formats), f"writing {name}")
         files[name] = file_name(content.order, content.kind, content.version, name)

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from pydicom import config, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import MRImageStorage
+
+from appliance.moments import uid_of
 
 _TAGS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -30,3 +33,8 @@ def read(paths: Iterable[str], study_instance_uid: str) -> list[Source]:
         if all(values) and values[3] == study_instance_uid:
             found.append(Source(*values[:3]))
     return sorted(found, key=lambda one: one.series_instance_uid)
+
+
+def invented(order: str) -> Source:
+    """What a test object refers to, for a structured report must refer to something: an image that nobody has."""
+    return Source(MRImageStorage, uid_of(order), uid_of(order))

@@ -68,13 +68,18 @@ _UNITS = {
 }
 
 
+_TITLES = {"failure": "Brain MRI failure report", "test": "Test of the connection"}
+
+
 def title(content: ReportContent) -> str:
     """The document's title, without order or patient."""
-    return "Brain MRI failure report" if content.kind == "failure" else "Brain MRI analysis report"
+    return _TITLES.get(content.kind, "Brain MRI analysis report")
 
 
 def headline(content: ReportContent) -> str:
     """One sentence: what was analysed, and how it ended."""
+    if content.kind == "test":
+        return "A test of the connection: no patient, no result."
     if content.kind == "failure":
         return "The study was not analysed: no result."
     done = [one.title for one in content.sections if not one.failure]

@@ -168,6 +168,7 @@ async def test_the_api_answers_as_its_document_says_to_very_many_requests(tmp_pa
 def _uses(world: World) -> list[tuple[str, str, Any]]:
     """One good request of each operation that a machine with a token can use at any time."""
     study, order, report = world.study, world.order, world.report
+    pacs = {"protocol": "dicom-pdf", "name": "x", "host": "127.0.0.1", "port": 1}
     gets = [
         *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/studies", f"/api/studies/{study}"),
         *(f"/api/study-info/{study}", "/api/filter-words", "/api/orders", f"/api/orders/{order}"),
@@ -189,7 +190,8 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         ("POST", "/api/settings/import?dry_run=true", {"text": "[ranvier]\nformat = 1\n"}),
         ("POST", "/api/settings/restore?dry_run=true", {"version": 1}),
         ("POST", "/api/settings/test/malware", {"port": 1}),
-        ("POST", "/api/delivery/test", {"protocol": "dicom-pdf", "name": "x", "host": "127.0.0.1", "port": 1}),
+        ("POST", "/api/delivery/test", pacs),
+        ("POST", "/api/delivery/test-object", {"destination": pacs, "patient": "RANVIER-TEST"}),
         ("POST", "/api/users", {"name": "meyer", "password": "Correct-Horse-Battery-1"}),
         ("POST", "/api/tokens", {"name": "his", "role": "service"}),
     ]

@@ -203,3 +203,23 @@ async def test_a_connection_is_tested_as_it_stands_in_the_form_before_it_is_save
         typed.text = "["
         await pilot.press("ctrl+t")
         await see(pilot, "is not JSON")
+
+
+async def test_a_test_object_is_stored_after_a_question_that_names_the_patient(world: World) -> None:
+    """RES-02: a second button, which asks."""
+    async with console_over(world).run_test(size=(100, 30), notifications=True) as pilot:
+        await receiving(pilot)
+        await pilot.press("escape", "down")
+        await see(pilot, "Result destinations")
+        typed = pilot.app.screen.query_one("#f-delivery-destinations", TextArea)
+        typed.text = '[{"protocol": "rest", "name": "HIS"}, {"protocol": "dicom-sr", "name": "PACS", "host": "pacs.example"}]'
+        await see(pilot, "1 unsaved change")
+        await pilot.press("ctrl+o")
+        await see(pilot, "Store a test object?")
+        assert "RANVIER^TEST (ID RANVIER-TEST)" in " ".join(screen_text(pilot).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsPage), "the form again")
+        assert not [path for path, _ in world.bodies if path.endswith("test-object")]
+        await pilot.press("ctrl+o", "y")
+        await see(pilot, "RANVIER-TEST was stored at PACS.")
+        assert "HIS: works" not in screen_text(pilot)

@@ -202,6 +202,7 @@ class World:
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
             ("POST", "/api/receiving/*"): partial(self._pause_part, "receiving"),
+            ("POST", "/api/delivery/test-object"): self._test_object,
             ("POST", "/api/delivery/*"): partial(self._pause_part, "delivery"),
             ("POST", "/api/studies/*/release"): lambda request, study: _answer({}),
             ("GET", "/api/associations"): lambda request: _answer(ASSOCIATIONS),
@@ -441,6 +442,10 @@ class World:
         given = json.loads(request.content)
         good = given.get("host") == "pacs.example"
         return _answer({"ok": good, "lines": [f"{what} {given.get('name')}: {'C-ECHO succeeded' if good else 'refused'}."]})
+
+    def _test_object(self, request: httpx.Request) -> httpx.Response:
+        given = json.loads(request.content)
+        return _answer({"ok": True, "lines": [f"{given['patient']} was stored at {given['destination']['name']}."]})
 
     def _events(self, request: httpx.Request) -> httpx.Response:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()

@@ -1,6 +1,7 @@
 """`ranvier settings`: get, set, test, schema, history, diff, restore, export, import."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from tui.client import Client
 from tui.commands import exits, printing, settings_file
 from tui.commands.session import add_json, parser, run, verbs
 from tui.contract import SettingsSaved, SettingsView
-from tui.flows import ProbeFound
+from tui.flows import TEST_PATIENT, ProbeFound, test_object_effect
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,9 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     schema = verb.add_parser("schema", help="the JSON Schema of all settings")
     history = verb.add_parser("history", help="who changed what")
     test = verb.add_parser("test", help="test a connection before it is saved: cloud api_url=https://...")
-    test.add_argument("what", choices=("echo", "delivery", "notification", "saml", "cloud", "malware"))
+    test.add_argument("what", choices=("echo", "delivery", "notification", "saml", "cloud", "malware", "object"))
     test.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help="as in a form; what is missing is as it is saved")
     settings_file.add(verb)
+    test.add_argument("--yes", action="store_true", help="object: store the marked test object without asking")
     add_json(get, put, test, schema, history)
     return run(found, arguments, _settings)
 
@@ -102,13 +104,27 @@ async def _test(client: Client, given: argparse.Namespace) -> int:
             printing.say(f"{one!r} is not of the form field=value.")
             return exits.USAGE
         body[name] = _value(value)
-    found = await client.post(f"/api/settings/test/{given.what}", ProbeFound, body)
+    if given.what == "object":
+        if not given.yes and not _agreed(body):
+            return exits.NEGATIVE
+        body = {"destination": body, "patient": TEST_PATIENT}
+    path = "/api/delivery/test-object" if given.what == "object" else f"/api/settings/test/{given.what}"
+    found = await client.post(path, ProbeFound, body)
     if given.json:
         printing.json_out("settings.test", msgspec.to_builtins(found))
     else:
         for line in found.lines:
             print(line)
     return exits.DONE if found.ok else exits.NEGATIVE
+
+
+def _agreed(destination: dict[str, Any]) -> bool:
+    """Whether somebody at a terminal says yes; without one nothing is stored."""
+    printing.say(test_object_effect(str(destination.get("called_ae") or destination.get("url") or destination.get("host", ""))))
+    if not sys.stdin.isatty():
+        printing.say("Nothing was stored: say --yes when whoever runs that archive agrees.")
+        return False
+    return input("Store it? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _value(text: str) -> Any:

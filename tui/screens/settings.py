@@ -19,14 +19,13 @@ from tui.form import FormField, FormSection, Unreadable, sections
 from tui.inert import inert, short
 from tui.messages import Happened, SessionEnded, Went, WentWrong
 from tui.screens import settings_test
-from tui.screens.dialogs import Confirm, TextDialog
-from tui.screens.page import Page
+from tui.screens.dialogs import Confirm
 from tui.trouble import Problem, Trouble
 from tui.widgets.choice import Choice
 from tui.widgets.states import ErrorState
 
 
-class SettingsPage(Page):
+class SettingsPage(settings_test.Testing):
     """Sections on the left, the fields of one on the right, about the field with the keys below."""
 
     MODE = "settings"
@@ -34,12 +33,13 @@ class SettingsPage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "Save"),
         Binding("ctrl+t", "test", "Test"),
+        Binding("ctrl+o", "test_object", "Store a test object"),
         Binding("ctrl+z", "undo", "Undo field"),
         Binding("ctrl+r", "discard", "Discard all"),
         Binding("escape", "to_sections", "Sections"),
         Binding("right,l", "to_fields", "Fields"),
     ]
-    KEYS = ("save", "test", "undo", "discard", "to_fields", "to_sections", "refresh")
+    KEYS = ("save", "test", "test_object", "undo", "discard", "to_fields", "to_sections", "refresh")
 
     @dataclass
     class Loaded(Message):
@@ -296,6 +296,8 @@ class SettingsPage(Page):
             return bool(self.drafts) and self.may_write
         if action == "test":
             return self._open in settings_test.TESTS and self.may_write
+        if action == "test_object":
+            return self._open == "delivery" and self.may_write
         if action in {"to_fields", "to_sections"}:
             return (self.focused is self.query_one("#sections")) == (action == "to_fields")
         if action == "undo":
@@ -303,38 +305,14 @@ class SettingsPage(Page):
             return field is not None and field.key in self.drafts
         return super().check_action(action, parameters)
 
-    # Testing -------------------------------------------------------------------------------------------------------
-
-    @dataclass
-    class Tested(Message):
-        """A test came back."""
-
-        title: str
-        text: str
-
-    def action_test(self) -> None:
-        """Tests the connection of the open section as it stands in the form; nothing is saved."""
+    def to_test(self) -> tuple[str, settings_test.Asked] | None:
+        """The open section's word and its tests as the form stands; None, with the reason said, when it cannot be read."""
         section = next(one for one in self._sections if one.name == self._open)
         try:
-            asked = settings_test.requests(section, self.drafts, self._view.settings.get(section.name, {}))
+            return section.name, settings_test.requests(section, self.drafts, self._view.settings.get(section.name, {}))
         except Unreadable as fault:
             self.say(f"{section.title} {fault}", bad=True)
-            return
-        self.say("Testing; each connection answers within 15 seconds.")
-        self._test(section, asked)
-
-    @work(group="test", exclusive=True)
-    async def _test(self, section: FormSection, asked: list[tuple[str, dict[str, Any]]]) -> None:
-        try:
-            text = await settings_test.run(self.console.client, section, asked)
-        except Trouble as trouble:
-            self.post_message(WentWrong(trouble))
-            return
-        self.post_message(self.Tested(section.title, text))
-
-    @on(Tested)
-    def _tested(self, message: Tested) -> None:
-        self.app.push_screen(TextDialog(f"Test: {message.title}", Text(inert(message.text, lines=True))))
+            return None
 
     # Saving --------------------------------------------------------------------------------------------------------
 
