@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import anchors, certificates, dispatch, logs, pipeline
+from appliance import anchors, certificates, cohorts, dispatch, logs, pipeline
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -117,6 +117,7 @@ TASKS: tuple[Task, ...] = (
     Task("close-orders", 5, _close_orders),
     Task("free-dead-workers", 2, _free_dead_workers),
     Task("keep-reserve", 10, _keep_reserve),
+    Task("groups", 5, cohorts.tend),
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-processes", 3600, _forget_processes),
     Task("watch-certificates", 3600, _watch_certificates),

@@ -52,6 +52,7 @@ def _deliveries(settings: Settings) -> list[Flow]:
     return [
         *(_delivery(one, "every report") for one in section.destinations),
         *(_delivery(one, "failure reports") for one in section.failure_destinations),
+        *(_delivery(one, "group reports") for one in section.group_destinations),
     ]
 
 

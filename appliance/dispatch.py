@@ -14,11 +14,19 @@ from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
 from appliance.delivery.section import Destination
 from appliance.errors import RanvierError
-from appliance.events import DeliveryFailed, DeliveryRetried, DeliverySent, OrderMoved
+from appliance.events import (
+    DeliveryFailed,
+    DeliveryRetried,
+    DeliverySent,
+    Event,
+    GroupReportFailed,
+    GroupReportSent,
+    OrderMoved,
+)
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.parcels import parcel_of
-from appliance.records import deliveries, events, orders, reports
+from appliance.records import deliveries, events, groups, orders, reports
 from appliance.records.deliveries import DeliveryRow, DeliveryTaken
 from appliance.records.orders import LeaseLost
 from appliance.settings import Settings
@@ -130,27 +138,31 @@ class Dispatcher:
 
     async def _settle(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
         """Records the outcome, and closes the order when this was the last of its deliveries."""
-        now = self._clock()
-        order = await orders.get(row.order)
-        where = {"study": order.study, "order": row.order, "destination": row.destination}
+        now, section = self._clock(), settings.delivery
         state = _STATES.get(outcome.result)
-        section = settings.delivery
         later = None
         if state is None and outcome.result is Result.TRY_AGAIN and row.attempt < section.attempts:
             later = next_attempt(row.attempt, section.first_wait_s, outcome, now)
+        to = state or (DeliveryState.FAILED if later is None else DeliveryState.PENDING)
+        told = await _told(row, to, outcome.answer)
         async with self.house.records.transaction():
-            if state is not None:
-                await deliveries.settle(self.house.records, row, state, answer=outcome.answer, now=now)
-                await events.append(DeliverySent(**where, attempt=row.attempt, answer=outcome.answer), now)
-            elif later is not None:
-                await deliveries.settle(
-                    self.house.records, row, DeliveryState.PENDING, answer=outcome.answer, now=now, not_before=later
-                )
-                await events.append(DeliveryRetried(**where, attempt=row.attempt, answer=outcome.answer), now)
-            else:
-                await deliveries.settle(self.house.records, row, DeliveryState.FAILED, answer=outcome.answer, now=now)
-                await events.append(DeliveryFailed(**where, attempt=row.attempt, answer=outcome.answer), now)
+            await deliveries.settle(self.house.records, row, to, answer=outcome.answer, now=now, not_before=later or 0)
+            await events.append(told, now)
         await close_delivered(self.house, now=now)
+
+
+async def _told(row: DeliveryRow, to: DeliveryState, answer: str) -> Event:
+    """What the world is told of an attempt; a group's report belongs to no order."""
+    if not row.order:
+        group = (await groups.of_report(row.report)).name
+        if to in _STATES.values():
+            return GroupReportSent(group=group, destination=row.destination, attempt=row.attempt, answer=answer)
+        if to is DeliveryState.FAILED:
+            return GroupReportFailed(group=group, destination=row.destination, attempt=row.attempt, answer=answer)
+        return DeliveryRetried(destination=row.destination, attempt=row.attempt, answer=answer)
+    order = await orders.get(row.order)
+    kind = DeliverySent if to in _STATES.values() else DeliveryFailed if to is DeliveryState.FAILED else DeliveryRetried
+    return kind(study=order.study, order=row.order, destination=row.destination, attempt=row.attempt, answer=answer)
 
 
 async def close_delivered(house: House, *, now: int) -> None:
@@ -171,4 +183,4 @@ async def close_delivered(house: House, *, now: int) -> None:
 
 def _section(settings: Settings, name: str) -> Destination | None:
     delivery = settings.delivery
-    return next((one for one in (*delivery.destinations, *delivery.failure_destinations) if one.name == name), None)
+    return next((one for one in delivery.everyone if one.name == name), None)

@@ -10,11 +10,13 @@ from appliance.delivery import destinations, hl7
 from appliance.delivery.parcel import Parcel
 from appliance.delivery.section import Destination, Hl7
 from appliance.house import House
-from appliance.records import deliveries, identities, orders, reports, studies
+from appliance.moments import iso
+from appliance.records import deliveries, groups, identities, orders, reports, studies
 from appliance.records.deliveries import DeliveryRow
 from appliance.records.identities import PatientIdentity
 from appliance.records.orders import OrderRow
 from appliance.records.reports import ReportRow
+from appliance.reports.cohort_content import EXTENSIONS
 from appliance.reports.content import (
     CopyRequest,
     Hl7Names,
@@ -33,6 +35,8 @@ _THERE = (DeliveryState.SENT, DeliveryState.SENT_WITH_WARNING)
 
 async def parcel_of(house: House, row: DeliveryRow, section: Destination, folder: Path, settings: Settings) -> Parcel:
     """The parcel of one delivery; copies are made below `folder` by a stage. Raises what the stage raises."""
+    if not row.order:
+        return await _of_group(house, row)
     report = await reports.get(row.report)
     order = await orders.get(row.order)
     identity = await identities.get(house.keys, order.study) or PatientIdentity()
@@ -51,6 +55,34 @@ async def parcel_of(house: House, row: DeliveryRow, section: Destination, folder
         idempotency_key=row.idempotency_key,
         sop_instance_uid=row.sop_instance_uid,
         values=_values(order, report, named),
+    )
+
+
+async def _of_group(house: House, row: DeliveryRow) -> Parcel:
+    """A group's report: its files as they lie, under their own name; templates meet the group where an order would stand."""
+    report = await groups.report(row.report)
+    group = await groups.of_report(row.report)
+    folder = house.storage.absolute(report.folder)
+    values = {
+        "order": group.name,
+        "report": report.id,
+        "study": "",
+        "kind": "group",
+        "group": group.name,
+        "version": str(report.version),
+        "state": report.reason,
+        "verdict": f"{report.done} of {report.members} studies have a result",
+        "made_at": iso(report.created_at),
+    }
+    return Parcel(
+        order=group.name,
+        report=report.id,
+        delivery=row.id,
+        kind="group report",
+        version=report.version,
+        files={one: folder / f"{report.stem}.{EXTENSIONS[one]}" for one in report.format_list},
+        idempotency_key=row.idempotency_key,
+        values=values,
     )
 
 

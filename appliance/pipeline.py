@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from appliance import analysis, reporting, settings, steps, wishes
-from appliance.errors import Conflict, Misconfigured
+from appliance.errors import Conflict, Misconfigured, RanvierError
 from appliance.events import (
     Event,
     GradientRepairAgreed,
@@ -25,11 +25,12 @@ from appliance.events import (
     PriorityGiven,
     QcBypassed,
 )
+from appliance.groups import rules
 from appliance.house import House
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.qc.finding import Origin, QcReport
-from appliance.records import deliveries, events, orders, studies
+from appliance.records import deliveries, events, groups, orders, studies
 from appliance.records.orders import OrderRow
 from appliance.records.tables import Order
 from appliance.states import ORDER_FACTS, OrderState, RunState, StudyState, check_order_move
@@ -102,7 +103,9 @@ class ProductNotHere(Misconfigured):
     next_step = "Choose a product that Settings, Products offers, or change the processing mode."
 
 
-_NOT_OPENED = frozenset({ProductUnknown.code, ProductNotHere.code})
+_NOT_OPENED = frozenset(
+    one.code for one in (ProductUnknown, ProductNotHere, rules.GroupVersionsDiffer, rules.GroupProductsDiffer)
+)
 """Reasons of studies that got no order."""
 
 
@@ -136,13 +139,12 @@ async def open_order(
 ) -> str:
     """Starts work on a study and gives the order's id; the same idempotency key gives the same order.
 
-    `qc_report` is that of an earlier order, whose agreed repairs the new one takes over. Raises `Unknown`, `StudyNotReady` or
-    `ProductUnknown`.
+    `qc_report` is an earlier order's, whose agreed repairs the new one takes over. Raises `Unknown`, `StudyNotReady`,
+    `ProductUnknown`, `GroupProductsDiffer` or `GroupVersionsDiffer`.
     """
     now_set = (await house.settings()).settings
     asked = list(products) or await wishes.products(house, study, now_set.receive)
-    # What a tag asks for in vain is never the default: the order is opened without products, and fails saying so.
-    chosen = [] if asked is None else _chosen(house, now_set, asked)
+    group, to_run = await _group_and_products(house, now_set, study, asked, now)
     order = new_id(now)
     async with house.records.transaction():
         # The study's row is locked first, so that two openers with one key meet here.
@@ -153,15 +155,16 @@ async def open_order(
         found = await studies.get(study)
         if found.state is not StudyState.STABLE:
             raise StudyNotReady(state=found.state)
+        urgency = max(priority, found.priority, await wishes.urgency(house, found, now_set.compute))
         await orders.add(
             Order(
                 id=order,
                 study=study,
                 study_version=found.version,
                 state=str(OrderState.QC),
-                products=",".join(chosen),
-                priority=max(priority, found.priority, await wishes.urgency(house, found, now_set.compute)),
-                group_name=found.group_name,
+                products=",".join(to_run),
+                priority=urgency,
+                group_name=group,
                 owner=actor,
                 idempotency_key=idempotency_key,
                 qc_report=qc_report,
@@ -169,22 +172,54 @@ async def open_order(
                 updated_at=now,
             )
         )
-        if found.reason in _NOT_OPENED:
-            await studies.give_reason(house.records, study, "")
-        await events.append(OrderOpened(study=study, order=order, products=", ".join(chosen) or "no known product"), now)
+        await _settled(house, found, group, now)
+        await events.append(OrderOpened(study=study, order=order, products=", ".join(to_run) or "no known product"), now)
     return order
 
 
-def _chosen(house: House, now_set: settings.Settings, products: Sequence[str]) -> list[str]:
+async def _settled(house: House, study: studies.StudyRow, group: str, now: int) -> None:
+    """What an opened order says of its study: it is in this group, and nothing keeps it from an order any more."""
+    if group != study.group_name:
+        await groups.put(house.records, study.id, group, now)
+    if study.reason in _NOT_OPENED:
+        await studies.give_reason(house.records, study.id, "")
+
+
+async def _group_and_products(
+    house: House, now_set: settings.Settings, study: str, asked: list[str] | None, now: int
+) -> tuple[str, list[str]]:
+    """The group of a study's next order, and its products: those of the group if it has one (GRP-01).
+
+    A study without a group joins the one of the settings, which is made for the default products when it is not there yet,
+    unless other products are asked for.
+    """
+    # What a tag asks for in vain is never the default: the order is opened without products, and fails saying so.
+    wanted = [] if asked is None else asked
+    versions = {name: manifest.version for name, manifest in catalogue(house.home).items()}
+    own = await groups.find((await studies.get(study)).group_name)
+    if own is not None and asked is not None:
+        return own.name, chosen(house, now_set, rules.check_products(own.name, own.products, wanted, versions))
+    joins = now_set.groups.auto_assign
+    if own is None and joins and asked is not None:
+        found = await groups.find(joins)
+        if found is None:
+            kept = rules.pinned(chosen(house, now_set, []), versions)
+            found = await groups.create(house.records, joins, products=kept, actor="settings", now=now)
+        if not wanted or set(wanted) == set(rules.unpinned(found.products)):
+            return found.name, chosen(house, now_set, rules.check_products(joins, found.products, wanted, versions))
+    return "", [] if asked is None else chosen(house, now_set, wanted)
+
+
+def chosen(house: House, now_set: settings.Settings, products: Sequence[str]) -> list[str]:
     """The products that were asked for, or the default ones; raises `ProductUnknown` or `ProductNotHere`."""
-    chosen = list(products) or list(now_set.products.default_products)
+    named = list(products) or list(now_set.products.default_products)
     installed = catalogue(house.home)
-    for product in chosen:
+    for product in named:
         if product not in installed:
             raise ProductUnknown(field="products", product=product[:40])
         if now_set.compute.mode not in installed[product].runs_on:
             raise ProductNotHere(field="products", product=product, mode=now_set.compute.mode)
-    return chosen
+    return named
 
 
 async def open_due_orders(house: House, *, now: int) -> list[str]:
@@ -199,12 +234,12 @@ async def open_due_orders(house: House, *, now: int) -> list[str]:
         key = f"{study.id}/v{study.version}"
         try:
             opened.append(await open_order(house, study.id, actor="appliance", now=now, idempotency_key=key))
-        except Misconfigured as error:
+        except (Misconfigured, rules.GroupProductsDiffer) as error:
             await _say_not_opened(house, study.id, error, now)
     return opened
 
 
-async def _say_not_opened(house: House, study: str, error: Misconfigured, now: int) -> None:
+async def _say_not_opened(house: House, study: str, error: RanvierError, now: int) -> None:
     """Once for each reason: it is tried every half second, and opens the order as soon as the settings fit."""
     async with house.records.transaction():
         if await studies.give_reason(house.records, study, error.code):
@@ -340,11 +375,13 @@ async def set_paused(house: House, paused: bool, *, actor: str, now: int, sectio
 
 
 async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:
-    """Sends a report to one destination again, with three new attempts."""
+    """Sends a report to one destination again, with three new attempts; a group's report has no order."""
     row = await deliveries.get(delivery)
-    order = await orders.get(row.order)
+    order = await orders.get(row.order) if row.order else None
     async with house.records.transaction():
         await deliveries.send_again(house.records, delivery, now=now)
+        if order is None:
+            return
         if order.state is OrderState.DELIVERED:
             await orders.move(house.records, order, OrderState.REPORTED, now=now, changes={})
             await events.append(OrderMoved(study=order.study, order=order.id, old=order.state, new=OrderState.REPORTED), now)

@@ -215,8 +215,7 @@ def section_from(settings: Settings, name: str, fields: dict[str, Any]) -> Secti
 
 def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
     """A destination as a form holds it, with its stored secret where the form has the mark; raises `SettingsRefused`."""
-    stored = (*settings.delivery.destinations, *settings.delivery.failure_destinations)
-    found: Destination = _entry_from(stored, plain, Destination, "destination")
+    found: Destination = _entry_from(settings.delivery.everyone, plain, Destination, "destination")
     return found
 
 

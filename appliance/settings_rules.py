@@ -11,6 +11,7 @@ from appliance import errors
 from appliance.access.section import SamlSection
 from appliance.compute.section import ComputeSection
 from appliance.delivery.body import check
+from appliance.delivery.destinations import names_in_values, wants_identity
 from appliance.delivery.rules import check as check_destination
 from appliance.delivery.section import Destination, Rest
 from appliance.fields import section_fields, to_plain
@@ -72,7 +73,7 @@ def reason_against(place: str, values: dict[str, dict[str, Any]]) -> str:
 def cross_check(settings: Settings) -> list[FieldProblem]:
     """The rules between sections and between entries of a list."""
     problems: list[FieldProblem] = []
-    names = [one.name for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations)]
+    names = [one.name for one in settings.delivery.everyone]
     for name in sorted({one for one in names if names.count(one) > 1}):
         problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
     nodes = [one.name for one in settings.nodes.nodes]
@@ -84,11 +85,16 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     problems += _saml_problems(settings.saml)
     if settings.site.time_zone not in available_timezones():
         problems.append(FieldProblem(field="site.time_zone", message="is no IANA time zone, like Europe/Berlin or UTC"))
-    for one in (*settings.delivery.destinations, *settings.delivery.failure_destinations):
+    for one in settings.delivery.everyone:
         problems += _destination_problems(one)
-    wrong_schedule = problem(settings.scheduler.cron)
-    if wrong_schedule:
-        problems.append(FieldProblem(field="scheduler.cron", message=wrong_schedule))
+    for one in settings.delivery.group_destinations:
+        if wants_identity(one) or names_in_values(one):
+            message = f"{one.name}: a group report names no patient; switch the identity off"
+            problems.append(FieldProblem(field="delivery.group_destinations", message=message))
+    for place, schedule in (("scheduler.cron", settings.scheduler.cron), ("groups.schedule", settings.groups.schedule)):
+        wrong_schedule = problem(schedule) if schedule else ""
+        if wrong_schedule:
+            problems.append(FieldProblem(field=place, message=wrong_schedule))
     for name in sorted(set(settings.qc.switched_off) - set(CHECK_NAMES)):
         near = ", ".join(get_close_matches(name, CHECK_NAMES, 3, 0.4)) or ", ".join(CHECK_NAMES)
         problems.append(FieldProblem(field="qc.switched_off", message=f"there is no check {name[:40]!r}; there is {near}"))

@@ -49,6 +49,7 @@ STAGES: dict[str, Room] = {
     "deidentify-recheck": Room("appliance.deidentify.recheck", "run", "appliance.deidentify.recheck:RecheckRequest"),
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
     "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
+    "cohort": Room("appliance.reports.cohort", "run", "appliance.reports.cohort_content:CohortRequest"),
     "sheet": Room("appliance.reports.sheet", "run", "appliance.reports.content:SheetRequest"),
     "picture": Room("appliance.dicomweb.pixels", "run", "appliance.dicomweb.pixels:PixelsRequest"),
     "copies": Room("appliance.reports.copies", "run", "appliance.reports.content:CopyRequest", True),

@@ -100,6 +100,10 @@ class Storage:
         """What the runs of an order leave for their next attempt; it may be thrown away at any time."""
         return self.root / "scratch" / f"{_checked(order)}-kept"
 
+    def cohort(self, group: str) -> Path:
+        """The reports of a group."""
+        return self.root / "groups" / _checked(group)
+
     def relative(self, path: Path) -> str:
         """A path as it stands in the records."""
         return str(path.relative_to(self.root))

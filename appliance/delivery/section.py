@@ -233,6 +233,13 @@ class DeliverySection(Section, frozen=True, kw_only=True):
             widget="destinations",
         ),
     ] = ()  # fmt: skip
+    group_destinations: Annotated[
+        tuple[FailureDestination, ...],
+        field(
+            "Group report destinations", "Up to five; of their formats those that a group report has: csv, pdf, png.",
+            max_length=5, widget="destinations",
+        ),
+    ] = ()  # fmt: skip
     attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
     paused: Annotated[bool, field("Paused", "Begin no delivery, for maintenance; reports wait and count no attempt.")] = False
@@ -248,3 +255,8 @@ class DeliverySection(Section, frozen=True, kw_only=True):
     breaker_pause_s: Annotated[
         int, field("First pause", "Then one report tries; the pause doubles up to ten minutes.", unit="s", ge=1, le=600)
     ] = 60
+
+    @property
+    def everyone(self) -> tuple[Destination, ...]:
+        """All destinations, whatever they get."""
+        return (*self.destinations, *self.failure_destinations, *self.group_destinations)

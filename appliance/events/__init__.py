@@ -5,6 +5,7 @@ nobody is told anything twice. Fields hold our identifiers, counts and codes, ne
 """
 
 from appliance.events.event import Event, Severity
+from appliance.events.groups import GroupCompleted, GroupReportFailed, GroupReportMade, GroupReportSent, StudyGrouped
 from appliance.events.house import (
     CertificateExpires,
     CertificateInForce,
@@ -63,6 +64,10 @@ __all__ = [
     "DeliverySent",
     "Event",
     "GradientRepairAgreed",
+    "GroupCompleted",
+    "GroupReportFailed",
+    "GroupReportMade",
+    "GroupReportSent",
     "InstanceConflict",
     "InstanceQuarantined",
     "InstancesArrived",
@@ -90,6 +95,7 @@ __all__ = [
     "Severity",
     "StageRetried",
     "StudyDeleted",
+    "StudyGrouped",
     "StudyIncomplete",
     "StudyQuarantined",
     "StudyReleased",

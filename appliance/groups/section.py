@@ -1,41 +1,40 @@
-"""Settings of groups, by the names of the agent's guide."""
+"""Settings of groups, by the names of the agent's guide; where their reports go stands with the other destinations."""
 
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Section, Url, field
-
-_NO_GROUPS = "this version has no groups yet"
+from appliance.fields import Section, field
 
 
 class GroupsSection(Section, frozen=True, kw_only=True):
     """Groups"""
 
     auto_assign: Annotated[
-        str,
-        field("Auto-assign DICOM studies to group", "Received studies join this group.", max_length=64, unavailable=_NO_GROUPS),
+        Annotated[str, Meta(pattern=r"^(?!\n)$|^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}(?!\n)$")],
+        field(
+            "Auto-assign DICOM studies to group",
+            "Received studies join this group when their order is opened; it is made when there is none; empty: none.",
+        ),
     ] = ""
     send_on_completion: Annotated[
         bool,
         field(
             "Auto-send report when group completes",
-            "Once all orders of a group have reached their end.",
-            unavailable=_NO_GROUPS,
+            "Once all orders of a group have reached their end; the report itself is made anyhow.",
         ),
     ] = False
     schedule: Annotated[
-        Annotated[str, Meta(pattern=r"^(?!\n)$|^(\S+\s+){4}\S+(?!\n)$")],
+        Annotated[str, Meta(pattern=r"^(?!\n)$|^(\S+\s+){4}\S+(?!\n)$", max_length=128)],
         field(
             "Send group reports on a schedule",
             "Minute, hour, day, month, weekday; 0 6 * * 1,4 is Monday and Thursday at six; empty: never.",
             widget="cron",
-            unavailable=_NO_GROUPS,
         ),
     ] = ""
     report_type: Annotated[
         Literal["prediction-indexes"],
-        field("Report type", "A CSV file with the prediction indexes of every study.", unavailable=_NO_GROUPS),
+        field("Report type", "A CSV file with the prediction indexes of every study, and a page of their statistics."),
     ] = "prediction-indexes"
     filename_template: Annotated[
         str,
@@ -43,13 +42,5 @@ class GroupsSection(Section, frozen=True, kw_only=True):
             "Filename template",
             "May hold {group_name}, {report_type} and {date}.",
             pattern=r"^[A-Za-z0-9 ._\-{}]{1,128}(?!\n)$",
-            unavailable=_NO_GROUPS,
         ),
     ] = "{group_name}_{report_type}_{date}"
-    delivery: Annotated[
-        Literal["none", "email", "rest"], field("Delivery method", "none: download by hand.", unavailable=_NO_GROUPS)
-    ] = "none"
-    recipients: Annotated[
-        str, field("Recipients", "E-mail addresses with commas between them.", max_length=1000, unavailable=_NO_GROUPS)
-    ] = ""
-    url: Annotated[Url, field("URL", "For delivery by REST.", unavailable=_NO_GROUPS)] = ""

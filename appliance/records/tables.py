@@ -8,6 +8,7 @@ and for nothing else.
 from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
 
+from appliance.records.cohort_tables import Cohort, CohortReport, Mark, Notice
 from appliance.records.retrieval_tables import Completeness, Pull
 
 
@@ -374,4 +375,8 @@ TABLES: tuple[type[Table], ...] = (
     Commitment,
     Pull,
     Completeness,
+    Cohort,
+    CohortReport,
+    Notice,
+    Mark,
 )

@@ -12,8 +12,13 @@ _GAP = 14
 
 
 def make(request: RenderRequest) -> bytes:
-    """The report as PNG; pages are set apart by a grey band."""
-    pages = page_pictures(as_pdf.make(request), DOTS_PER_INCH)
+    """The report as PNG."""
+    return picture(as_pdf.make(request), f"{words.title(request.content)}, order {request.content.order}")
+
+
+def picture(pdf: bytes, title: str) -> bytes:
+    """The pages of a PDF as one PNG, set apart by grey bands."""
+    pages = page_pictures(pdf, DOTS_PER_INCH)
     width = max(page.width for page in pages)
     height = sum(page.height for page in pages) + _GAP * (len(pages) - 1)
     sheet = Image.new("RGB", (width, height), (150, 150, 150))
@@ -22,7 +27,7 @@ def make(request: RenderRequest) -> bytes:
         sheet.paste(page, (0, down))
         down += page.height + _GAP
     facts = PngImagePlugin.PngInfo()
-    facts.add_text("Title", f"{words.title(request.content)}, order {request.content.order}")
+    facts.add_text("Title", title)
     facts.add_text("Disclaimer", words.NOTICE_LONG)
     target = io.BytesIO()
     sheet.save(target, "PNG", optimize=False, pnginfo=facts, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))

@@ -85,9 +85,9 @@ def _failure(content: ReportContent, width: float) -> list[Any]:
     why += [f"{row.title}: found {row.found}, expected {row.expected}." for row in content.qc_rows if row.verdict == "failed"]
     actions = [row.action for row in content.qc_rows if row.verdict == "failed" and row.action]
     return [
-        *_heading("What happened"),
+        *titled("What happened"),
         said(failure.what, 10.5),
-        *_heading("Why"),
+        *titled("Why"),
         *(said(line, 9.5, after=2) for line in why),
         _boxed("What to do", dict.fromkeys([failure.advice, *actions]), width, points=9.5),
     ]
@@ -142,25 +142,25 @@ def _key_numbers(content: ReportContent, width: float) -> list[Any]:
                 ("INNERGRID", (0, 0), (-1, -1), 0.6, RULE),
             ]
         )
-        result.append(KeepTogether([*_heading(f"{section.title}: key numbers"), table]))
+        result.append(KeepTogether([*titled(f"{section.title}: key numbers"), table]))
     return result
 
 
 def _limits(content: ReportContent, width: float) -> list[Any]:
-    heading = _heading("What this report does not say")
+    heading = titled("What this report does not say")
     lines = [said(f"• {line}", 8.5, color=INK) for line in words.limits(content)]
     return [KeepTogether([*heading, *lines, said(words.NOTICE_LONG, 8.5, bold=True, before=3)])]
 
 
 def _section(content: ReportContent, section: ProductSection, width: float) -> list[Any]:
-    parts: list[Any] = [CondPageBreak(45 * mm), *_heading(f"{section.title}, version {section.version}")]
+    parts: list[Any] = [CondPageBreak(45 * mm), *titled(f"{section.title}, version {section.version}")]
     if section.failure:
         return [*parts, said(f"No result: {section.failure}", bold=True)]
     if section.intended_use:
         parts.append(said(section.intended_use, 8.5, color=GREY, after=3))
     if section.rows:
         rows = [[row.label, words.number(row.value, row.unit), words.unit(row.unit), row.note] for row in section.rows]
-        parts.append(_table(["Measure", "Value", "Unit", "Note"], rows, width, (0.42, 0.16, 0.12, 0.30), numbers=(1,)))
+        parts.append(ruled(["Measure", "Value", "Unit", "Note"], rows, width, (0.42, 0.16, 0.12, 0.30), numbers=(1,)))
     parts += [said(f"• {note}", 8.5, before=3) for note in section.notes]
     return [*parts, *_trend(content, section, width)]
 
@@ -170,15 +170,15 @@ def _trend(content: ReportContent, section: ProductSection, width: float) -> lis
     if not rows:
         return []
     shares = [0.28, *([0.72 / (len(head) - 1)] * (len(head) - 1))]
-    table = _table(head, rows, width, shares, numbers=range(1, len(head)))
-    return [KeepTogether([*_heading("Change since earlier studies of this patient"), table])]
+    table = ruled(head, rows, width, shares, numbers=range(1, len(head)))
+    return [KeepTogether([*titled("Change since earlier studies of this patient"), table])]
 
 
 def _pictures(pictures: Sequence[PictureFile], width: float, height: float = _PICTURE_HEIGHT) -> list[Any]:
     parts: list[Any] = []
     for number, picture in enumerate(pictures, 1):
         caption = said(f"{picture.title}", 8.5, color=GREY, align="center", after=6)
-        heading = _heading("Maps") if number == 1 and height == _PICTURE_HEIGHT else [Spacer(1, 6)]
+        heading = titled("Maps") if number == 1 and height == _PICTURE_HEIGHT else [Spacer(1, 6)]
         drawing = _fitted(picture, width, height)
         parts.append(KeepTogether([*heading, drawing or said("This picture could not be read.", 8.5), caption]))
     return parts
@@ -208,7 +208,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
         for row in content.qc_rows
     ]
     columns = ["Check", "Verdict", "Found", "Expected", "What to do"]
-    table = _table(columns, rows, width, (0.23, 0.13, 0.22, 0.20, 0.22), points=8)
+    table = ruled(columns, rows, width, (0.23, 0.13, 0.22, 0.20, 0.22), points=8)
     heavy = [
         ("BACKGROUND", (0, at), (-1, at), SHADE)
         for at, row in enumerate(content.qc_rows, 1)
@@ -216,7 +216,7 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
     ]
     table.setStyle(heavy)
     pictures = [PictureFile(path=row.picture, title=f"{row.title}. {row.caption}") for row in content.qc_rows if row.picture]
-    heading = [*_heading("Quality control"), said(words.qc_line(content) + ".", after=3)]
+    heading = [*titled("Quality control"), said(words.qc_line(content) + ".", after=3)]
     return [KeepTogether([*heading, table]), *_beside(pictures, width)]
 
 
@@ -238,15 +238,15 @@ def _provenance(content: ReportContent, width: float) -> list[Any]:
     rows = [["Report", name, value] for name, value in content.provenance.items()]
     rows += [[one.title, name, value] for one in content.sections for name, value in one.provenance.items()]
     rows.append(["Report", "Format", content.schema])
-    heading = _heading("Provenance")
+    heading = titled("Provenance")
     return [
         CondPageBreak(35 * mm),
         *heading,
-        _table(["Of", "What", "Version or value"], rows, width, (0.28, 0.26, 0.46), points=8),
+        ruled(["Of", "What", "Version or value"], rows, width, (0.28, 0.26, 0.46), points=8),
     ]
 
 
-def _table(
+def ruled(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     width: float,
@@ -268,5 +268,6 @@ def _table(
     return table
 
 
-def _heading(text: str) -> list[Any]:
+def titled(text: str) -> list[Any]:
+    """A heading of the second level."""
     return [said(text, 11.5, role="H2", bold=True, before=9, after=3)]

@@ -98,13 +98,8 @@ def edge(canvas: Any, request: RenderRequest, page: int, pages: int) -> None:
     canvas.setFont(PLAIN, 8)
     shown = drawn(_identity(request, width - 2 * MARGIN))
     canvas.drawString(MARGIN, height - 20 * mm, shown)
-    _stamp(canvas, width - MARGIN, height - 16 * mm)
-    canvas.setStrokeColor(RULE)
-    canvas.setLineWidth(0.6)
-    canvas.line(MARGIN, height - 22 * mm, width - MARGIN, height - 22 * mm)
-    canvas.line(MARGIN, 16 * mm, width - MARGIN, 16 * mm)
-    canvas.setFont(PLAIN, 7.5)
-    canvas.setFillColor(GREY)
+    stamp(canvas, width - MARGIN, height - 16 * mm)
+    rules(canvas, width, height)
     canvas.drawString(MARGIN, 12 * mm, f"Order {content.order}")
     canvas.drawCentredString(width / 2 + 14 * mm, 12 * mm, f"Version {content.version} · {words.moment(content.made_at)}")
     canvas.drawRightString(width - MARGIN, 12 * mm, f"Page {page} of {pages}")
@@ -115,7 +110,18 @@ def edge(canvas: Any, request: RenderRequest, page: int, pages: int) -> None:
     canvas.restoreState()
 
 
-def _stamp(canvas: Any, right: float, base: float) -> None:
+def rules(canvas: Any, width: float, height: float) -> None:
+    """The lines below the head and above the foot; what is written next is the foot."""
+    canvas.setStrokeColor(RULE)
+    canvas.setLineWidth(0.6)
+    canvas.line(MARGIN, height - 22 * mm, width - MARGIN, height - 22 * mm)
+    canvas.line(MARGIN, 16 * mm, width - MARGIN, 16 * mm)
+    canvas.setFont(PLAIN, 7.5)
+    canvas.setFillColor(GREY)
+
+
+def stamp(canvas: Any, right: float, base: float) -> None:
+    """The notice that no page is without."""
     text = words.NOTICE.upper()
     wide = pdfmetrics.stringWidth(text, BOLD, 9.5) + 5 * mm
     canvas.setStrokeColor(INK)

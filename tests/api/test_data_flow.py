@@ -66,13 +66,13 @@ def test_every_setting_that_names_a_host_is_on_the_page() -> None:
                 hosts.add(f"{name}.{field}")
     not_outbound = {"access.host", "receive.host", "saml.sp_base_url"}
     browsers_only = {"saml.idp_sso_url", "saml.idp_slo_url"}
-    not_in_this_version = {"groups.url"}
-    assert hosts - not_outbound - browsers_only - not_in_this_version == {
+    assert hosts - not_outbound - browsers_only == {
         "audit.syslog_host",
         "cloud.api_url",
         "compute.scheduler",
         "delivery.destinations",
         "delivery.failure_destinations",
+        "delivery.group_destinations",
         "nodes.nodes",
         "notify.smtp_host",
         "notify.url",

@@ -324,6 +324,21 @@ async def _findings(world: World, client: httpx.AsyncClient) -> AsyncIterator[ht
     yield await client.post(f"/api/studies/{study}/release")
 
 
+async def _grouped(world: World, client: httpx.AsyncClient) -> AsyncIterator[httpx.Response]:
+    """A group with one study: its report in every way, and the group taken back."""
+    study = f"/api/studies/{world.study}/group"
+    yield await client.post("/api/groups", json={"group": "PARK-01", "products": ["dti"]})
+    yield await client.get("/api/groups")
+    yield await client.put(study, json={"group": "PARK-01"})
+    yield await client.get("/api/groups/PARK-01")
+    yield await client.post("/api/groups/PARK-01/accept-versions")
+    yield await client.post("/api/groups/PARK-01/reports", json={"send": True})
+    yield await client.post("/api/groups/PARK-01/reports/newest/send")
+    yield await client.get("/api/groups/PARK-01/reports/newest/csv")
+    yield await client.put(study, json={"group": ""})
+    yield await client.delete("/api/groups/PARK-01")
+
+
 async def _retrieval(world: World, client: httpx.AsyncClient, archive: Orthanc) -> AsyncIterator[httpx.Response]:
     """A PACS node that is asked, pulls, and one that is taken back."""
     node = {"name": "archive", "host": archive.host, "port": archive.port, "called_ae": archive.ae_title}
@@ -360,7 +375,7 @@ async def test_good_requests_reach_every_operation(tmp_path: Path, archive: Orth
             answer = await client.request(method, path, json=body, headers=headers)
             if answer.status_code >= 300:
                 failed.append((method, path, answer.status_code, answer.text[:200]))
-        for acts in (_people, _machines, _findings, _single_sign_on, partial(_retrieval, archive=archive)):
+        for acts in (_people, _machines, _findings, _grouped, _single_sign_on, partial(_retrieval, archive=archive)):
             async for answer in acts(world, client):
                 if answer.status_code >= 300:
                     failed.append((answer.request.method, answer.request.url.path, answer.status_code, answer.text[:200]))

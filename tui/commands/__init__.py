@@ -18,6 +18,7 @@ NOUNS = (
     "receiving",
     "delivery",
     "results",
+    "groups",
     "settings",
     "certificate",
 )

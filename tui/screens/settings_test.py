@@ -31,7 +31,7 @@ def requests(section: FormSection, drafts: Mapping[str, str], saved: Mapping[str
     if section.name != "delivery":
         return [(section.title, fields)]
     found = []
-    for name in ("destinations", "failure_destinations"):
+    for name in ("destinations", "failure_destinations", "group_destinations"):
         listed = fields.get(name, saved.get(name, []))
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise Unreadable("is no list of destinations")

@@ -268,7 +268,6 @@ def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None
     """UI-04: nobody is deceived by a switch that does nothing."""
     asked: list[tuple[str, str, Any]] = [
         ("notify", "events", ["qc-failed"]),
-        ("groups", "auto_assign", "PARK-01"),
         ("retention", "orders_days", 30),
         ("heartbeat", "health", False),
         ("uploads", "maximum_gb", 2),
@@ -319,9 +318,9 @@ GUIDE = {
     "heartbeat": "system_metrics order_statistics health",
     "uploads": "maximum_gb",
     "qc": "switched_off",
-    "groups": "auto_assign send_on_completion schedule report_type filename_template delivery",
+    "groups": "auto_assign send_on_completion schedule report_type filename_template",
     "notify": "protocol events cpu_percent memory_percent swap_percent disk_free_percent cool_down_minutes",
-    "delivery": "destinations failure_destinations attempts",
+    "delivery": "destinations failure_destinations group_destinations attempts",
     "scheduler": "cadence cron",
     "compute": "mode limits workers cores memory_mb",
     "retention": "orders_days records_days logs_days",

@@ -4,6 +4,7 @@ import ctypes
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pypdfium2
@@ -11,7 +12,7 @@ import pypdfium2.raw as pdfium
 import pytest
 from PIL import Image
 
-from appliance.reports import as_pdf, words
+from appliance.reports import as_pdf, document, render, words
 from appliance.reports.content import PageIdentity, RenderRequest
 from appliance.reports.inert import inert_struct
 from tests.servers import program
@@ -153,7 +154,22 @@ def test_all_fonts_that_draw_text_are_embedded(tmp_path: Path) -> None:
 def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
     """RES-04: a report made again for a retry is the same report."""
     request = a_full_request(tmp_path)
-    assert as_pdf.make(request) == as_pdf.make(request)
+    again = msgspec.structs.replace(request)
+    assert as_pdf.make(request) == as_pdf.make(again)
+
+
+def test_the_pages_are_drawn_once_for_all_formats_that_hold_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PNG and FHIR hold what the PDF holds; drawing is the slow part."""
+    drawn: list[object] = []
+    real = document.pdf
+
+    def counted(*given: Any) -> bytes:
+        drawn.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(document, "pdf", counted)
+    render.run(a_request(tmp_path / "r", formats=["pdf", "png", "fhir"]), lambda fraction, step: None)
+    assert len(drawn) == 1
 
 
 def test_hostile_text_is_printed_and_never_obeyed(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Groups: what people do with them, and what the clock does for them.
+
+All orders of a group use the same products in the same versions, so that their numbers belong in one table. A group is
+complete when every member's newest order has ended; each time that becomes so, with other members or results than before, its
+report is made.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from appliance import cohort_reports, pipeline
+from appliance.events import GroupCompleted, StudyGrouped
+from appliance.groups import rules
+from appliance.house import House
+from appliance.products import catalogue
+from appliance.records import events, groups, orders, studies
+from appliance.records.groups import GroupReportRow, GroupRow
+from appliance.settings import Settings
+from appliance.storage import remove_folder
+from appliance.upkeep.cadence import due
+from appliance.upkeep.section import SchedulerSection
+
+
+async def create(house: House, name: str, products: Sequence[str], *, actor: str, now: int) -> GroupRow:
+    """A new group for some products, or the default ones, in the versions that are installed.
+
+    Raises `BadGroupName`, `GroupThere`, `ProductUnknown`, `ProductNotHere`.
+    """
+    settings = (await house.settings()).settings
+    chosen = pipeline.chosen(house, settings, products)
+    kept = rules.pinned(chosen, versions(house))
+    return await groups.create(house.records, rules.checked_name(name), products=kept, actor=actor, now=now)
+
+
+async def accept_versions(house: House, name: str) -> GroupRow:
+    """Fixes a group to the versions of its products that are installed now; raises `Unknown`, `ProductUnknown`."""
+    row = await groups.get(name)
+    settings = (await house.settings()).settings
+    chosen = pipeline.chosen(house, settings, list(rules.unpinned(row.products)))
+    await groups.pin(house.records, row.id, rules.pinned(chosen, versions(house)))
+    return await groups.get(name)
+
+
+def versions(house: House) -> dict[str, str]:
+    """Product -> installed version."""
+    return {name: manifest.version for name, manifest in catalogue(house.home).items()}
+
+
+async def put(house: House, study: str, name: str, *, actor: str, now: int) -> None:
+    """Puts a study into a group, or out of its own for an empty name; raises `Unknown`, `GroupProductsDiffer`.
+
+    Its orders that were not cancelled must have used the group's products: one that used others would tear a hole into the
+    group's table.
+    """
+    group = await groups.get(name) if name else None
+    async with house.records.transaction():
+        await studies.lock(house.records, study)
+        await studies.get(study)
+        newest = next(iter(await orders.of_study(study)), None)
+        if group is not None and newest is not None and rules.standing(str(newest.state)) != "cancelled":
+            fixed = rules.unpinned(group.products)
+            if set(newest.product_list) != set(fixed):
+                asked = ", ".join(newest.product_list) or "no known product"
+                raise rules.GroupProductsDiffer(group=name, fixed=", ".join(fixed), asked=asked)
+        await groups.put(house.records, study, name, now)
+        await events.append(StudyGrouped(study=study, group=name or "no group", actor=actor), now)
+
+
+async def remove(house: House, name: str) -> None:
+    """Takes away a group without studies, with its reports; raises `Unknown`, `GroupNotEmpty`."""
+    row = await groups.get(name)
+    await groups.remove(house.records, row)
+    await asyncio.to_thread(remove_folder, house.storage.cohort(row.id))
+
+
+async def report(house: House, name: str, *, now: int, send: bool) -> GroupReportRow:
+    """A report on demand; raises `Unknown`, `NobodyThere` and what the stage raises."""
+    return await cohort_reports.make(house, await groups.get(name), reason="on demand", now=now, send=send)
+
+
+async def tend(house: House, now: int) -> None:
+    """What the clock asks for: reports of groups that have become complete, and scheduled ones."""
+    settings = (await house.settings()).settings
+    for group in await groups.everyone():
+        with suppress(cohort_reports.Overtaken):
+            await _complete(house, group, settings, now)
+        with suppress(cohort_reports.Overtaken):
+            await _scheduled(house, group, settings, now)
+
+
+async def _complete(house: House, group: GroupRow, settings: Settings, now: int) -> None:
+    members = await groups.members(house.records, group.name)
+    standings = [rules.standing(one.state or "") for one in members]
+    if not members or "open" in standings:
+        return
+    key = rules.fingerprint(
+        (one.order or "", standing, one.report or "") for one, standing in zip(members, standings, strict=True)
+    )
+    if key == group.completed_key:
+        return
+    done, failed = standings.count("done"), standings.count("failed")
+
+    async def claim() -> bool:
+        if not await groups.claim_completed(house.records, group, key):
+            return False
+        await events.append(GroupCompleted(group=group.name, studies=len(members), done=done, failed=failed), now)
+        return True
+
+    await cohort_reports.make(house, group, reason="completed", now=now, send=settings.groups.send_on_completion, claim=claim)
+
+
+async def _scheduled(house: House, group: GroupRow, settings: Settings, now: int) -> None:
+    """A report at each moment of the schedule; one that was missed is made up for once. A new schedule begins now."""
+    schedule = settings.groups.schedule
+
+    async def claim() -> bool:
+        return await groups.claim_scheduled(house.records, group, schedule, now)
+
+    if schedule != group.schedule:
+        await claim()
+        return
+    section = SchedulerSection(cadence="cron", cron=schedule or "0 0 1 1 *")
+    if not schedule or not due(section, settings.site.time_zone, group.scheduled_at, now):
+        return
+    if await groups.members(house.records, group.name):
+        await cohort_reports.make(house, group, reason="scheduled", now=now, send=True, claim=claim)
+    else:
+        await claim()

@@ -1,0 +1,138 @@
+"""`ranvier groups`: list, create, fill, report."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tui.client import Client
+from tui.commands import exits, printing
+from tui.commands.session import add_json, many, parser, run, verbs
+from tui.saving import save
+
+_FORMATS = ("csv", "schema", "pdf", "png")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Dispatches the verb."""
+    found = parser("groups", "Groups of studies with the same products, and their reports.")
+    verb = verbs(found)
+    listing = verb.add_parser("list", help="all groups with how far their studies are")
+    show = verb.add_parser("show", help="one group with its reports and where they went")
+    create = verb.add_parser("create", help="a new group, fixed to products in the versions that are installed")
+    create.add_argument("--product", default="", metavar="A,B", help="default: those of Settings, Products")
+    remove = verb.add_parser("remove", help="take away a group that has no studies")
+    add = verb.add_parser("add", help="put studies into a group")
+    accept = verb.add_parser("accept-versions", help="fix a group to the versions of its products that are installed now")
+    report = verb.add_parser("report", help="make a report of a group as it stands, and save it")
+    report.add_argument("--send", action="store_true", help="also deliver it to the group destinations")
+    report.add_argument("--format", default="csv", metavar="A,B", help=f"of {', '.join(_FORMATS)} (default csv)")
+    report.add_argument("--out", default=".", metavar="FOLDER")
+    send = verb.add_parser("send", help="send the newest report to the group destinations again")
+    for one in (show, create, remove, add, accept, report, send):
+        one.add_argument("group")
+    add.add_argument("studies", nargs="+", metavar="STUDY")
+    out = verb.add_parser("take-out", help="take studies out of their groups")
+    out.add_argument("studies", nargs="+", metavar="STUDY")
+    add_json(listing, show, create, report)
+    return run(found, arguments, _groups)
+
+
+async def _groups(client: Client, given: argparse.Namespace) -> int:
+    match given.verb:
+        case "list":
+            return _list_out(given, await client.get("/api/groups", list[dict[str, Any]]))
+        case "show":
+            return _show_out(given, await client.get(f"/api/groups/{given.group}", dict[str, Any]))
+        case "create":
+            asked = {"group": given.group, "products": [one for one in given.product.split(",") if one]}
+            return _show_out(given, await client.post("/api/groups", dict[str, Any], asked))
+        case "remove":
+            await client.call("DELETE", f"/api/groups/{given.group}")
+            printing.say(f"Group {given.group} is gone.")
+            return exits.DONE
+        case "add":
+            return await many(given.studies, lambda study: _put(client, study, given.group))
+        case "take-out":
+            return await many(given.studies, lambda study: _put(client, study, ""))
+        case "accept-versions":
+            return _show_out(given, await client.post(f"/api/groups/{given.group}/accept-versions", dict[str, Any]))
+        case "send":
+            sent = await client.post(f"/api/groups/{given.group}/reports/newest/send", dict[str, Any])
+            printing.say(f"The newest report goes to {sent['destinations']} destinations.")
+            return exits.DONE if sent["destinations"] else exits.NEGATIVE
+    return await _report(client, given)
+
+
+async def _put(client: Client, study: str, group: str) -> str:
+    row = await client.call("PUT", f"/api/studies/{study}/group", body={"group": group})
+    return f"{study} {'is in ' + group if group else 'is in no group'}" if row.content else study
+
+
+async def _report(client: Client, given: argparse.Namespace) -> int:
+    wanted = [one.strip() for one in given.format.split(",") if one.strip()]
+    if set(wanted) - set(_FORMATS):
+        printing.say(f"There are the formats {', '.join(_FORMATS)}.")
+        return exits.USAGE
+    folder = Path(given.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        printing.say(f"{folder}: {fault.strerror}.")
+        return exits.CANNOT_WRITE
+    made = await client.post(f"/api/groups/{given.group}/reports", dict[str, Any], {"send": given.send})
+    saved = []
+    for one in wanted:
+        file = await client.download(f"/api/groups/{given.group}/reports/{made['report']}/{one}")
+        saved.append(str(save(folder / Path(file.name).name, file.content)))
+    if given.json:
+        printing.json_out("groups.report", {**made, "files": saved})
+    else:
+        for name in saved:
+            print(name)
+        printing.say(f"Version {made['version']}: {made['done']} of {made['studies']} studies have a result.")
+    return exits.DONE
+
+
+def _list_out(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    if given.json:
+        printing.json_out("groups.list", {"items": rows})
+    else:
+        names = ("group", "products", "studies", "done", "failed", "cancelled", "waiting", "reported_at")
+        printing.table_out([name.upper() for name in names], [[_cell(row.get(name)) for name in names] for row in rows])
+    return exits.DONE
+
+
+def _show_out(given: argparse.Namespace, row: dict[str, Any]) -> int:
+    if getattr(given, "json", False):
+        printing.json_out("groups.show", row)
+        return exits.DONE
+    printing.fields_out(
+        [
+            ("Group", row["group"]),
+            ("Products", _cell(row["products"])),
+            ("Studies", f"{row['studies']}: {row['done']} done, {row['failed']} failed, {row['cancelled']} cancelled"),
+            ("Waiting", f"{row['waiting']} for a person"),
+        ]
+    )
+    if row["newer"]:
+        printing.say(f"Installed are {_cell(row['newer'])}: accept them with `ranvier groups accept-versions`.")
+    rows = [
+        [
+            f"v{one['version']}",
+            one["name"],
+            one["reason"],
+            f"{one['done']}/{one['studies']}",
+            ", ".join(f"{way['destination']} {way['word'].lower()}" for way in one["deliveries"]) or "-",
+        ]
+        for one in row["report_list"]
+    ]
+    if rows:
+        printing.table_out(["V", "NAME", "REASON", "DONE", "DELIVERY"], rows)
+    return exits.DONE
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items()) or "-"
+    return "-" if value is None or value == "" else str(value)
