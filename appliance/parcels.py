@@ -20,7 +20,6 @@ from appliance.reports.cohort_content import EXTENSIONS
 from appliance.reports.content import (
     CopyRequest,
     Hl7Names,
-    PageIdentity,
     RenderAnswer,
     ReportContent,
     file_name,
@@ -112,7 +111,7 @@ async def _copies(
         out_folder=str(out_folder),
         formats=wanted,
         identity=msgspec.to_builtins(identity),
-        page_identity=_page(identity) if destinations.wants_identity(section) else None,
+        identity_on_pages=destinations.wants_identity(section),
         sop_instance_uid=row.sop_instance_uid,
         predecessor_uid=await _predecessor(report, row.destination),
         predecessor_report=report.supersedes,
@@ -129,17 +128,6 @@ async def _copies(
     raw = await run_stage("copies", request, LIGHT, progress=silent)
     made = msgspec.json.decode(raw, type=RenderAnswer).files
     return {one: out_folder / name for one, name in made.items()}
-
-
-def _page(identity: PatientIdentity) -> PageIdentity:
-    return PageIdentity(
-        patient_name=identity.patient_name,
-        patient_id=identity.patient_id,
-        birth_date=identity.birth_date,
-        issuer=identity.issuer,
-        accession=identity.accession,
-        study_instance_uid=identity.study_instance_uid,
-    )
 
 
 async def _sources(house: House, order: OrderRow) -> list[str]:

@@ -203,7 +203,8 @@ class CopyRequest(msgspec.Struct, kw_only=True, frozen=True):
     formats: list[str]
     identity: dict[str, str]
     """`appliance.records.identities.PatientIdentity` as plain JSON."""
-    page_identity: PageIdentity | None
+    identity_on_pages: bool
+    """Whether text and pages name the patient too; headers of DICOM objects always do."""
     sop_instance_uid: str
     created_at: int
     predecessor_uid: str = ""

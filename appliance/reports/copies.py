@@ -10,7 +10,7 @@ import msgspec
 from appliance.moments import uid_of
 from appliance.records.identities import PatientIdentity
 from appliance.reports import render, sources
-from appliance.reports.content import CopyRequest, RenderAnswer, RenderRequest, file_name
+from appliance.reports.content import CopyRequest, PageIdentity, RenderAnswer, RenderRequest, file_name
 from appliance.reports.sources import Source
 from appliance.storage import write_durable
 
@@ -40,13 +40,13 @@ def _made(name: str, request: CopyRequest, identity: PatientIdentity, found: Seq
             from appliance.reports.encapsulate import encapsulate
 
             return encapsulate(
-                render.render(pages(request), "pdf"),
+                render.render(pages(request, identity), "pdf"),
                 identity,
                 content=request.content,
                 sop_instance_uid=request.sop_instance_uid,
                 series_instance_uid=uid_of(request.content.report),
                 now=_local(request),
-                identity_on_pages=request.page_identity is not None,
+                identity_on_pages=request.identity_on_pages,
                 sources=found,
             )
         case "dicom-sr":
@@ -56,22 +56,33 @@ def _made(name: str, request: CopyRequest, identity: PatientIdentity, found: Seq
             if request.predecessor_uid:
                 before = Source(_COMPREHENSIVE_SR, request.predecessor_uid, series_uid(request.predecessor_report))
             place = Place(request.sop_instance_uid, _local(request), before)
-            return structured(render.harmless(pages(request)).content, identity, place, found)
+            return structured(render.harmless(pages(request, identity)).content, identity, place, found)
         case "hl7":
             from appliance.reports.as_hl7 import message
 
-            return message(render.harmless(pages(request)), request.hl7, identity, _local(request))
-    return render.render(pages(request), name)
+            return message(render.harmless(pages(request, identity)), request.hl7, identity, _local(request))
+    return render.render(pages(request, identity), name)
 
 
-def pages(request: CopyRequest) -> RenderRequest:
+def pages(request: CopyRequest, identity: PatientIdentity) -> RenderRequest:
     """What the pages of this copy are made from."""
     return RenderRequest(
         content=request.content,
         out_folder=request.out_folder,
         formats=request.formats,
-        page_identity=request.page_identity,
+        page_identity=_page(identity) if request.identity_on_pages else None,
         paper=request.paper,
+    )
+
+
+def _page(identity: PatientIdentity) -> PageIdentity:
+    return PageIdentity(
+        patient_name=identity.patient_name,
+        patient_id=identity.patient_id,
+        birth_date=identity.birth_date,
+        issuer=identity.issuer,
+        accession=identity.accession,
+        study_instance_uid=identity.study_instance_uid,
     )
 
 

@@ -17,7 +17,6 @@ from appliance.reports import encapsulate as room
 from appliance.reports.content import CopyRequest
 from appliance.reports.sources import Source
 from tests.servers import program
-from tests.unit.reports.samples import IDENTITY as PAGE
 from tests.unit.reports.samples import ORDER, REPORT, a_failure, a_report
 
 SOP = "2.25.1234567890123456789"
@@ -155,7 +154,7 @@ def test_the_stage_draws_the_pages_with_the_patient_and_dcmtk_reads_them_back(tm
         content=a_report(),
         out_folder=str(tmp_path),
         identity=msgspec.to_builtins(PATIENT),
-        page_identity=PAGE,
+        identity_on_pages=True,
         sop_instance_uid=SOP,
         created_at=int(datetime(2026, 11, 22, 13, 31, tzinfo=UTC).timestamp() * 1000),
     )

@@ -13,7 +13,7 @@ from hl7apy.parser import parse_message, parse_segment
 
 from appliance.reports import as_hl7, copies, header, words
 from appliance.reports.content import CopyRequest, Hl7Names
-from tests.unit.reports.samples import CAVEATS, IDENTITY, ORDER, STUDY, a_report, a_section, original_images
+from tests.unit.reports.samples import CAVEATS, ORDER, STUDY, a_report, a_section, original_images
 from tests.unit.reports.test_encapsulate import PATIENT, SOP
 
 AT = 1_795_354_265_000
@@ -26,7 +26,7 @@ def made(folder: Path, *formats: str, **changes: object) -> dict[str, Path]:
         out_folder=str(folder),
         formats=list(formats),
         identity=msgspec.to_builtins(PATIENT),
-        page_identity=IDENTITY,
+        identity_on_pages=True,
         sop_instance_uid=SOP,
         created_at=AT,
         sources=original_images(folder, PATIENT.study_instance_uid),
@@ -168,7 +168,7 @@ def test_separators_in_a_text_stay_characters(tmp_path: Path) -> None:
 
 def test_hl7_without_identity_names_nobody(tmp_path: Path) -> None:
     """RES-05."""
-    (file,) = made(tmp_path, "hl7", page_identity=None).values()
+    (file,) = made(tmp_path, "hl7", identity_on_pages=False).values()
     text = file.read_bytes()
     for value in ("Müller", "PAT-0042", "19700102", "ACC-77"):
         assert value.encode() not in text
