@@ -10,7 +10,7 @@ from appliance import anchors, certificates, cohorts, dispatch, logs, pipeline
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
-from appliance.records import disk, events, orders, processes
+from appliance.records import disk, events, orders, processes, users
 from appliance.upkeep.cadence import due
 from appliance.worker import is_dead
 
@@ -58,8 +58,9 @@ async def _sample_disk(house: House, now: int) -> object:
     return None
 
 
-async def _forget_processes(house: House, now: int) -> object:
-    """Forgets processes that have not been seen for a day."""
+async def _forget_ended(house: House, now: int) -> object:
+    """Forgets processes that have not been seen for a day, and sessions that ended before that."""
+    await users.forget_old_sessions(now - DAY_MS)
     for seen in await processes.everyone():
         if now - seen.seen_at > DAY_MS:
             await processes.gone(seen)
@@ -119,7 +120,7 @@ TASKS: tuple[Task, ...] = (
     Task("keep-reserve", 10, _keep_reserve),
     Task("groups", 5, cohorts.tend),
     Task("sample-disk", 3600, _sample_disk),
-    Task("forget-processes", 3600, _forget_processes),
+    Task("forget-ended", 3600, _forget_ended),
     Task("watch-certificates", 3600, _watch_certificates),
     Task("upkeep", 20, Upkeep()),
     Task("audit-anchor", 20, Anchors()),
