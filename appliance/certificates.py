@@ -18,8 +18,8 @@ from appliance.errors import Misconfigured
 from appliance.moments import iso
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-    from cryptography.x509 import Certificate, GeneralName
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
+    from cryptography.x509 import Certificate, CertificateBuilder, GeneralName, Name
 
 CIPHERS: Final = ":".join(
     f"ECDHE-{kind}-{cipher}" for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256") for kind in ("ECDSA", "RSA")
@@ -135,16 +135,7 @@ def signing_pair(file: Path, name: str, *, now: int) -> tuple[str, str]:
 
         private = rsa.generate_private_key(public_exponent=65537, key_size=SIGNING_BITS)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(_moment(now) - timedelta(hours=1))
-            .not_valid_after(_moment(now) + timedelta(days=SIGNING_DAYS))
-            .sign(private, hashes.SHA256())
-        )
+        made = _begun(subject, private.public_key(), SIGNING_DAYS, now).sign(private, hashes.SHA256())
         form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         _put_pair(file, private.private_bytes(*form).decode(), _pem(made))
     text = file.read_text()
@@ -162,6 +153,21 @@ def _put_pair(file: Path, key: str, certificate: str) -> None:
     draft.replace(file)
 
 
+def _begun(subject: "Name", key: "CertificatePublicKeyTypes", days: int, now: int) -> "CertificateBuilder":
+    """A certificate that its own subject issues; clocks may differ by an hour."""
+    from cryptography import x509
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_moment(now) - timedelta(hours=1))
+        .not_valid_after(_moment(now) + timedelta(days=days))
+    )
+
+
 def make_own(names: Sequence[str], *, now: int) -> tuple[str, str]:
     """A certificate that signs itself for these host names and addresses, and its key (P-256), both as PEM."""
     from cryptography import x509
@@ -174,13 +180,7 @@ def make_own(names: Sequence[str], *, now: int) -> tuple[str, str]:
         [x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64]), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Ranvier")]
     )
     made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(_moment(now) - timedelta(hours=1))
-        .not_valid_after(_moment(now) + timedelta(days=OWN_DAYS))
+        _begun(subject, private.public_key(), OWN_DAYS, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_general_name(one) for one in dict.fromkeys(names)]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -56,9 +56,9 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
         case Dicom() if kind == "echo":
             return await destinations.echo(wanted)
         case PacsNode():
-            from appliance.receive.nodes import association
+            from appliance.receive.nodes.echo import echo
 
-            return await asyncio.to_thread(association.echo, wanted)
+            return await asyncio.to_thread(echo, wanted)
         case NotifySection(protocol="email"):
             return await mail.probe(wanted)
         case NotifySection(protocol="apprise"):
