@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def trust(authority: str, field: str = "authority") -> ssl.SSLContext:
+def trust(authority: str) -> ssl.SSLContext:
     """The system's certificate authorities and one more as PEM; TLS 1.2 or newer. Raises `AuthorityUnusable`."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -50,7 +50,7 @@ def trust(authority: str, field: str = "authority") -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=authority)
         except (ssl.SSLError, ValueError):
-            raise AuthorityUnusable(field=field) from None
+            raise AuthorityUnusable(field="authority") from None
     return context
 
 

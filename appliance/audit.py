@@ -104,13 +104,11 @@ async def append(actor: str, action: str, target: str, result: str, origin: str,
     return entry
 
 
-async def append_each(
-    actor: str, action: str, targets: list[str], result: str, origin: str, now: int, detail: str = ""
-) -> None:
+async def append_each(actor: str, action: str, targets: list[str], result: str, origin: str, now: int) -> None:
     """One row for each target, all or none."""
     async with rows.one_at_a_time():
         for target in targets:
-            await append(actor, action, target, result, origin, now, detail)
+            await append(actor, action, target, result, origin, now)
 
 
 async def verify(anchor: Anchor | None = None) -> Verdict:

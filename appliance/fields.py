@@ -96,7 +96,6 @@ Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{1,253}(?!\n)$", extra_jso
 Network = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?(?!\n)$")]
 """An address, or a network with its length."""
 Url = Annotated[str, Meta(pattern=r"^(?!\n)$|^https?://[^\s]+(?!\n)$", max_length=2048, extra_json_schema={"x-widget": "url"})]
-Cron = Annotated[str, Meta(pattern=r"^(\S+\s+){4}\S+(?!\n)$", extra_json_schema={"x-widget": "cron"})]
 Template = Annotated[str, Meta(max_length=20_000, extra_json_schema={"x-widget": "template"})]
 Pem = Annotated[str, Meta(max_length=100_000, extra_json_schema={"x-widget": "pem"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}(?!\n)$")]

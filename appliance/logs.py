@@ -95,19 +95,18 @@ def forget(home: Path, days: int, now: int) -> int:
     return gone
 
 
-def start(home: Path, process: str, *, console: bool = True, level: int = logging.INFO) -> None:
+def start(home: Path, process: str) -> None:
     """Sends this process's log to `<home>/logs/<process>.jsonl`, and to standard error for a person."""
     root = logging.getLogger()
     root.handlers.clear()
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
     (home / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
     file = DailyFile(home / "logs" / f"{process}.jsonl")
     file.setFormatter(JsonLines(process))
     root.addHandler(file)
-    if console:
-        terminal = logging.StreamHandler(sys.stderr)
-        terminal.setFormatter(Plain())
-        root.addHandler(terminal)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(Plain())
+    root.addHandler(terminal)
     # Libraries that echo what peers send would put names of patients into the log.
     for chatty in ("pydicom", "piccolo", "pynetdicom", "httpx", "httpcore", "asyncio", "litestar", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty in ("pydicom", "pynetdicom") else logging.WARNING)

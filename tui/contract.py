@@ -223,14 +223,6 @@ class ResultPage(Answer, frozen=True, kw_only=True):
     matched: int | None = None
 
 
-class OrderPage(Answer, frozen=True, kw_only=True):
-    """A page of orders."""
-
-    items: list[OrderView] = []
-    next: str | None = None
-    total: int = 0
-
-
 class Identity(Answer, frozen=True, kw_only=True):
     """Who a study belongs to; comes only from a reveal."""
 

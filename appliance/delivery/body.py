@@ -68,46 +68,46 @@ class BodyDollar(Misconfigured):
     next_step = "Write $$ for a dollar sign."
 
 
-def parse(body: str, field: str = "body") -> Any:
+def parse(body: str) -> Any:
     """The template as JSON; the standard object when it is empty. Raises `BodyNotJson`."""
     if not body.strip():
         return STANDARD
     try:
         return json.loads(body)
     except json.JSONDecodeError as fault:
-        raise BodyNotJson(field=field, line=fault.lineno, column=fault.colno) from None
+        raise BodyNotJson(field="body", line=fault.lineno, column=fault.colno) from None
     except RecursionError:
-        raise BodyNotJson(field=field, line=1, column=1) from None
+        raise BodyNotJson(field="body", line=1, column=1) from None
 
 
-def names(template: Any, field: str = "body") -> set[str]:
+def names(template: Any) -> set[str]:
     """Every name that the template uses; raises `BodyDollar`."""
     found: set[str] = set()
     for text in _texts(template):
         one = string.Template(text)
         if not one.is_valid():
-            raise BodyDollar(field=field)
+            raise BodyDollar(field="body")
         found.update(one.get_identifiers())
     return found
 
 
-def check(body: str, *, identity: bool, field: str = "body") -> set[str]:
+def check(body: str, *, identity: bool) -> set[str]:
     """Names outside `ALWAYS` that only a product's numbers could explain; raises `Misconfigured` for what can never work."""
-    used = names(parse(body, field), field)
+    used = names(parse(body))
     if not identity and used & IDENTITY:
-        raise BodyNamesIdentity(field=field, names=", $".join(sorted(used & IDENTITY)))
+        raise BodyNamesIdentity(field="body", names=", $".join(sorted(used & IDENTITY)))
     return used - ALWAYS - IDENTITY
 
 
-def fill(body: str, values: Mapping[str, str], *, identity: bool, field: str = "body") -> bytes:
+def fill(body: str, values: Mapping[str, str], *, identity: bool) -> bytes:
     """The body with its names replaced, as UTF-8 JSON; raises `Misconfigured` naming what is wrong."""
-    template = parse(body, field)
-    used = names(template, field)
+    template = parse(body)
+    used = names(template)
     if not identity and used & IDENTITY:
-        raise BodyNamesIdentity(field=field, names=", $".join(sorted(used & IDENTITY)))
+        raise BodyNamesIdentity(field="body", names=", $".join(sorted(used & IDENTITY)))
     unknown = used - set(values)
     if unknown:
-        raise BodyNamesUnknown(field=field, names=", $".join(sorted(unknown)))
+        raise BodyNamesUnknown(field="body", names=", $".join(sorted(unknown)))
     return json.dumps(_filled(template, values)).encode()
 
 

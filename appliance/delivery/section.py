@@ -21,7 +21,6 @@ from appliance.fields import (
 )
 
 ReportFormat = Literal["json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir"]
-FailureFormat = Literal["json", "txt", "png", "pdf"]
 TransferSyntax = Literal["explicit-little", "implicit-little", "deflated"]
 """Those of objects without images (PS3.5 annex A): which are proposed, in this order."""
 

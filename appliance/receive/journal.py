@@ -37,7 +37,6 @@ from appliance.storage import OutOfSpace, sync_folder
 SUFFIX: Final = ".journal"
 SEGMENT_BYTES = 64 << 20
 """A segment of this size is followed by another one, so that filed instances do not stay on the disk twice for long."""
-HASH_BYTES = 32
 _FIRST_AHEAD, _MOST_AHEAD = 1 << 20, 16 << 20
 """Allocated ahead once a segment has grown so far, in steps as long as it is, at most this long."""
 _ROOM_FOR_AHEAD = 64

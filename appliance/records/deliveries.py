@@ -221,16 +221,6 @@ async def settlement(report: str) -> Settlement:
     )
 
 
-async def next_due(records: Records) -> int | None:
-    """When the next delivery wants work, in milliseconds UTC; None when all have ended."""
-    rows = await records.run(
-        "SELECT MIN(CASE WHEN state = {} THEN not_before ELSE lease_until END) AS due FROM deliveries WHERE state IN ({}, {})",
-        str(DeliveryState.PENDING),
-        *(str(state) for state in OPEN),
-    )
-    return None if rows[0]["due"] is None else int(rows[0]["due"])
-
-
 async def counts(records: Records) -> dict[str, int]:
     """State -> number of deliveries."""
     rows = await records.run("SELECT state, COUNT(*) AS n FROM deliveries GROUP BY state")

@@ -105,8 +105,3 @@ async def linking(keys: Sealer, study: str) -> dict[str, str]:
     if row is None or not row["linking"]:
         return {}
     return msgspec.json.decode(keys.open(_LINKING, bytes(row["linking"]), study), type=dict[str, str])
-
-
-async def purge(study: str) -> None:
-    """Forgets who a study belongs to."""
-    await Identity.delete().where(Identity.study == study).run()

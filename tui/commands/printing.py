@@ -21,9 +21,9 @@ def json_out(schema: str, content: Mapping[str, Any]) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
-def table_out(titles: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None) -> None:
+def table_out(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Aligned columns with titles on a terminal; tab-separated lines without titles elsewhere."""
-    stream = out or sys.stdout
+    stream = sys.stdout
     clean = [[inert(cell) for cell in row] for row in rows]
     if not stream.isatty():
         for row in clean:

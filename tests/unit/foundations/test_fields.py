@@ -8,7 +8,6 @@ import pytest
 from appliance.fields import (
     UNCHANGED,
     AeTitle,
-    Cron,
     Host,
     Name,
     Port,
@@ -31,7 +30,6 @@ from appliance.fields import (
         (Port, [1, 104, 65535], [0, 65536, "104"]),
         (Host, ["127.0.0.1", "pacs.example", "fe80::1"], ["", "a b", "http://pacs", "pacs/1", "pacs\n"]),
         (Url, ["", "https://host/path?x=1", "http://host:1"], ["ftp://host", "https://", "https://a b", "\n", "https://a\n"]),
-        (Cron, ["0 3 * * 0", "*/5 * * * *"], ["* * * *", "", "daily", "0 3 * * 0\n"]),
         (Name, ["PACS 1", "a.b-c_d"], ["", " a", "a" * 41, "a/b", "ä", "a\n"]),
     ],
 )

@@ -71,7 +71,6 @@ async def test_nothing_is_claimed_before_it_is_due(records: Records) -> None:
     await deliveries.create(REPORT, ORDER, ["PACS"], NOW)
     claimed = await a_claim(records)
     await deliveries.settle(records, claimed, DeliveryState.PENDING, answer="HTTP 503", now=NOW, not_before=NOW + 100)
-    assert await deliveries.next_due(records) == NOW + 100
     assert await deliveries.claim(records, worker="w1", now=NOW + 99, lease_ms=LEASE) is None
     again = await a_claim(records, now=NOW + 100)
     assert (again.attempt, again.answer) == (2, "HTTP 503")
@@ -156,7 +155,6 @@ async def test_the_settlement_of_a_report_counts_its_destinations(records: Recor
     await deliveries.settle(records, await a_claim(records), DeliveryState.FAILED, answer="", now=NOW)
     found = await deliveries.settlement(REPORT)
     assert (found.total, found.sent, found.failed, found.complete, found.open) == (3, 2, 1, False, 0)
-    assert await deliveries.next_due(records) is None
     assert [row.destination for row in await deliveries.of_order(ORDER)] == ["Archive", "HIS", "PACS"]
 
 

@@ -30,12 +30,6 @@ async def test_the_first_identity_of_a_study_stays(records: Records, keys: Keys)
     assert await identities.get(keys, "study-1") == WHO
 
 
-async def test_a_purged_identity_is_gone(records: Records, keys: Keys) -> None:
-    await identities.put(keys, "study-1", WHO)
-    await identities.purge("study-1")
-    assert await identities.get(keys, "study-1") is None
-
-
 async def test_the_linking_table_is_kept_beside_the_identity(records: Records, keys: Keys) -> None:
     await identities.put(keys, "study-1", WHO)
     assert await identities.linking(keys, "study-1") == {}
