@@ -19,7 +19,7 @@ from appliance.house import House
 from appliance.moments import id_of_digest, iso, new_id, uid_of
 from appliance.probe import Probe
 from appliance.records.identities import PatientIdentity
-from appliance.reports.content import CopyRequest, PageIdentity, ProductSection, RenderAnswer, ReportContent, Row
+from appliance.reports.content import CopyRequest, ProductSection, RenderAnswer, ReportContent, Row
 from appliance.settings import FieldProblem, Settings, SettingsRefused
 from appliance.storage import remove_folder
 
@@ -103,13 +103,12 @@ def _request(house: House, section: DicomPdf | DicomSr | StowRs, report: str, fo
         sections=[ProductSection(product="test", version="1", title="Test of the connection", rows=[_NO_RESULT])],
         caveats=["This is a test of the connection. It belongs to no patient and holds no result; delete it."],
     )
-    page = PageIdentity(patient_name=PATIENT_NAME, patient_id=PATIENT_ID)
     return CopyRequest(
         content=content,
         out_folder=str(folder),
         formats=list(destinations.needs(section)),
         identity=msgspec.to_builtins(identity),
-        page_identity=page if destinations.wants_identity(section) else None,
+        identity_on_pages=destinations.wants_identity(section),
         sop_instance_uid=uid_of(report),
         created_at=now,
     )

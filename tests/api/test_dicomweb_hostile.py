@@ -29,7 +29,7 @@ async def web(door: Door, tmp_path: Path) -> AsyncIterator[Web]:
 
 def _as(dataset: pydicom.Dataset, number: int, syntax: str) -> pydicom.Dataset:
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{dataset.SOPInstanceUID}.{number}"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"{dataset.SOPInstanceUID}.{number}")
     return dataset
 
 
