@@ -14,6 +14,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from appliance import asking, tls
+from appliance.checkpoint import undisturbed
 from appliance.fields import Secret
 
 _REASONS = {
@@ -106,7 +107,7 @@ def associated(
     except OSError:
         raise NotAssociated(f"the name {peer.host} is not known to the network", "connection") from None
     if found.is_established:
-        return found
+        return undisturbed(found)
     if rejections:
         raise _rejected(rejections[0], peer)
     if found.rejected_contexts:

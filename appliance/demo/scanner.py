@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from appliance.checkpoint import undisturbed
 from appliance.errors import Retry
 
 ASSOCIATIONS = 3
@@ -48,7 +49,7 @@ def _associated(host: str, port: int, called: str, calling: str) -> Any:
     association = entity.associate(host, port, ae_title=called)
     if not association.is_established:
         raise NotSent(answer="the association was refused")
-    return association
+    return undisturbed(association)
 
 
 def _stored(association: Any, file: Path) -> str:

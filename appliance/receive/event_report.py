@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role
 from pynetdicom.dsutils import encode
 
+from appliance.checkpoint import undisturbed
 from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Outcome, Reference, Result
 from appliance.receive.messages import p_data
 from appliance.receive.section import ReceiveSection
@@ -123,6 +124,7 @@ def _over_new(sender: str, address: tuple[str, int], result: Result, ae_title: s
     assoc = caller.associate(*address, ae_title=sender, ext_neg=[role])
     if not assoc.is_established:
         return False
+    undisturbed(assoc)
     try:
         kind = SOME_FAILED if result.failed else ALL_SAFE
         status, _ = assoc.send_n_event_report(event_information(result), kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)

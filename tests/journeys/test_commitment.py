@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
+from appliance.checkpoint import undisturbed
 from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from tests.phantoms import PhantomStudy
 from tests.receiving import Receiver, Section, opened, until_async
@@ -39,7 +40,7 @@ class Scanner:
     def ask(self, port: int, instances: list[Sent], *, stay: bool, transaction: str = "2.25.8", instance: str = "") -> int:
         """Asks, and stays for the result or goes at once; gives the status of the answer."""
         assoc = self.ae.associate(HOST, port, ae_title="RANVIER_SCP", evt_handlers=self.handlers)
-        assert assoc.is_established
+        assert undisturbed(assoc).is_established
         wanted = Dataset()
         wanted.TransactionUID = transaction
         wanted.ReferencedSOPSequence = [_item(one) for one in instances]
