@@ -57,6 +57,7 @@ KEY_NUMBERS = 4
 _AGE_UNITS = {"D": "day", "W": "week", "M": "month", "Y": "year"}
 
 _UNITS = {
+    "10^-3 mm2/s": "10⁻³ mm²/s",
     "mm2/s": "mm²/s",
     "mm^2/s": "mm²/s",
     "mm3": "mm³",
@@ -109,6 +110,7 @@ def qc_line(content: ReportContent) -> str:
             ("with warning", _count(content.qc_rows, "warning")),
             ("failed", _count(content.qc_rows, "failed")),
             ("bypassed", _count(content.qc_rows, "bypassed")),
+            ("not applicable", _count(content.qc_rows, "not-applicable")),
         )
         if number
     ]

@@ -169,12 +169,13 @@ def qc_text(console: "Console", report: QcReport, pictures: Mapping[str, bytes],
     asked = [one for one in report.findings if one.verdict != "not-applicable"]
     passed = sum(one.verdict == "passed" for one in asked)
     lines: list[Text | Field] = [Text(f"{passed} of {len(asked)} checks passed", "bold"), *_repairs(console, report)]
-    for finding in report.findings:
+    # What does not apply is of no interest to who looks for what is wrong.
+    for finding in sorted(report.findings, key=lambda one: one.verdict == "not-applicable"):
         mark = _VERDICTS.get(finding.verdict, "-")
         line = Text("\n")
         glyph = console.look.glyph(_GLYPHS.get(mark, "○"), mark)
         line.append(f"{glyph} {inert(finding.title or finding.check)}", console.colour(mark))
-        lines.append(line.append(f"  {inert(finding.verdict)}", "dim"))
+        lines.append(line.append(f"  {inert(finding.verdict).replace('-', ' ')}", "dim"))
         for title, value in (("  Found", finding.found), ("  Expected", finding.expected), ("  To do", finding.action)):
             if value and not (mark == "*" and value is finding.action):
                 lines.append(Field(title, inert(str(value))))

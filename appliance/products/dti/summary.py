@@ -18,6 +18,8 @@ DIFFUSIVITY_UNIT = "10^-3 mm2/s"
 
 _MEASURES = {"fa": "FA", "md": "MD", "ad": "AD", "rd": "RD"}
 _REGIONS = {"brain": "brain", "white_matter": "white matter"}
+_MOST_TELLING = ("fa_mean_white_matter", "md_mean_white_matter", "fa_mean_brain", "md_mean_brain")
+"""They come first: reports show a product's first values on their first page."""
 
 
 def white_matter(maps: TensorMaps, mask: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
@@ -47,6 +49,7 @@ def summarise(
         values.append(Value(name=f"voxels_{region}", label=f"Voxels, {place}", value=count))
         values.append(Value(name=f"volume_{region}", label=f"Volume, {place}", value=round(count * millilitres, 1), unit="mL"))
     values += _acquisition(series, voxel_mm)
+    values.sort(key=lambda one: _MOST_TELLING.index(one.name) if one.name in _MOST_TELLING else len(_MOST_TELLING))
     if not prefix:
         return values
     mark = f"Series {series.name[1:]}: "

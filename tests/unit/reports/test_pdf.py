@@ -50,7 +50,7 @@ def test_the_first_page_alone_carries_what_a_reader_must_know(tmp_path: Path) ->
     for expected in (
         "NOT FOR CLINICAL USE",
         "Diffusion tensor imaging: analysed.",
-        "Quality control BYPASSED by a person (8 checks: 5 passed, 1 with warning, 1 bypassed)",
+        "Quality control BYPASSED by a person (8 checks: 5 passed, 1 with warning, 1 bypassed, 1 not applicable)",
         "Read this first",
         *CAVEATS,
         "Age 34 years (from the DICOM header)",
