@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance import outgoing
 from appliance.delivery import destinations
 from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
 from appliance.house import House
@@ -53,6 +54,7 @@ def _deliveries(settings: Settings) -> list[Flow]:
         *(_delivery(one, "every report") for one in section.destinations),
         *(_delivery(one, "failure reports") for one in section.failure_destinations),
         *(_delivery(one, "group reports") for one in section.group_destinations),
+        *(_delivery(outgoing.outgoing_of(one), "every report of its own studies") for one in settings.drops.folders),
     ]
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from appliance import outgoing
 from appliance.compute.local import StageDied, StageEnded
 from appliance.delivery.breaker import Breakers
 from appliance.delivery.destinations import send
 from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
-from appliance.delivery.section import Destination
 from appliance.errors import RanvierError
 from appliance.events import (
     DeliveryFailed,
@@ -97,7 +97,7 @@ class Dispatcher:
 
     async def _attempt(self, row: DeliveryRow, settings: Settings) -> Outcome:
         """One attempt; every way it can end is an outcome."""
-        section = _section(settings, row.destination)
+        section = outgoing.named(settings, row.destination)
         if section is None:
             return Outcome(result=Result.REFUSED, answer="This destination is no longer in the settings.")
         folder = self.house.storage.scratch(row.id)
@@ -179,8 +179,3 @@ async def close_delivered(house: House, *, now: int) -> None:
                 await events.append(
                     OrderMoved(study=order.study, order=order.id, old=order.state, new=OrderState.DELIVERED), now
                 )
-
-
-def _section(settings: Settings, name: str) -> Destination | None:
-    delivery = settings.delivery
-    return next((one for one in delivery.everyone if one.name == name), None)

@@ -99,6 +99,8 @@ Url = Annotated[str, Meta(pattern=r"^(?!\n)$|^https?://[^\s]+(?!\n)$", max_lengt
 Template = Annotated[str, Meta(max_length=20_000, extra_json_schema={"x-widget": "template"})]
 Pem = Annotated[str, Meta(max_length=100_000, extra_json_schema={"x-widget": "pem"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,39}(?!\n)$")]
+Folder = Annotated[str, Meta(pattern=r"^/[^\x00\n]{0,1000}(?!\n)$")]
+ReportFormat = Literal["json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir"]
 
 # What a host is asked for that is reached over TLS.
 Authority = Annotated[

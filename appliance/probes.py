@@ -16,16 +16,16 @@ from appliance.fields import Section
 from appliance.notify import mail, messenger
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
-from appliance.receive.section import PacsNode
+from appliance.receive.section import DropFolder, PacsNode
 from appliance.scan import clamd
 from appliance.scan.section import ScanSection
 from appliance.settings_schema import Settings
 
-Kind = Literal["echo", "node", "delivery", "notification", "saml", "cloud", "malware"]
+Kind = Literal["echo", "node", "drop", "delivery", "notification", "saml", "cloud", "malware"]
 KINDS: tuple[str, ...] = get_args(Kind)
 DEADLINE_S = 14.0
 SECTIONS: dict[str, str] = {"notification": "notify", "saml": "saml", "cloud": "cloud", "malware": "scan"}
-"""Test -> the section whose fields it takes; `echo` and `delivery` take one destination, `node` one node."""
+"""Test -> the section whose fields it takes; `echo` and `delivery` take one destination, `node` one node, `drop` one folder."""
 
 
 async def run(in_force: Settings, kind: Kind, values: dict[str, Any], *, now: int) -> Probe:
@@ -46,6 +46,8 @@ def _wanted(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Section:
     if kind == "node":
         node = settings.node_from(in_force, values)
         return msgspec.structs.replace(node, timeout_s=min(node.timeout_s, TEST_S))
+    if kind == "drop":
+        return settings.drop_from(in_force, values)
     if kind in ("echo", "delivery"):
         return destination(in_force, values, kind)
     return settings.section_from(in_force, SECTIONS[kind], values)
@@ -59,6 +61,11 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
             from appliance.receive.nodes.echo import echo
 
             return await asyncio.to_thread(echo, wanted)
+        case DropFolder():
+            from appliance.receive import drop
+
+            ok, lines = await asyncio.to_thread(drop.test_lines, wanted)
+            return Probe(ok=ok, lines=lines)
         case NotifySection(protocol="email"):
             return await mail.probe(wanted)
         case NotifySection(protocol="apprise"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance import history
+from appliance import history, outgoing
 from appliance.events import ReportMade
 from appliance.moments import iso, new_id
 from appliance.products import catalogue
@@ -35,7 +35,7 @@ from appliance.storage import publish_folder, remove_folder
 async def report(work: Work) -> Move:
     """Every format of the report, its row and one row for each destination; to REPORTED."""
     content = await _content(work, "report")
-    names = [one.name for one in work.settings.delivery.destinations]
+    names = await outgoing.names(work.house.records, work.settings, work.row.study, "report")
     return await _made(work, content, REPORT_FORMATS, names, OrderState.REPORTED, {"delivery_failed": False})
 
 
@@ -45,7 +45,7 @@ async def failure_report(work: Work) -> Move:
     content = await _content(work, "failure")
     failure = Failure(code=row.code, what=row.detail, advice=_advice(row.code), stage=row.step)
     content = msgspec.structs.replace(content, failure=failure)
-    names = [one.name for one in work.settings.delivery.failure_destinations]
+    names = await outgoing.names(work.house.records, work.settings, row.study, "failure")
     kept = {"code": row.code, "detail": row.detail}
     return await _made(work, content, FAILURE_FORMATS, names, OrderState.FAILED, kept)
 

@@ -17,7 +17,7 @@ from appliance.delivery.section import Destination
 from appliance.events import SettingsChanged
 from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
-from appliance.receive.section import PacsNode
+from appliance.receive.section import DropFolder, PacsNode
 from appliance.records import events, orders, users
 from appliance.records import settings as rows
 from appliance.settings_rules import FieldProblem, changed_fields, cross_check, plain_values, unheeded
@@ -222,6 +222,12 @@ def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
 def node_from(settings: Settings, plain: dict[str, Any]) -> PacsNode:
     """A PACS node as a form holds it, in the same way."""
     found: PacsNode = _entry_from(settings.nodes.nodes, plain, PacsNode, "node")
+    return found
+
+
+def drop_from(settings: Settings, plain: dict[str, Any]) -> DropFolder:
+    """A watched folder as a form holds it, in the same way."""
+    found: DropFolder = _entry_from(settings.drops.folders, plain, DropFolder, "folder")
     return found
 
 

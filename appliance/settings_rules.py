@@ -16,6 +16,7 @@ from appliance.delivery.rules import check as check_destination
 from appliance.delivery.section import Destination, Rest
 from appliance.fields import section_fields, to_plain
 from appliance.qc.section import CHECK_NAMES
+from appliance.receive.section import DropFolder
 from appliance.settings_schema import Settings, section_types
 from appliance.upkeep.cadence import problem
 
@@ -79,6 +80,7 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     nodes = [one.name for one in settings.nodes.nodes]
     for name in sorted({one for one in nodes if nodes.count(one) > 1}):
         problems.append(FieldProblem(field="nodes.nodes", message=f"two PACS nodes are called {name!r}"))
+    problems += _drop_problems(settings.drops.folders)
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
     problems += _cluster_problems(settings.compute)
@@ -136,3 +138,16 @@ def _cluster_problems(section: ComputeSection) -> list[FieldProblem]:
     if address and not address.startswith(("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:")):
         return [FieldProblem(field="compute.scheduler", message="use tls:// for a scheduler on another machine")]
     return []
+
+
+def _drop_problems(folders: tuple[DropFolder, ...]) -> list[FieldProblem]:
+    """Each watched folder is a site of its own: what one puts in must not come out at another."""
+    problems = []
+    for word, values in (
+        ("are called", [one.name for one in folders]),
+        ("have the sender", [one.sender for one in folders]),
+        ("watch the folder", [one.folder.rstrip("/") for one in folders]),
+    ):
+        twice = sorted({one for one in values if values.count(one) > 1})
+        problems += [FieldProblem(field="drops.folders", message=f"two folders {word} {one!r}") for one in twice]
+    return problems

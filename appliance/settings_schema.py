@@ -14,7 +14,7 @@ from appliance.groups.section import GroupsSection
 from appliance.notify.section import NotifySection
 from appliance.products.section import ProductsSection
 from appliance.qc.section import QcSection
-from appliance.receive.section import NodesSection, ReceiveSection, UploadsSection
+from appliance.receive.section import DropsSection, NodesSection, ReceiveSection, UploadsSection
 from appliance.reports.section import ReportsSection
 from appliance.scan.section import ScanSection
 from appliance.upkeep.section import (
@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     site: SiteSection = SiteSection()
     receive: ReceiveSection = ReceiveSection()
     nodes: NodesSection = NodesSection()
+    drops: DropsSection = DropsSection()
     uploads: UploadsSection = UploadsSection()
     scan: ScanSection = ScanSection()
     qc: QcSection = QcSection()

@@ -42,6 +42,7 @@ class Room(NamedTuple):
 
 
 STAGES: dict[str, Room] = {
+    "unpack": Room("appliance.receive.unpack", "run", "appliance.receive.unpack:UnpackRequest"),
     "qc": Room("appliance.qc.run", "run", "appliance.qc.finding:QcRequest"),
     "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest", True),
     "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest", True),

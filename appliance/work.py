@@ -7,6 +7,7 @@ import logging
 from appliance import clock, logs
 from appliance.compute import dask
 from appliance.dispatch import Dispatcher
+from appliance.drops import Dropbox
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.records import processes
@@ -26,6 +27,7 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
         group.create_task(clock.run(house, stop))
         for _ in range(workers):
             group.create_task(Worker(house, lease_ms=lease_ms).run(stop))
+        group.create_task(Dropbox(house).run(stop))
         group.create_task(Dispatcher(house, Worker(house).name).run(stop))
         log.info("working on %d orders at a time", workers)
     await dask.close()

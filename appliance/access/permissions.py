@@ -45,6 +45,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "nodes.find": _PEOPLE,
     "pulls.read": _PEOPLE,
     "pulls.create": _PEOPLE,
+    "drops.read": _PEOPLE,
     "studies.force-stable": _ADMIN,
     "studies.release": _ADMIN,
     "orders.metadata": _ADMIN,

@@ -13,8 +13,9 @@ import httpx
 from appliance.delivery import web
 from appliance.delivery.body import ALWAYS, IDENTITY, check, fill
 from appliance.delivery.parcel import CONTENT_TYPES, Outcome, Parcel, Result
-from appliance.delivery.section import ReportFormat, Rest
+from appliance.delivery.section import Rest
 from appliance.errors import Misconfigured
+from appliance.fields import ReportFormat
 from appliance.probe import Probe
 
 SIGNATURE = "Ranvier-Signature"

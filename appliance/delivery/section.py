@@ -13,6 +13,7 @@ from appliance.fields import (
     OwnKey,
     Port,
     ProvenName,
+    ReportFormat,
     Secret,
     Section,
     Template,
@@ -20,7 +21,6 @@ from appliance.fields import (
     field,
 )
 
-ReportFormat = Literal["json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir"]
 TransferSyntax = Literal["explicit-little", "implicit-little", "deflated"]
 """Those of objects without images (PS3.5 annex A): which are proposed, in this order."""
 

@@ -41,6 +41,8 @@ from appliance.events.orders import (
 from appliance.events.receiving import (
     AssociationFailed,
     AssociationRefused,
+    DropRefused,
+    DropTaken,
     InstanceConflict,
     InstanceQuarantined,
     InstancesArrived,
@@ -62,6 +64,8 @@ __all__ = [
     "DeliveryFailed",
     "DeliveryRetried",
     "DeliverySent",
+    "DropRefused",
+    "DropTaken",
     "Event",
     "GradientRepairAgreed",
     "GroupCompleted",

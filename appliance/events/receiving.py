@@ -119,3 +119,24 @@ class AssociationFailed(Event, frozen=True, kw_only=True):
     address: str
     reason: str
     advice: str = "look into the log of receiving"
+
+
+class DropTaken(Event, frozen=True, kw_only=True):
+    """What a site put into a watched folder was brought in."""
+
+    title = "Drop taken"
+    sentence = "Watched folder {folder}: {stored} instances of {studies} studies came in, {left_out} files were left out."
+    folder: str
+    stored: int
+    studies: int
+    left_out: int
+
+
+class DropRefused(Event, frozen=True, kw_only=True):
+    """What a site put into a watched folder could not be used."""
+
+    title = "Drop refused"
+    severity = "warning"
+    sentence = "Watched folder {folder}: a drop was refused. {what}"
+    folder: str
+    what: str

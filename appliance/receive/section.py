@@ -8,6 +8,7 @@ from msgspec import Meta
 from appliance.fields import (
     AeTitle,
     Authority,
+    Folder,
     Host,
     Name,
     OwnCertificate,
@@ -15,6 +16,7 @@ from appliance.fields import (
     Pem,
     Port,
     ProvenName,
+    ReportFormat,
     Secret,
     Section,
     field,
@@ -248,3 +250,46 @@ class NodesSection(Section, frozen=True, kw_only=True):
     ] = ()
     pull_attempts: Annotated[int, field("Attempts", "Then a pull counts as failed.", ge=1, le=20)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
+
+
+class DropFolder(Section, frozen=True, kw_only=True):
+    """Watched folder"""
+
+    name: Annotated[Name, field("Name", "How lists and the audit call this folder.")]
+    folder: Annotated[
+        Folder,
+        field("Folder", "Absolute path; in it `incoming`, where studies are put, and `outgoing`, where reports appear."),
+    ]
+    sender: Annotated[AeTitle, field("Sender", "What comes from here is listed under this name, as under an AE title.")]
+    whole: Annotated[
+        Literal["settled", "marker"],
+        field(
+            "Taken when",
+            "settled: nothing of it changed for the settling time and nobody has it open; marker: a file of the same name "
+            "with the marker's ending lies beside it.",
+            recommended="marker on network shares",
+        ),
+    ] = "settled"
+    settled_s: Annotated[int, field("Settling time", unit="s", ge=1, le=3600, recommended="30")] = 30
+    marker: Annotated[str, field("Marker", "The ending of marker files.", pattern=r"^\.[A-Za-z0-9_\-]{1,20}(?!\n)$")] = ".done"
+    maximum_gb: Annotated[int, field("Largest drop", "Unpacked; a larger one is refused.", unit="GB", ge=1, le=1000)] = 20
+    formats: Annotated[tuple[ReportFormat, ...], field("Formats", "Of each report that appears in `outgoing`.")] = (
+        "pdf",
+        "json",
+    )
+    identity_in_reports: Annotated[
+        bool,
+        field("Patient's identity", "Reports carry patient ID, name, birth date and accession number.", recommended="off"),
+    ] = False
+    table: Annotated[
+        bool, field("Table of results", "Keep `results.csv` in `outgoing` up to date, at the cadence of the scheduler.")
+    ] = True
+
+
+class DropsSection(Section, frozen=True, kw_only=True):
+    """Watched folders (and SFTP)"""
+
+    folders: Annotated[
+        tuple[DropFolder, ...],
+        field("Folders", "A study put into one becomes an order.", max_length=50, widget="destinations"),
+    ] = ()

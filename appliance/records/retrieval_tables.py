@@ -1,4 +1,4 @@
-"""The tables of query and retrieve."""
+"""The tables of query and retrieve, and of watched folders."""
 
 from piccolo.columns import BigInt, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
@@ -43,3 +43,28 @@ class Completeness(Table, tablename="completeness"):
     pulls = Integer(default=0)
     detail = Text(default="")
     asked_at = BigInt()
+
+
+class Drop(Table, tablename="drops"):
+    """What was put into a watched folder; the name it had there stands sealed, because people name files after patients."""
+
+    id = Varchar(36, primary_key=True)
+    folder = Varchar(40, index=True)
+    state = Varchar(16, index=True)
+    sealed = Bytea(default=b"")
+    stored = Integer(default=0)
+    left_out = Integer(default=0)
+    detail = Text(default="")
+    attempt = Integer(default=0)
+    not_before = BigInt(default=0)
+    created_at = BigInt(index=True)
+    ended_at = BigInt(null=True, default=None)
+
+
+class DropStudy(Table, tablename="drop_studies"):
+    """A study that a drop brought instances of, by the digest of its UID."""
+
+    id = Varchar(36, primary_key=True)
+    drop_id = Varchar(36, index=True)
+    folder = Varchar(40)
+    uid_key = Varchar(32, index=True)

@@ -9,7 +9,7 @@ from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Va
 from piccolo.table import Table
 
 from appliance.records.cohort_tables import Cohort, CohortReport, Mark, Notice
-from appliance.records.retrieval_tables import Completeness, Pull
+from appliance.records.retrieval_tables import Completeness, Drop, DropStudy, Pull
 
 
 class Study(Table, tablename="studies"):
@@ -379,4 +379,6 @@ TABLES: tuple[type[Table], ...] = (
     CohortReport,
     Notice,
     Mark,
+    Drop,
+    DropStudy,
 )

@@ -21,6 +21,13 @@ def make(request: RenderRequest) -> bytes:
     return written([[*facts, *numbers], [*facts.values(), *numbers.values()]])
 
 
+def table(contents: Iterable[ReportContent]) -> bytes:
+    """The feature vectors of many reports, one row each; a number that a report does not have is empty."""
+    rows = [{**facts_of(one), **numbers_of(one)} for one in contents]
+    columns = list(dict.fromkeys([*FACTS, *(name for row in rows for name in row)]))
+    return written([columns, *([row.get(name, "") for name in columns] for row in rows)])
+
+
 def facts_of(content: ReportContent) -> dict[str, str]:
     """Column -> value of what every report has; nothing that names the patient."""
     lost = [f"{one.product}: {one.failure}" for one in content.sections if one.failure]

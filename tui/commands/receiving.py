@@ -1,7 +1,8 @@
-"""`ranvier receiving`: senders, associations, pause, resume."""
+"""`ranvier receiving`: senders, associations, watched folders, pause, resume."""
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,9 @@ def main(arguments: Sequence[str]) -> int:
     associations = verb.add_parser("associations", help="associations that were refused, aborted or failed, and what helps")
     verb.add_parser("pause", help="turn new associations away for now; open ones finish, senders try again")
     verb.add_parser("resume", help="let senders in again")
-    add_json(show, senders, associations)
+    drops = verb.add_parser("drops", help="what sites put into watched folders, and what became of it; newest first")
+    drops.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50)")
+    add_json(show, senders, associations, drops)
     return run(found, arguments, _receiving)
 
 
@@ -33,6 +36,8 @@ async def _receiving(client: Client, given: argparse.Namespace) -> int:
             return _senders(given, await client.get("/api/senders", list[Sender]))
         case "associations":
             return _associations(given, await client.get("/api/associations", list[AssociationTrouble]))
+        case "drops":
+            return _drops(given, (await client.get("/api/drops", dict[str, Any], limit=given.limit))["items"])
     await client.post(f"/api/receiving/{given.verb}", object)
     printing.say("Receiving is paused." if given.verb == "pause" else "Receiving goes on.")
     return exits.DONE
@@ -81,4 +86,24 @@ def _associations(given: argparse.Namespace, rows: list[AssociationTrouble]) -> 
         return exits.DONE
     cells = [[one.at or "-", one.caller, one.address, one.kind, one.sentence, one.advice] for one in rows]
     printing.table_out(["WHEN", "CALLER", "ADDRESS", "WHAT", "WHY", "TO DO"], cells)
+    return exits.DONE
+
+
+def _drops(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    if given.json:
+        printing.json_out("receiving.drops", {"items": rows})
+        return exits.DONE
+    cells = [
+        [
+            row["drop"],
+            row["folder"],
+            row["state"],
+            str(row["stored"]),
+            str(row["left_out"]),
+            " ".join(row["studies"]) or "-",
+            row["detail"] or "-",
+        ]
+        for row in rows
+    ]
+    printing.table_out(["DROP", "FOLDER", "STATE", "STORED", "LEFT OUT", "STUDIES", "DETAIL"], cells)
     return exits.DONE
