@@ -350,6 +350,7 @@ async def _retrieval(world: World, client: httpx.AsyncClient, archive: Orthanc) 
     asked = await client.post("/api/nodes/archive/pulls", json={"study_uids": ["1.2.3"]})
     yield asked
     pull = asked.json()["items"][0]["pull"]
+    yield await client.get("/api/drops")
     yield await client.get("/api/pulls")
     yield await client.get(f"/api/pulls/{pull}")
     yield await client.post(f"/api/pulls/{pull}/cancel")

@@ -33,6 +33,7 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
         "nodes.find",
         "pulls.read",
         "pulls.create",
+        "drops.read",
     }
 
 

@@ -249,6 +249,7 @@ def test_every_section_stands_in_the_room_that_it_sets() -> None:
     other = {
         "uploads": "receive",
         "nodes": "receive",
+        "drops": "receive",
         "saml": "access",
         **dict.fromkeys(("heartbeat", "scheduler", "retention", "logs", "metrics", "audit"), "upkeep"),
     }
