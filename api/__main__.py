@@ -18,7 +18,7 @@ from api.conversation import Conversation
 from api.doorstep import to_https
 from api.gate import Gate, allow_many_files, listen_on
 from api.presented import Presented
-from appliance import logs
+from appliance import audit, logs
 from appliance.errors import RanvierError
 from appliance.house import House, default_home, open_house
 from appliance.moments import now_ms
@@ -149,7 +149,8 @@ async def main() -> int:
     home = default_home()
     async with open_house(home) as house:
         logs.start(home, "api")
-        await serve(house, stop)
+        async with audit.process("api"):
+            await serve(house, stop)
     return 0
 
 

@@ -140,24 +140,25 @@ async def _receive(stop: asyncio.Event) -> None:
         async def nodes() -> NodesSection:
             return (await house.settings()).settings.nodes
 
-        await process.run(
-            house.storage,
-            house.keys,
-            house.records,
-            await reload(),
-            reload=reload,
-            stop=stop,
-            audited=audited,
-            nodes=nodes,
-        )
+        async with audit.process("receive"):
+            await process.run(
+                house.storage,
+                house.keys,
+                house.records,
+                await reload(),
+                reload=reload,
+                stop=stop,
+                audited=audited,
+                nodes=nodes,
+            )
 
 
 async def _work(stop: asyncio.Event) -> None:
-    from appliance import logs, work
+    from appliance import audit, logs, work
     from appliance.house import default_home, open_house
 
     logs.start(default_home(), "work")
-    async with open_house(default_home()) as house:
+    async with open_house(default_home()) as house, audit.process("work"):
         await work.run(house, stop)
 
 

@@ -6,8 +6,9 @@ that was later changed, inserted, reordered or cut off up to it (`ranvier audit 
 
 import logging
 
-from appliance import audit
+from appliance import audit, trail
 from appliance.audit import SignedAnchor
+from appliance.errors import Misconfigured
 from appliance.house import House
 from appliance.upkeep import syslog
 
@@ -32,7 +33,7 @@ async def publish(house: House, now: int) -> SignedAnchor:
     facts: dict[str, str | int] = {"rows": found.rows, "head": found.head, "anchor": found.text}
     message = syslog.line(now, "anchor", facts, f"Audit of {found.rows} rows: {found.text}")
     try:
-        await syslog.send(message, section.syslog, section.syslog_host, section.syslog_port)
-    except (OSError, TimeoutError) as away:
+        await syslog.send(message, section.syslog, section.syslog_host, section.syslog_port, trail.context_of(section))
+    except (OSError, TimeoutError, Misconfigured) as away:
         log.warning("the syslog server takes no anchor: %s", type(away).__name__, extra={"code": "syslog-away"})
     return found

@@ -4,8 +4,10 @@ Each row's hash covers the hash before it and the whole row, number included, so
 row breaks the chain. Rows cut off at the end leave no break: an anchor (number of rows, last hash) kept elsewhere finds those.
 """
 
+import contextlib
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import AsyncIterator, Iterable
 
@@ -13,6 +15,7 @@ import msgspec
 
 from appliance.errors import Rejected
 from appliance.keys import Keys
+from appliance.moments import now_ms
 from appliance.records import audit as rows
 from appliance.records.audit import AuditEntry
 
@@ -60,7 +63,11 @@ class AnchorWrong(Rejected):
 async def anchor(keys: Keys, now: int) -> SignedAnchor:
     """How far the chain goes now, signed; it reads one row, not the chain."""
     newest = await rows.last()
-    count, head = (newest.seq, newest.hash) if newest else (0, FIRST)
+    return anchor_of(keys, newest.seq, newest.hash, now) if newest else anchor_of(keys, 0, FIRST, now)
+
+
+def anchor_of(keys: Keys, count: int, head: str, now: int) -> SignedAnchor:
+    """The same up to a row whose number and hash are known."""
     return SignedAnchor(rows=count, head=head, at=now, signature=_signature(keys, count, head, now))
 
 
@@ -85,8 +92,7 @@ async def lines(keys: Keys, now: int) -> AsyncIterator[bytes]:
     async for entry in rows.in_order():
         count, head = entry.seq, entry.hash
         yield msgspec.json.encode(entry) + b"\n"
-    signed = SignedAnchor(rows=count, head=head, at=now, signature=_signature(keys, count, head, now))
-    yield msgspec.json.encode({"anchor": signed.text}) + b"\n"
+    yield msgspec.json.encode({"anchor": anchor_of(keys, count, head, now).text}) + b"\n"
 
 
 async def append(actor: str, action: str, target: str, result: str, origin: str, now: int, detail: str = "") -> AuditEntry:
@@ -109,6 +115,15 @@ async def append_each(actor: str, action: str, targets: list[str], result: str, 
     async with rows.one_at_a_time():
         for target in targets:
             await append(actor, action, target, result, origin, now)
+
+
+@contextlib.asynccontextmanager
+async def process(name: str) -> AsyncIterator[None]:
+    """Writes that a process of the appliance began, and that it ended in order."""
+    facts = {"target": "", "result": "done", "origin": "", "detail": f"process {os.getpid()}"}
+    await append(actor=name, action="process.start", now=now_ms(), **facts)
+    yield
+    await append(actor=name, action="process.stop", now=now_ms(), **facts)
 
 
 async def verify(anchor: Anchor | None = None) -> Verdict:

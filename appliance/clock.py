@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import anchors, certificates, cohorts, dispatch, logs, pipeline
+from appliance import anchors, certificates, cohorts, dispatch, logs, pipeline, trail
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -83,6 +83,11 @@ async def _watch_certificates(house: House, now: int) -> object:
     return None
 
 
+async def _send_trail(house: House, now: int) -> object:
+    """Sends rows of the audit that its repository has not taken yet."""
+    return await trail.publish(house, now)
+
+
 class Upkeep:
     """What follows the cadence of the settings: old log files are deleted."""
 
@@ -124,6 +129,7 @@ TASKS: tuple[Task, ...] = (
     Task("watch-certificates", 3600, _watch_certificates),
     Task("upkeep", 20, Upkeep()),
     Task("audit-anchor", 20, Anchors()),
+    Task("audit-trail", 5, _send_trail),
 )
 
 

@@ -193,13 +193,21 @@ def _parts(settings: Settings, database: str) -> list[Flow]:
                 name="Syslog",
                 protocol=f"RFC 5424 ({settings.audit.syslog.upper()})",
                 address=f"{settings.audit.syslog_host}:{settings.audit.syslog_port}",
-                gets="anchors of the audit: a number of rows, a hash, a signature",
-                identified="no",
-                encrypted="no",
+                gets=_audited(settings),
+                identified="yes" if settings.audit.messages and settings.audit.patients_named else "no",
+                encrypted="yes" if settings.audit.syslog == "tls" else "no",
                 active=True,
             )
         )
     return found
+
+
+def _audited(settings: Settings) -> str:
+    anchors = "anchors of the audit: a number of rows, a hash, a signature"
+    if not settings.audit.messages:
+        return anchors
+    names = "patient ID and Study Instance UID" if settings.audit.patients_named else "our identifiers and pseudonyms"
+    return f"{anchors}; every row of the audit as DICOM audit message, with {names}"
 
 
 def shown(url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance import outgoing
+from appliance import audit, outgoing
 from appliance.compute.local import StageDied, StageEnded
 from appliance.delivery.breaker import Breakers
 from appliance.delivery.destinations import send
@@ -148,6 +148,7 @@ class Dispatcher:
         async with self.house.records.transaction():
             await deliveries.settle(self.house.records, row, to, answer=outcome.answer, now=now, not_before=later or 0)
             await events.append(told, now)
+            await _audited(row, to, now)
         await close_delivered(self.house, now=now)
 
 
@@ -163,6 +164,16 @@ async def _told(row: DeliveryRow, to: DeliveryState, answer: str) -> Event:
     order = await orders.get(row.order)
     kind = DeliverySent if to in _STATES.values() else DeliveryFailed if to is DeliveryState.FAILED else DeliveryRetried
     return kind(study=order.study, order=row.order, destination=row.destination, attempt=row.attempt, answer=answer)
+
+
+async def _audited(row: DeliveryRow, to: DeliveryState, now: int) -> None:
+    """UI-10: what left the appliance, or could not, stands in the audit."""
+    if to is DeliveryState.PENDING:
+        return
+    failed = to is DeliveryState.FAILED
+    action, result = ("delivery.failed", "failed") if failed else ("delivery.sent", "done")
+    where = f"{row.destination}, attempt {row.attempt}"
+    await audit.append("appliance", action, row.order or row.report, result, "", now, where)
 
 
 async def close_delivered(house: House, *, now: int) -> None:

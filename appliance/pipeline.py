@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from appliance import analysis, reporting, settings, steps, wishes
+from appliance import analysis, audit, reporting, settings, steps, wishes
 from appliance.errors import Conflict, Misconfigured, RanvierError
 from appliance.events import (
     Event,
@@ -234,6 +234,8 @@ async def open_due_orders(house: House, *, now: int) -> list[str]:
         key = f"{study.id}/v{study.version}"
         try:
             opened.append(await open_order(house, study.id, actor="appliance", now=now, idempotency_key=key))
+            came = f"{study.instances} instances, version {study.version}"
+            await audit.append(study.sender or study.origin, "study.received", study.id, "done", study.address, now, came)
         except (Misconfigured, rules.GroupProductsDiffer) as error:
             await _say_not_opened(house, study.id, error, now)
     return opened

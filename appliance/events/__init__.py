@@ -7,6 +7,8 @@ nobody is told anything twice. Fields hold our identifiers, counts and codes, ne
 from appliance.events.event import Event, Severity
 from appliance.events.groups import GroupCompleted, GroupReportFailed, GroupReportMade, GroupReportSent, StudyGrouped
 from appliance.events.house import (
+    AuditTrailResumed,
+    AuditTrailWaits,
     CertificateExpires,
     CertificateInForce,
     CertificateUnusable,
@@ -58,6 +60,8 @@ from appliance.events.receiving import (
 __all__ = [
     "AssociationFailed",
     "AssociationRefused",
+    "AuditTrailResumed",
+    "AuditTrailWaits",
     "CertificateExpires",
     "CertificateInForce",
     "CertificateUnusable",

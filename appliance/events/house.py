@@ -32,6 +32,24 @@ class ProcessDied(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class AuditTrailWaits(Event, frozen=True, kw_only=True):
+    """The audit repository takes no messages; they wait in the audit itself."""
+
+    title = "Audit messages wait"
+    severity = "warning"
+    sentence = "{destination} takes no audit messages ({reason}); they are kept and sent in order when it does."
+    destination: str
+    reason: str
+
+
+class AuditTrailResumed(Event, frozen=True, kw_only=True):
+    """The audit repository takes messages again."""
+
+    title = "Audit messages go on"
+    sentence = "{destination} takes audit messages again, beginning with the first that waited."
+    destination: str
+
+
 class LowDisk(Event, frozen=True, kw_only=True):
     """Free space fell under the reserve."""
 

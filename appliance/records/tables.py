@@ -235,6 +235,16 @@ class AuditRow(Table, tablename="audit"):
     hash = Varchar(64)
 
 
+class AuditSent(Table, tablename="audit_sent"):
+    """How much of the audit a syslog server has taken."""
+
+    destination = Varchar(300, primary_key=True)
+    seq = BigInt(default=0)
+    at = BigInt(default=0)
+    failing_since = BigInt(default=0)
+    detail = Varchar(255, default="")
+
+
 class SettingsRow(Table, tablename="settings"):
     """One saved version of all settings, secrets sealed; the highest is in force."""
 
@@ -312,6 +322,9 @@ class TaskRun(Table, tablename="task_runs"):
     last_at = BigInt(default=0)
     next_at = BigInt(default=0)
     result = Varchar(255, default="")
+    failed = Boolean(default=False)
+    took_ms = BigInt(default=0)
+    asked_at = BigInt(default=0)
     worker = Varchar(64, default="")
     lease_until = BigInt(default=0)
 
@@ -362,6 +375,7 @@ TABLES: tuple[type[Table], ...] = (
     Delivery,
     EventRow,
     AuditRow,
+    AuditSent,
     SettingsRow,
     User,
     Session,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from appliance.fields import Network, Port, Section, field
+from appliance.fields import Network, Pem, Port, Secret, Section, field
 
 Cadence = Literal["every-minute", "every-5-minutes", "hourly", "daily-midnight", "daily-3", "weekly-sunday-3", "cron"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -65,18 +65,50 @@ class AuditSection(Section, frozen=True, kw_only=True):
     """Audit"""
 
     syslog: Annotated[
-        Literal["none", "udp", "tcp"],
+        Literal["none", "udp", "tcp", "tls"],
         field(
-            "Anchors to syslog",
+            "Syslog",
             "How anchors of the audit are sent to the site's syslog server (RFC 5424); no patient value is part of one.",
-            recommended="tcp",
+            recommended="tls",
         ),
     ] = "none"
     syslog_host: Annotated[
         Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\-]{0,253}(?!\n)$", extra_json_schema={"x-widget": "host"})],
         field("Syslog server", "Its name or address."),
     ] = ""
-    syslog_port: Annotated[Port, field("Syslog port", recommended="514")] = 514
+    syslog_port: Annotated[Port, field("Syslog port", recommended="6514 with TLS")] = 514
+    syslog_authority: Annotated[
+        Pem,
+        field(
+            "Its certificate authority",
+            "PEM; empty trusts the authorities of the system.",
+            applies_when="audit.syslog=tls",
+        ),
+    ] = ""
+    syslog_certificate: Annotated[
+        Pem,
+        field("Our certificate", "PEM, where the server asks for one (mutual TLS).", applies_when="audit.syslog=tls"),
+    ] = ""
+    syslog_key: Annotated[
+        Secret | None, field("Its key", "PEM without a password.", applies_when="audit.syslog=tls", widget="pem")
+    ] = None
+    messages: Annotated[
+        bool,
+        field(
+            "Audit messages",
+            "Every row of the audit as DICOM audit message (IHE ATNA, ITI-20) to the same server.",
+            applies_when="audit.syslog=tls",
+        ),
+    ] = False
+    patients_named: Annotated[
+        bool,
+        field(
+            "Name patients",
+            "Audit messages hold patient ID and Study Instance UID instead of this appliance's own identifiers.",
+            recommended="on where the audit repository is protected as the PACS is",
+            applies_when="audit.messages=True",
+        ),
+    ] = False
     anchor_minutes: Annotated[
         int, field("Anchors every", "Into the log, and to the syslog server.", unit="min", ge=1, le=1440)
     ] = 60

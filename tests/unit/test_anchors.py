@@ -3,8 +3,7 @@
 import json
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from appliance.moments import new_id, now_ms
 from appliance.records import orders
 from appliance.records.tables import Order, Study
 from appliance.upkeep import syslog
-from tests.servers import a_free_port, program, running, until
+from tests.collectors import a_collector, lines_of
 
 NOW = 1_790_000_000_000
 
@@ -24,31 +23,6 @@ NOW = 1_790_000_000_000
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with open_house(tmp_path / "home", create=True) as opened:
         yield opened
-
-
-@contextmanager
-def rsyslog(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Debian's rsyslog on a port of both transports; it writes each message with its structured data on one line."""
-    port, received = a_free_port(), folder / "received.log"
-    received.touch()
-    configuration = folder / "rsyslog.conf"
-    configuration.write_text(
-        f"""global(workDirectory="{folder}" maxMessageSize="8k")
-module(load="imtcp")
-module(load="imudp")
-input(type="imtcp" address="127.0.0.1" port="{port}")
-input(type="imudp" address="127.0.0.1" port="{port}")
-template(name="all" type="string" string="%pri-text%|%protocol-version%|%app-name%|%msgid%|%structured-data%|%msg%\\n")
-action(type="omfile" file="{received}" template="all")
-"""
-    )
-    argv = [program("rsyslogd", "rsyslog"), "-n", "-f", str(configuration), "-i", str(folder / "rsyslog.pid")]
-
-    def listens() -> bool:
-        return f":{port:04X} " in Path("/proc/net/tcp").read_text() and f":{port:04X} " in Path("/proc/net/udp").read_text()
-
-    with running(argv, listens, folder / "rsyslog.out"):
-        yield port, received
 
 
 async def _named(house: House, transport: str, port: int) -> None:
@@ -60,13 +34,12 @@ async def _named(house: House, transport: str, port: int) -> None:
 
 async def test_a_syslog_server_gets_an_anchor_that_verify_takes(house: House, tmp_path: Path) -> None:
     """UI-10: RFC 5424 over UDP and TCP, read by Debian's rsyslog."""
-    with rsyslog(tmp_path) as (port, received):
+    with a_collector(tmp_path) as (port, received):
         for number, transport in enumerate(("udp", "tcp"), start=1):
             await audit.append("anna", "sign-in", "", "done", "10.0.0.9", NOW)
             await _named(house, transport, port)
             sent = await anchors.publish(house, NOW)
-            until(lambda wanted=number: received.read_text().count("\n") >= wanted, "rsyslog's line", 20)  # type: ignore[misc]
-            said = received.read_text().splitlines()[-1].split("|")
+            said = lines_of(received, number)[-1].split("|")
             assert said[0].startswith(("audit.info", "local5.info", "security.info")) or said[0].endswith("<110>"), said
             assert said[1:4] == ["1", "ranvier", "anchor"]
             assert said[4] == f'[anchor@32473 rows="{sent.rows}" head="{sent.head}" anchor="{sent.text}"]'
