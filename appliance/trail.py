@@ -83,7 +83,7 @@ def _anchor(house: House, newest: AuditEntry, now: int) -> bytes:
 
 async def _subject(house: House, section: AuditSection, entry: AuditEntry) -> Subject | None:
     """The study and patient of a row; none when it is about neither, or both are gone."""
-    target = codes.KINDS.get(entry.action, codes.OTHER).target
+    target = codes.kind_of(entry.action).target
     if target not in ("study", "order") or not entry.target:
         return None
     try:

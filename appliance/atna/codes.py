@@ -112,6 +112,10 @@ KINDS: dict[str, Kind] = {
     "delivery.sent": Kind(EXPORT, "R", None, "order", "out"),
     "delivery.failed": Kind(EXPORT, "R", None, "order", "out"),
     "delivery.resend": Kind(EXPORT, "R", None, "delivery", "out"),
+    "group.create": Kind(ORDER, "C", None, "none"),
+    "group.remove": Kind(ORDER, "D", None, "none"),
+    "group.send": Kind(EXPORT, "R", None, "none", "out"),
+    "group.download": Kind(EXPORT, "R", None, "none", "out"),
     "settings.change": _SETTINGS,
     "settings.restore": _SETTINGS,
     "settings.import": _SETTINGS,
@@ -137,4 +141,27 @@ KINDS: dict[str, Kind] = {
     "token.revoke": _ROLE,
     "service-account.replaced": _ACCOUNT,
 }
-"""Every action of the audit -> what it is in a message."""
+"""Action of the audit -> what it is in a message."""
+
+FAMILIES: dict[str, Kind] = {
+    "study": Kind(ACCESSED, "U", None, "study"),
+    "order": _ORDER,
+    "group": Kind(ORDER, "U", None, "none"),
+    "report": Kind(EXPORT, "R", None, "report", "out"),
+    "delivery": Kind(EXPORT, "R", None, "delivery", "out"),
+    "identity": Kind(PATIENT, "R", None, "study"),
+    "node": Kind(QUERY, "E", None, "search", "out"),
+    "pull": Kind(BEGIN_TRANSFER, "E", None, "none", "in"),
+    "dicomweb": Kind(TRANSFERRED, "R", None, "none", "out"),
+    "user": _ACCOUNT,
+    "token": _ROLE,
+    "settings": _SETTINGS,
+    "certificate": _SETTINGS,
+    **dict.fromkeys(("processing", "receiving", "task", "retention", "notice", "notification", "folder", "upload"), _CONTROL),
+}
+"""What any other action of the same first word is."""
+
+
+def kind_of(action: str) -> Kind:
+    """What an action is in a message."""
+    return KINDS.get(action) or FAMILIES.get(action.partition(".")[0], OTHER)

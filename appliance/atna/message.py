@@ -29,7 +29,7 @@ class Subject(msgspec.Struct, kw_only=True, frozen=True):
 
 def xml(entry: AuditEntry, source: str, subject: Subject | None = None) -> bytes:
     """The message; `source` names this appliance. Without a subject it says what the row says: our own identifiers."""
-    kind = codes.KINDS.get(entry.action, codes.OTHER)
+    kind = codes.kind_of(entry.action)
     root = Element("AuditMessage")
     event = SubElement(root, "EventIdentification")
     event.set("EventActionCode", kind.letter)
