@@ -208,7 +208,10 @@ def _quality(content: ReportContent, width: float) -> list[Any]:
         for row in content.qc_rows
     ]
     columns = ["Check", "Verdict", "Found", "Expected", "What to do"]
-    table = ruled(columns, rows, width, (0.23, 0.13, 0.22, 0.20, 0.22), points=8)
+    if any(row.action for row in content.qc_rows):
+        table = ruled(columns, rows, width, (0.23, 0.13, 0.22, 0.20, 0.22), points=8)
+    else:
+        table = ruled(columns[:4], [row[:4] for row in rows], width, (0.25, 0.13, 0.31, 0.31), points=8)
     heavy = [
         ("BACKGROUND", (0, at), (-1, at), SHADE)
         for at, row in enumerate(content.qc_rows, 1)
