@@ -6,6 +6,8 @@ name. No redirect is followed here, no proxy and no credential of the environmen
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -35,11 +37,21 @@ class NoAnswer(Misconfigured):
     next_step = "Correct the address, or see to the other side, and test again."
 
 
+SIGNATURE = "Ranvier-Signature"
+"""`t=SECONDS,v1=HEX`: HMAC-SHA-256 under the signing key of the seconds, a full stop and the body as sent."""
+
+
 class Answer(NamedTuple):
     """Status and body of an answer."""
 
     status: int
     body: bytes
+
+
+def signature(key: str, content: bytes, at_s: int) -> str:
+    """The value of the signature header, by which the other side knows who sent a body, and when."""
+    digest = hmac.new(key.encode(), f"{at_s}.".encode() + content, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"
 
 
 def trust(authority: str) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import anchors, certificates, cohorts, dispatch, logs, pipeline, trail
+from appliance import anchors, certificates, cohorts, dispatch, logs, notices, pipeline, trail
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -124,6 +124,8 @@ TASKS: tuple[Task, ...] = (
     Task("free-dead-workers", 2, _free_dead_workers),
     Task("keep-reserve", 10, _keep_reserve),
     Task("groups", 5, cohorts.tend),
+    Task("notices", 1, notices.tend),
+    Task("machine", 10, notices.MachineWatch()),
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-ended", 3600, _forget_ended),
     Task("watch-certificates", 3600, _watch_certificates),

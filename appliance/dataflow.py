@@ -41,7 +41,7 @@ async def flows(house: House) -> list[Flow]:
     """Every destination that the settings name, with its last use where the records know it."""
     settings = (await house.settings()).settings
     url = load_bootstrap(house.home).url(house.home)
-    found = [*_deliveries(settings), *_nodes(settings), *_services(settings), *_parts(settings, url)]
+    found = [*_deliveries(settings), *_nodes(settings), *_services(settings), *_notices(settings), *_parts(settings, url)]
     delivered = await last_use.of_destinations(house.records, [one.name for one in found if one.section == "delivery"])
     return [
         msgspec.structs.replace(one, last_at=delivered.get(one.name, 0)) if one.section == "delivery" else one for one in found
@@ -107,10 +107,6 @@ def _services(settings: Settings) -> list[Flow]:
     found = []
     if settings.cloud.api_url:
         found.append(("cloud", "Cloud", settings.cloud.protocol.upper(), shown(settings.cloud.api_url)))
-    if settings.notify.protocol == "email" and settings.notify.smtp_host:
-        found.append(("notify", "Notices", "SMTP", f"{settings.notify.smtp_host}:{settings.notify.smtp_port}"))
-    if settings.notify.protocol == "apprise" and settings.notify.url:
-        found.append(("notify", "Notices", "Apprise", "set; not shown, it may hold a token"))
     if settings.saml.idp_metadata_url:
         found.append(("saml", "Identity provider", "SAML metadata", shown(settings.saml.idp_metadata_url)))
     scan = settings.scan
@@ -120,7 +116,6 @@ def _services(settings: Settings) -> list[Flow]:
         "scan": "no",
         "cloud": _by_scheme(settings.cloud.api_url),
         "saml": _by_scheme(settings.saml.idp_metadata_url),
-        "notify": "may be" if settings.notify.protocol == "apprise" else _of_mail(settings.notify.smtp_security),
     }
     return [
         Flow(
@@ -135,6 +130,33 @@ def _services(settings: Settings) -> list[Flow]:
             remark="used by its test only",
         )
         for section, name, protocol, address in found
+    ]
+
+
+def _notices(settings: Settings) -> list[Flow]:
+    """Each way by which some event is told."""
+    section = settings.notify
+    used: set[str] = {route for one in section.rules if one.name in section.events for route in one.routes}
+    used |= {section.protocol} if section.events else set()
+    ways: list[tuple[str, bool, str, str, Encrypted]] = [
+        ("email", bool(section.smtp_host), "SMTP", f"{section.smtp_host}:{section.smtp_port}", _of_mail(section.smtp_security)),
+        ("webhook", bool(section.webhook_url), "REST (POST)", shown(section.webhook_url), _by_scheme(section.webhook_url)),
+        ("apprise", bool(section.url), "Apprise", "set; not shown, it may hold a token", "may be"),
+    ]
+    return [
+        Flow(
+            section="notify",
+            name="Notices",
+            protocol=protocol,
+            address=address,
+            gets="events by our identifiers" + (", with the patient's name and ID" if section.identity else ""),
+            identified="yes" if section.identity and route in used else "no",
+            encrypted=encrypted,
+            active=route in used,
+            remark="" if route in used else "used by its test only",
+        )
+        for route, there, protocol, address, encrypted in ways
+        if there and (route in used or route == section.protocol)
     ]
 
 

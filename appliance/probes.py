@@ -13,7 +13,7 @@ from appliance.cloud.section import CloudSection
 from appliance.delivery import destinations
 from appliance.delivery.section import Destination, Dicom
 from appliance.fields import Section
-from appliance.notify import mail, messenger
+from appliance.notify import mail, messenger, webhook
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
 from appliance.receive.section import DropFolder, PacsNode
@@ -70,6 +70,8 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
             return await mail.probe(wanted)
         case NotifySection(protocol="apprise"):
             return await messenger.probe(wanted)
+        case NotifySection(protocol="webhook"):
+            return await webhook.probe(wanted)
         case NotifySection():
             return Probe(ok=False, lines=["The delivery protocol is none: there is nothing to test."])
         case SamlSection():

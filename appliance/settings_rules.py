@@ -77,6 +77,14 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     names = [one.name for one in settings.delivery.everyone]
     for name in sorted({one for one in names if names.count(one) > 1}):
         problems.append(FieldProblem(field="delivery.destinations", message=f"two destinations are called {name!r}"))
+    notify = settings.notify
+    if notify.identity and notify.protocol == "email" and notify.smtp_security == "none":
+        problems.append(FieldProblem(field="notify.identity", message="leaves by encrypted mail only"))
+    if notify.identity and notify.webhook_url.startswith("http:"):
+        problems.append(FieldProblem(field="notify.identity", message="leaves to a webhook over https:// only"))
+    told = [one.name for one in notify.rules]
+    for name in sorted({one for one in told if told.count(one) > 1}):
+        problems.append(FieldProblem(field="notify.rules", message=f"two rules are for {name}"))
     nodes = [one.name for one in settings.nodes.nodes]
     for name in sorted({one for one in nodes if nodes.count(one) > 1}):
         problems.append(FieldProblem(field="nodes.nodes", message=f"two PACS nodes are called {name!r}"))

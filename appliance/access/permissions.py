@@ -58,6 +58,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "deliveries.test": _ADMIN,
     "settings.read": _ADMIN,
     "settings.write": _ADMIN,
+    "notices.read": _ADMIN,
     "audit.read": _ADMIN,
     "data-flow.read": _ADMIN,
     "users.read": _ADMIN,

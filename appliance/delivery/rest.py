@@ -1,8 +1,6 @@
 """A report to an HTTP endpoint: POST or PUT of a JSON body with the file in base64."""
 
 import base64
-import hashlib
-import hmac
 import ssl
 import time
 import uuid
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from appliance.asking import SIGNATURE, signature
 from appliance.delivery import web
 from appliance.delivery.body import ALWAYS, IDENTITY, check, fill
 from appliance.delivery.parcel import CONTENT_TYPES, Outcome, Parcel, Result
@@ -18,8 +17,6 @@ from appliance.errors import Misconfigured
 from appliance.fields import ReportFormat
 from appliance.probe import Probe
 
-SIGNATURE = "Ranvier-Signature"
-"""`t=SECONDS,v1=HEX`: HMAC-SHA-256 under the signing key of the seconds, a full stop and the body as sent."""
 _TEST = {
     "order": "00000000-0000-0000-0000-000000000000",
     "version": "0",
@@ -107,12 +104,6 @@ def _signed(section: Rest, content: bytes) -> dict[str, str]:
     if section.signing_key:
         headers[SIGNATURE] = signature(section.signing_key.reveal(), content, int(time.time()))
     return headers
-
-
-def signature(key: str, content: bytes, at_s: int) -> str:
-    """The value of the signature header."""
-    digest = hmac.new(key.encode(), f"{at_s}.".encode() + content, hashlib.sha256).hexdigest()
-    return f"t={at_s},v1={digest}"
 
 
 def _values(parcel: Parcel, one: str) -> dict[str, str]:

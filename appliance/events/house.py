@@ -60,6 +60,29 @@ class LowDisk(Event, frozen=True, kw_only=True):
     reserve_mb: int
 
 
+class MetricHigh(Event, frozen=True, kw_only=True):
+    """A reading of the machine went over its threshold and stayed there; for the disk: free space under it."""
+
+    title = "Machine under pressure"
+    severity = "warning"
+    sentence = "{metric} of {host} is at {percent} %; the threshold is {threshold} %."
+    metric: str
+    host: str
+    percent: int
+    threshold: int
+
+
+class MetricRecovered(Event, frozen=True, kw_only=True):
+    """A reading of the machine is well again."""
+
+    title = "Machine recovered"
+    sentence = "{metric} of {host} is back at {percent} %; the threshold is {threshold} %."
+    metric: str
+    host: str
+    percent: int
+    threshold: int
+
+
 class CertificateExpires(Event, frozen=True, kw_only=True):
     """A TLS certificate is near its end, or past it; told once a day."""
 

@@ -1,12 +1,14 @@
-"""The test of a mail server: encryption, sign-in, sender and recipients, and one message that says it is a test."""
+"""Notices by e-mail, and the test of the mail server: encryption, sign-in, sender and recipients, one message that says so."""
 
 import asyncio
 import smtplib
 import socket
 from email.message import EmailMessage
+from email.utils import formatdate
 
 from appliance.errors import Misconfigured
-from appliance.mailing import MailServer, connected, words_for, words_for_connection
+from appliance.mailing import MailServer, connected, passing, words_for, words_for_connection
+from appliance.notify.letter import Letter, Told
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
 
@@ -42,6 +44,34 @@ def _probe(section: NotifySection) -> Probe:
         return Probe(ok=False, lines=[*lines, f"It refused {len(refused)} of the recipients."])
     count = len(section.recipients.split(","))
     return Probe(ok=True, lines=[*lines, f"It took the test for {count} recipient{'s' if count > 1 else ''}."])
+
+
+async def send(section: NotifySection, letter: Letter) -> Told:
+    """Hands one message to the mail server; 4yz answers and broken connections are worth another attempt."""
+    if not section.smtp_host or not section.sender or not section.recipients:
+        return Told(ok=False, again=False, words="Mail server, sender or recipients are not set.")
+    return await asyncio.to_thread(_send, section, letter)
+
+
+def _send(section: NotifySection, letter: Letter) -> Told:
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = letter.title, section.sender, section.recipients
+    message["Date"], message["Message-ID"] = formatdate(), f"<{letter.id}@ranvier.invalid>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    try:
+        with connected(_server(section)) as server:
+            if section.smtp_user:
+                server.login(section.smtp_user, section.smtp_password.reveal())
+            refused = server.send_message(message)
+    except Misconfigured as error:
+        return Told(ok=False, again=False, words=error.what)
+    except smtplib.SMTPException as fault:
+        return Told(ok=False, again=passing(fault), words=words_for(fault, _server(section)))
+    except (OSError, ValueError) as fault:
+        return Told(ok=False, again=True, words=words_for_connection(fault, _server(section)))
+    words = f"{section.smtp_host} took it" + (f" but refused {len(refused)} of the recipients." if refused else ".")
+    return Told(ok=True, again=False, words=words)
 
 
 def _server(section: NotifySection) -> MailServer:

@@ -1,4 +1,4 @@
-"""The test of an Apprise URL: only schemes of an allow-list, only hosts that `outbound` lets through, one message."""
+"""Notices by an Apprise URL, and its test: only schemes of an allow-list, only hosts that `outbound` lets through."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from appliance import asking, outbound
 from appliance.errors import Misconfigured
+from appliance.notify.letter import Letter, Told
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
 
@@ -38,12 +39,26 @@ class UrlUnusable(Misconfigured):
 async def probe(section: NotifySection) -> Probe:
     """Sends one test message by the section's Apprise URL."""
     try:
-        url, where = await checked(section.url.reveal(), allow_local=section.own_machine)
+        told = await _sent(section, _TITLE, _TEXT)
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
+    return Probe(ok=told.ok, lines=[told.words])
+
+
+async def send(section: NotifySection, letter: Letter) -> Told:
+    """Sends one message by the section's Apprise URL."""
+    try:
+        return await _sent(section, letter.title, letter.text)
+    except Misconfigured as error:
+        return Told(ok=False, again=False, words=error.what)
+
+
+async def _sent(section: NotifySection, title: str, text: str) -> Told:
+    try:
+        url, where = await checked(section.url.reveal(), allow_local=section.own_machine)
     except OSError:
-        return Probe(ok=False, lines=["The name of its host is not known to the network."])
-    return await asyncio.to_thread(_send, url, where)
+        return Told(ok=False, again=True, words="The name of its host is not known to the network.")
+    return await asyncio.to_thread(_send, url, where, title, text)
 
 
 async def checked(url: str, *, allow_local: bool) -> tuple[str, outbound.Pinned | None]:
@@ -68,7 +83,7 @@ async def checked(url: str, *, allow_local: bool) -> tuple[str, outbound.Pinned 
     return urlunsplit(parts._replace(query=urlencode(asked))), pinned
 
 
-def _send(url: str, where: outbound.Pinned | None) -> Probe:
+def _send(url: str, where: outbound.Pinned | None, title: str, text: str) -> Told:
     import apprise
 
     name = where.host if where else "the messenger"
@@ -76,20 +91,23 @@ def _send(url: str, where: outbound.Pinned | None) -> Probe:
         try:
             socket.create_connection((where.addresses[0], where.port), timeout=TEST_S / 2).close()
         except OSError as fault:
-            return Probe(ok=False, lines=[f"{asking.words_for(fault, f'{name} port {where.port}', TEST_S / 2)}."])
+            words = f"{asking.words_for(fault, f'{name} port {where.port}', TEST_S / 2)}."
+            return Told(ok=False, again=True, words=words)
     sender = apprise.Apprise()
     if not sender.add(url):
-        error = UrlUnusable(field="url")
-        return Probe(ok=False, lines=[error.what, error.advice])
+        raise UrlUnusable(field="url")
     with apprise.LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]
-        sent = sender.notify(title=_TITLE, body=_TEXT)
+        sent = sender.notify(title=title, body=text)
         told = said.getvalue()
     if sent:
-        return Probe(ok=True, lines=[f"{name} took the test."])
+        return Told(ok=True, again=False, words=f"{name} took it.")
     # Apprise tells the status in its log only; nothing else of what it says is passed on.
     status = re.search(r"error[=:]\s*(\d{3})", told)
     if not status:
-        return Probe(ok=False, lines=[f"{name} did not take the test: no answer, or its certificate is not trusted."])
-    known = int(status[1]) in {one.value for one in HTTPStatus}
-    phrase = f" {HTTPStatus(int(status[1])).phrase}" if known else ""
-    return Probe(ok=False, lines=[f"{name} answered HTTP {status[1]}{phrase}; the test was not taken."])
+        return Told(ok=False, again=True, words=f"{name} did not take it: no answer, or its certificate is not trusted.")
+    number = int(status[1])
+    known = number in {one.value for one in HTTPStatus}
+    phrase = f" {HTTPStatus(number).phrase}" if known else ""
+    return Told(
+        ok=False, again=number in (408, 429) or number >= 500, words=f"{name} answered HTTP {number}{phrase}; it was not taken."
+    )

@@ -65,6 +65,12 @@ async def since(kind: type[E], at: int) -> list[E]:
     return [msgspec.json.decode(str(row["body"]), type=kind) for row in rows]
 
 
+async def named(names: Sequence[str], *, after: int, limit: int = 1000) -> list[Stored]:
+    """Events of some names with a higher sequence number, oldest first."""
+    query = EventRow.select().where(EventRow.seq > after).where(EventRow.name.is_in(list(names)))
+    return [_stored(row) for row in await query.order_by(EventRow.seq).limit(limit).run()]
+
+
 async def newest(kinds: Sequence[type[Event]], limit: int) -> list[Stored]:
     """The newest events of some kinds, newest first."""
     names = [kind.name() for kind in kinds]

@@ -76,6 +76,7 @@ def test_every_setting_that_names_a_host_is_on_the_page() -> None:
         "nodes.nodes",
         "notify.smtp_host",
         "notify.url",
+        "notify.webhook_url",
         "saml.idp_metadata_url",
         "scan.host",
     }

@@ -175,7 +175,15 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         *("/api/products", "/api/reports", f"/api/reports/{report}/json", "/api/results", "/api/settings", "/api/certificate"),
         *("/api/settings/schema", "/api/settings/history", "/api/settings/export", "/api/settings/differences?before=0"),
         *("/api/data-flow", "/api/associations", "/api/senders", "/metrics"),
-        *("/api/audit", "/api/audit/verify", "/api/audit/anchor", "/api/audit/export", "/api/users", "/api/tokens"),
+        *(
+            "/api/notices",
+            "/api/audit",
+            "/api/audit/verify",
+            "/api/audit/anchor",
+            "/api/audit/export",
+            "/api/users",
+            "/api/tokens",
+        ),
     ]
     posts: list[tuple[str, str, Any]] = [
         ("PATCH", "/api/settings", {"site": {"name": "gw"}}),

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.asking import SIGNATURE
 from appliance.delivery import destinations
 from appliance.delivery.parcel import Parcel, Result
-from appliance.delivery.rest import SIGNATURE
 from appliance.delivery.section import DicomPdf, DicomSr, Rest, StowRs
 from appliance.fields import Secret
 from tests.certificates import make

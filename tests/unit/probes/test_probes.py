@@ -349,7 +349,7 @@ async def test_an_apprise_url_reaches_a_real_web_hook() -> None:
     """NOT-01: any Apprise URL of the allow-list."""
     with an_endpoint(200) as endpoint:
         found = await found_by("notification", protocol="apprise", url=_hook(endpoint), own_machine=True)
-    assert found == Probe(ok=True, lines=[f"{HOST} took the test."])
+    assert found == Probe(ok=True, lines=[f"{HOST} took it."])
     assert b"This is a test" in endpoint.got[0]["body"]
 
 
@@ -387,15 +387,12 @@ async def test_an_apprise_url_says_which_way_it_failed(free_port: int, monkeypat
         return (await found_by("notification", protocol="apprise", url=url, own_machine=True)).lines[0]
 
     with an_endpoint(401, (302, {"Location": "http://127.0.0.1:1/"})) as endpoint:
-        assert await words(_hook(endpoint)) == f"{HOST} answered HTTP 401 Unauthorized; the test was not taken."
-        assert (
-            await words(_hook(endpoint, "?redirect=yes&verify=no"))
-            == f"{HOST} answered HTTP 302 Found; the test was not taken."
-        )
+        assert await words(_hook(endpoint)) == f"{HOST} answered HTTP 401 Unauthorized; it was not taken."
+        assert await words(_hook(endpoint, "?redirect=yes&verify=no")) == f"{HOST} answered HTTP 302 Found; it was not taken."
     assert await words(f"json://{HOST}:{free_port}/") == f"{HOST} port {free_port} refused the connection."
     assert await words("json://no-such-host.invalid/") == "The name of its host is not known to the network."
     with an_endpoint("reset") as endpoint:
-        assert await words(_hook(endpoint)) == f"{HOST} did not take the test: no answer, or its certificate is not trusted."
+        assert await words(_hook(endpoint)) == f"{HOST} did not take it: no answer, or its certificate is not trusted."
 
 
 async def test_whatever_the_other_side_does_there_is_an_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
