@@ -9,6 +9,7 @@ from appliance import outgoing
 from appliance.delivery import destinations
 from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
 from appliance.house import House
+from appliance.receive.section import Node, WebNode
 from appliance.records import last_use
 from appliance.settings import Settings, load_bootstrap
 
@@ -161,19 +162,20 @@ def _notices(settings: Settings) -> list[Flow]:
 
 
 def _nodes(settings: Settings) -> list[Flow]:
-    return [
-        Flow(
-            section="nodes",
-            name=one.name,
-            protocol="DICOM (query and retrieve)",
-            address=f"{one.called_ae}@{one.host}:{one.port}",
-            gets="what somebody looks for, such as a patient ID, and the UIDs of studies that are asked about or pulled",
-            identified="yes",
-            encrypted="yes" if one.tls else "no",
-            active=True,
-        )
-        for one in settings.nodes.nodes
-    ]
+    return [_node(one) for one in settings.nodes.everyone]
+
+
+def _node(one: Node) -> Flow:
+    return Flow(
+        section="nodes",
+        name=one.name,
+        protocol="DICOMweb (QIDO-RS, WADO-RS)" if isinstance(one, WebNode) else "DICOM (query and retrieve)",
+        address=shown(one.url) if isinstance(one, WebNode) else f"{one.called_ae}@{one.host}:{one.port}",
+        gets="what somebody looks for, such as a patient ID, and the UIDs of studies that are asked about or pulled",
+        identified="yes",
+        encrypted=_by_scheme(one.url) if isinstance(one, WebNode) else "yes" if one.tls else "no",
+        active=True,
+    )
 
 
 def _parts(settings: Settings, database: str) -> list[Flow]:

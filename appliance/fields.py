@@ -113,6 +113,23 @@ ProvenName = Annotated[
 ]
 
 
+class Endpoint(Section, frozen=True, kw_only=True):
+    """What every HTTP endpoint is asked for"""
+
+    name: Annotated[Name, field("Name", "How lists and the audit call it.")]
+    url: Annotated[Url, field("URL")]
+    authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
+    user: Annotated[str, field("User", max_length=128)] = ""
+    secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
+    authority: Authority = ""
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
+    own_machine: Annotated[
+        bool, field("This machine", "Allow a URL that leads to this machine itself or to a link-local address.")
+    ] = False
+    timeout_s: Annotated[int, field("Time-out", unit="s", ge=1, le=600)] = 30
+
+
 def decode_hook(kind: type, value: object) -> object:
     """Builds the types that msgspec does not know (only `Secret`)."""
     if kind is Secret and isinstance(value, str):

@@ -16,7 +16,7 @@ from appliance.fields import Section
 from appliance.notify import mail, messenger, webhook
 from appliance.notify.section import NotifySection
 from appliance.probe import TEST_S, Probe
-from appliance.receive.section import DropFolder, PacsNode
+from appliance.receive.section import DropFolder, PacsNode, WebNode
 from appliance.scan import clamd
 from appliance.scan.section import ScanSection
 from appliance.settings_schema import Settings
@@ -61,6 +61,10 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
             from appliance.receive.nodes.echo import echo
 
             return await asyncio.to_thread(echo, wanted)
+        case WebNode():
+            from appliance.receive.nodes import web
+
+            return await asyncio.to_thread(web.probe, wanted)
         case DropFolder():
             from appliance.receive import drop
 

@@ -15,7 +15,7 @@ import msgspec
 from appliance.errors import NeedsPerson, Rejected, Unknown
 from appliance.house import House
 from appliance.keys import Keys, SealBroken
-from appliance.receive.section import PacsNode
+from appliance.receive.section import Node
 from appliance.records import identities, pulls, studies
 from appliance.records.pulls import PullRow, Wanted
 
@@ -48,20 +48,20 @@ class Answer(msgspec.Struct, kw_only=True, frozen=True):
     study: str = ""
 
 
-async def node_of(house: House, name: str) -> PacsNode:
+async def node_of(house: House, name: str) -> Node:
     """A configured node; raises `Unknown`."""
-    found = (await house.settings()).settings.nodes.nodes
+    found = (await house.settings()).settings.nodes.everyone
     node = next((one for one in found if one.name == name), None)
     if node is None:
         raise Unknown(kind="PACS node")
     return node
 
 
-async def find(house: House, node: PacsNode, query: "Query", *, limit: int, skip: int = 0) -> tuple[list[Answer], bool]:
+async def find(house: House, node: Node, query: "Query", *, limit: int, skip: int = 0) -> tuple[list[Answer], bool]:
     """A page of what a node holds, and whether there is more; raises `NodeAway`, `NodeRefuses` and `QueryRefused`."""
-    from appliance.receive.nodes import find as finding
+    from appliance.receive.nodes import session
 
-    found, more = await asyncio.to_thread(finding.find, node, query, limit=min(limit, MOST_ANSWERS), skip=skip)
+    found, more = await asyncio.to_thread(session.page, node, query, limit=min(limit, MOST_ANSWERS), skip=skip)
     keys = [pulls.study_key(house.keys, one.study_uid) if one.study_uid else "" for one in found]
     here = await studies.by_uid_keys(house.records, [one for one in keys if one])
     answers = [
@@ -79,14 +79,14 @@ def _wanted(found: "Found") -> Wanted:
     )
 
 
-def pick_of(keys: Keys, node: PacsNode, wanted: Wanted) -> str:
+def pick_of(keys: Keys, node: Node, wanted: Wanted) -> str:
     """The token that stands for an answer of this node; empty for a patient, who is no study."""
     if not wanted.study_uid:
         return ""
     return base64.urlsafe_b64encode(keys.seal(_PURPOSE, msgspec.json.encode(wanted), node.name)).decode().rstrip("=")
 
 
-def picked(keys: Keys, node: PacsNode, pick: str) -> Wanted:
+def picked(keys: Keys, node: Node, pick: str) -> Wanted:
     """What a pick stands for; raises `BadPick`."""
     try:
         sealed = base64.urlsafe_b64decode(pick + "=" * (-len(pick) % 4))
@@ -101,13 +101,13 @@ async def studies_of(house: House, rows: Sequence[PullRow]) -> dict[str, str]:
 
 
 async def pull(
-    house: House, node: PacsNode, wanted: Sequence[Wanted], *, owner: str, now: int, idempotency_key: str = ""
+    house: House, node: Node, wanted: Sequence[Wanted], *, owner: str, now: int, idempotency_key: str = ""
 ) -> list[PullRow]:
     """Asks for studies, series or instances of a node; the receiver carries it out."""
     return await pulls.add(house.keys, node.name, wanted, reason="asked", owner=owner, now=now, idempotency_key=idempotency_key)
 
 
-async def pull_priors(house: House, study: str, node: PacsNode, *, modality: str, owner: str, now: int) -> list[PullRow]:
+async def pull_priors(house: House, study: str, node: Node, *, modality: str, owner: str, now: int) -> list[PullRow]:
     """Asks for the other studies of a study's patient that a node holds and that are not here; raises `NoPatientId`."""
     from appliance.receive.nodes.find import Query
 

@@ -17,7 +17,7 @@ from appliance.delivery.section import Destination
 from appliance.events import SettingsChanged
 from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
-from appliance.receive.section import DropFolder, PacsNode
+from appliance.receive.section import DropFolder, Node, PacsNode, WebNode
 from appliance.records import events, orders, users
 from appliance.records import settings as rows
 from appliance.settings_rules import FieldProblem, changed_fields, cross_check, plain_values, unheeded
@@ -219,9 +219,9 @@ def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
     return found
 
 
-def node_from(settings: Settings, plain: dict[str, Any]) -> PacsNode:
-    """A PACS node as a form holds it, in the same way."""
-    found: PacsNode = _entry_from(settings.nodes.nodes, plain, PacsNode, "node")
+def node_from(settings: Settings, plain: dict[str, Any]) -> Node:
+    """A node of either kind as a form holds it, in the same way; one with a URL speaks DICOMweb."""
+    found: Node = _entry_from(settings.nodes.everyone, plain, WebNode if "url" in plain else PacsNode, "node")
     return found
 
 

@@ -85,7 +85,7 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     told = [one.name for one in notify.rules]
     for name in sorted({one for one in told if told.count(one) > 1}):
         problems.append(FieldProblem(field="notify.rules", message=f"two rules are for {name}"))
-    nodes = [one.name for one in settings.nodes.nodes]
+    nodes = [one.name for one in settings.nodes.everyone]
     for name in sorted({one for one in nodes if nodes.count(one) > 1}):
         problems.append(FieldProblem(field="nodes.nodes", message=f"two PACS nodes are called {name!r}"))
     problems += _drop_problems(settings.drops.folders)

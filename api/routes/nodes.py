@@ -1,6 +1,7 @@
 """PACS nodes: what there is, finding studies on them, pulling studies from them (query and retrieve, REC-10)."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import get, post
@@ -13,6 +14,7 @@ from api.visit import Visit
 from appliance import retrieval
 from appliance.access.permissions import require
 from appliance.moments import iso
+from appliance.receive.section import WebNode
 from appliance.records import lookup, pulls
 from appliance.records.pulls import PullRow, Wanted
 
@@ -120,9 +122,25 @@ class PullList(View, frozen=True, kw_only=True):
 @get("/api/nodes", operation_id="listNodes", tags=["pulls"], **declared("nodes.find"))
 async def list_nodes(visit: NamedDependency[Visit]) -> list[NodeView]:
     """The PACS nodes that studies can be found on."""
-    found = (await visit.house.settings()).settings.nodes.nodes
+    section = (await visit.house.settings()).settings.nodes
     names = ("name", "host", "port", "called_ae", "retrieve", "completeness", "tls")
-    return [NodeView(**{name: getattr(one, name) for name in names}) for one in found]
+    return [
+        *(NodeView(**{name: getattr(one, name) for name in names}) for one in section.nodes),
+        *(_web(one) for one in section.web),
+    ]
+
+
+def _web(one: WebNode) -> NodeView:
+    parts = urlsplit(one.url)
+    return NodeView(
+        name=one.name,
+        host=parts.hostname or "",
+        port=parts.port or {"https": 443}.get(parts.scheme, 80),
+        called_ae=one.sender,
+        retrieve="wado",
+        completeness=one.completeness,
+        tls=parts.scheme == "https",
+    )
 
 
 @post(
@@ -133,7 +151,7 @@ async def list_nodes(visit: NamedDependency[Visit]) -> list[NodeView]:
     **declared("nodes.find", 400, 404, 422, 503),
 )
 async def find_on_node(visit: NamedDependency[Visit], node: FromPath[str], data: JSONBody[FindAsked]) -> FoundPage:
-    """Asks a node what it holds (C-FIND). What names a patient is answered only with `reveal`, and then it is in the audit."""
+    """Asks a node what it holds (C-FIND, QIDO-RS); what names a patient only with `reveal`, and then it is in the audit."""
     from appliance.receive.nodes.find import Query
 
     where = await retrieval.node_of(visit.house, node)

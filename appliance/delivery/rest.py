@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from appliance import endpoint
 from appliance.asking import SIGNATURE, signature
 from appliance.delivery import web
 from appliance.delivery.body import ALWAYS, IDENTITY, check, fill
@@ -41,7 +42,7 @@ async def send(parcel: Parcel, section: Rest) -> Outcome:
             result=Result.REFUSED, answer=f"This {parcel.kind} has none of the formats {', '.join(section.formats)}."
         )
     try:
-        async with web.client(section) as client:
+        async with endpoint.client(section) as client:
             outcome = Outcome(result=Result.SENT, answer="")
             for one in wanted:
                 outcome = await _send_one(client, section, parcel, one)
@@ -65,7 +66,7 @@ async def probe(section: Rest) -> Probe:
         numbers = check(section.body, identity=section.identity_in_values)
         values = dict.fromkeys((*ALWAYS, *IDENTITY, *numbers), "test") | _TEST
         content = fill(section.body, values, identity=section.identity_in_values)
-        client = web.client(section)
+        client = endpoint.client(section)
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
     lines = ["The body is in order." + (f" Only some products have: {', '.join(sorted(numbers))}." if numbers else "")]
@@ -73,26 +74,26 @@ async def probe(section: Rest) -> Probe:
     async with client:
         try:
             url = httpx.URL(section.url)
-            status = (await web.answer(client, section, section.method, url, content=content, headers=headers)).status
+            status = (await endpoint.answer(client, section, section.method, url, content=content, headers=headers)).status
         except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
-            return Probe(ok=False, lines=[*lines, web.fault_words(fault, section)])
+            return Probe(ok=False, lines=[*lines, endpoint.fault_words(fault, section)])
         except Misconfigured as error:
             return Probe(ok=False, lines=[*lines, error.what, error.advice])
         except httpx.InvalidURL:
             return Probe(ok=False, lines=[*lines, "The URL is no address."])
-    lines.append(f"{section.method} answered {web.phrase(status)}.")
+    lines.append(f"{section.method} answered {endpoint.phrase(status)}.")
     if 200 <= status < 300:
         return Probe(ok=True, lines=[*lines, "A marked test was sent, and no report."])
-    return Probe(ok=False, lines=[*lines, web.verdict(status)])
+    return Probe(ok=False, lines=[*lines, endpoint.verdict(status)])
 
 
 async def _send_one(client: httpx.AsyncClient, section: Rest, parcel: Parcel, one: ReportFormat) -> Outcome:
     content = fill(section.body, _values(parcel, one), identity=section.identity_in_values)
     headers = {"Idempotency-Key": f"{parcel.idempotency_key}-{one}"} | _signed(section, content)
     try:
-        told = await web.answer(client, section, section.method, httpx.URL(section.url), content=content, headers=headers)
+        told = await endpoint.answer(client, section, section.method, httpx.URL(section.url), content=content, headers=headers)
     except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
-        return Outcome(result=Result.TRY_AGAIN, answer=web.fault_words(fault, section))
+        return Outcome(result=Result.TRY_AGAIN, answer=endpoint.fault_words(fault, section))
     except httpx.InvalidURL:
         return Outcome(result=Result.REFUSED, answer="The URL, or the one that the endpoint redirects to, is no address.")
     return web.outcome_of(told.status, told.headers.get("Retry-After", ""))

@@ -7,6 +7,7 @@ import msgspec
 from appliance.fields import (
     AeTitle,
     Authority,
+    Endpoint,
     Host,
     Name,
     OwnCertificate,
@@ -17,7 +18,6 @@ from appliance.fields import (
     Secret,
     Section,
     Template,
-    Url,
     field,
 )
 
@@ -30,7 +30,6 @@ Formats = Annotated[tuple[ReportFormat, ...], field("Formats", "One file or requ
 Identity = Annotated[
     bool, field("Patient's identity", "Reports carry patient ID, name, birth date and accession number.", recommended="off")
 ]
-OwnMachine = Annotated[bool, field("This machine", "Allow a URL that leads to this machine itself or to a link-local address.")]
 
 
 class Dicom(Section, frozen=True, kw_only=True):
@@ -66,22 +65,7 @@ class DicomSr(Dicom, frozen=True, kw_only=True, tag_field="protocol", tag="dicom
     """DICOM Structured Report"""
 
 
-class Web(Section, frozen=True, kw_only=True):
-    """What every HTTP endpoint is asked for"""
-
-    name: DestinationName
-    url: Annotated[Url, field("URL")]
-    authentication: Annotated[Literal["none", "basic", "token"], field("Authentication")] = "none"
-    user: Annotated[str, field("User", max_length=128)] = ""
-    secret: Annotated[Secret, field("Password or token")] = msgspec.field(default_factory=Secret)
-    authority: Authority = ""
-    certificate: OwnCertificate = ""
-    key: OwnKey = msgspec.field(default_factory=Secret)
-    own_machine: OwnMachine = False
-    timeout_s: Wait = 30
-
-
-class StowRs(Web, frozen=True, kw_only=True, tag_field="protocol", tag="stow-rs"):
+class StowRs(Endpoint, frozen=True, kw_only=True, tag_field="protocol", tag="stow-rs"):
     """DICOMweb (STOW-RS)"""
 
     objects: Annotated[
@@ -90,7 +74,7 @@ class StowRs(Web, frozen=True, kw_only=True, tag_field="protocol", tag="stow-rs"
     identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
 
 
-class Rest(Web, frozen=True, kw_only=True, tag_field="protocol", tag="rest"):
+class Rest(Endpoint, frozen=True, kw_only=True, tag_field="protocol", tag="rest"):
     """REST"""
 
     method: Annotated[Literal["POST", "PUT"], field("Method")] = "POST"

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from appliance import endpoint
 from appliance.delivery import web
 from appliance.delivery.dicom_status import outcome_of
 from appliance.delivery.parcel import Outcome, Parcel, Result
@@ -33,8 +34,8 @@ async def send(parcel: Parcel, section: StowRs) -> Outcome:
         return Outcome(result=Result.REFUSED, answer="This destination has no URL.")
     boundary = f"ranvier-{parcel.sop_instance_uid}"
     try:
-        async with web.client(section) as client:
-            told = await web.answer(
+        async with endpoint.client(section) as client:
+            told = await endpoint.answer(
                 client,
                 section,
                 "POST",
@@ -46,7 +47,7 @@ async def send(parcel: Parcel, section: StowRs) -> Outcome:
     except Misconfigured as error:
         return Outcome(result=Result.REFUSED, answer=error.what)
     except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
-        return Outcome(result=Result.TRY_AGAIN, answer=web.fault_words(fault, section))
+        return Outcome(result=Result.TRY_AGAIN, answer=endpoint.fault_words(fault, section))
     except httpx.InvalidURL:
         return Outcome(result=Result.REFUSED, answer="The URL is no address.")
     return _outcome(told)
@@ -57,20 +58,20 @@ async def probe(section: StowRs) -> Probe:
     if not section.url:
         return Probe(ok=False, lines=["This destination has no URL."])
     try:
-        async with web.client(section) as client:
+        async with endpoint.client(section) as client:
             # A search that can find nothing: every DICOMweb server of use answers it, and it changes nothing.
             address = _address(section).copy_merge_params({"StudyInstanceUID": "2.25.0", "limit": "1"})
-            told = await web.answer(client, section, "GET", address, headers={"Accept": _JSON})
+            told = await endpoint.answer(client, section, "GET", address, headers={"Accept": _JSON})
     except Misconfigured as error:
         return Probe(ok=False, lines=[error.what, error.advice])
     except (httpx.HTTPError, ssl.SSLError, TimeoutError) as fault:
-        return Probe(ok=False, lines=[f"{web.fault_words(fault, section)}."])
+        return Probe(ok=False, lines=[f"{endpoint.fault_words(fault, section)}."])
     except httpx.InvalidURL:
         return Probe(ok=False, lines=["The URL is no address."])
-    lines = [f"A search for a study that does not exist answered {web.phrase(told.status)}."]
+    lines = [f"A search for a study that does not exist answered {endpoint.phrase(told.status)}."]
     if told.status in (200, 204):
         return Probe(ok=True, lines=[*lines, "It speaks DICOMweb. Nothing was stored by this test."])
-    return Probe(ok=False, lines=[*lines, web.verdict(told.status)])
+    return Probe(ok=False, lines=[*lines, endpoint.verdict(told.status)])
 
 
 def _address(section: StowRs) -> httpx.URL:
@@ -89,9 +90,9 @@ def _body(file: Path, boundary: str) -> bytes:
     return head + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
 
 
-def _outcome(told: web.Told) -> Outcome:
+def _outcome(told: endpoint.Told) -> Outcome:
     failed, warned = _reason(told.body, _FAILED, _FAILURE), _reason(told.body, _STORED, _WARNING)
-    words = web.phrase(told.status)
+    words = endpoint.phrase(told.status)
     if failed is not None:
         found = outcome_of(failed or 0x0110, "STOW-RS")
         return Outcome(result=found.result, answer=f"{words}: {found.answer}")

@@ -179,7 +179,7 @@ class Postbox:
         """Takes one request's instances for the time of a block; `sender` stands for the AE title, as far as it can."""
         desk = await self._opened()
         association = new_id(self._clock())
-        known = Origin(sop_class="", sop_instance="", transfer_syntax="", sender=_title(sender), address=address)
+        known = Origin(sop_class="", sop_instance="", transfer_syntax="", sender=title(sender), address=address)
         taking = Taking(parts, desk.inbox.journal(association), desk.intake, desk.inbox, known, study)
         desk.intake.opened(association, known.sender)
         desk.open += 1
@@ -259,7 +259,7 @@ class _Desk:
         self._roll.__exit__(None, None, None)
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
     """A name as an AE title (PS3.5 section 6.2): printable, without backslash, 16 letters."""
     plain = "".join(one if " " < one < "\x7f" and one != "\\" else "_" for one in name)
     return plain[:16] or "HTTP"

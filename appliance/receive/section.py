@@ -6,8 +6,10 @@ import msgspec
 from msgspec import Meta
 
 from appliance.fields import (
+    AE_TITLE_PATTERN,
     AeTitle,
     Authority,
+    Endpoint,
     Folder,
     Host,
     Name,
@@ -206,6 +208,20 @@ class UploadsSection(Section, frozen=True, kw_only=True):
     ] = 5
 
 
+Completing = Annotated[
+    Literal["off", "say", "hold", "pull"],
+    field(
+        "Completeness",
+        "Ask it, when a study of its sender goes quiet, what the study holds. say: a warning when something is missing; "
+        "hold: quality control fails; pull: what is missing is pulled first, and what it cannot give holds the study.",
+    ),
+]
+Comparing = Annotated[
+    Literal["series", "study"],
+    field("Compare", "Each series of which something came, or every series that it holds of the study."),
+]
+
+
 class PacsNode(Section, frozen=True, kw_only=True):
     """PACS node"""
 
@@ -226,19 +242,32 @@ class PacsNode(Section, frozen=True, kw_only=True):
     certificate: OwnCertificate = ""
     key: OwnKey = msgspec.field(default_factory=Secret)
     host_name: ProvenName = ""
-    completeness: Annotated[
-        Literal["off", "say", "hold", "pull"],
-        field(
-            "Completeness",
-            "Ask it, when a study of its sender goes quiet, what the study holds. say: a warning when something is missing; "
-            "hold: quality control fails; pull: what is missing is pulled first, and what it cannot give holds the study.",
-        ),
-    ] = "off"
-    compare: Annotated[
-        Literal["series", "study"],
-        field("Compare", "Each series of which something came, or every series that it holds of the study."),
-    ] = "series"
+    completeness: Completing = "off"
+    compare: Comparing = "series"
     timeout_s: Annotated[int, field("Time-out", "For each answer.", unit="s", ge=1, le=600)] = 30
+
+
+class WebNode(Endpoint, frozen=True, kw_only=True):
+    """DICOMweb node"""
+
+    sender: Annotated[
+        str,
+        field(
+            "AE title",
+            "By which it sends studies to this appliance; empty: it only answers.",
+            pattern=r"^(?!\n)$|" + AE_TITLE_PATTERN,
+        ),
+    ] = ""
+    completeness: Completing = "off"
+    compare: Comparing = "series"
+
+    @property
+    def called_ae(self) -> str:
+        """The AE title by which its studies come."""
+        return self.sender
+
+
+Node = PacsNode | WebNode
 
 
 class NodesSection(Section, frozen=True, kw_only=True):
@@ -248,8 +277,19 @@ class NodesSection(Section, frozen=True, kw_only=True):
         tuple[PacsNode, ...],
         field("Nodes", "PACS that studies can be found on and pulled from.", max_length=20, widget="destinations"),
     ] = ()
+    web: Annotated[
+        tuple[WebNode, ...],
+        field(
+            "DICOMweb nodes", "Archives that are asked by QIDO-RS and give by WADO-RS.", max_length=20, widget="destinations"
+        ),
+    ] = ()
     pull_attempts: Annotated[int, field("Attempts", "Then a pull counts as failed.", ge=1, le=20)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
+
+    @property
+    def everyone(self) -> tuple[Node, ...]:
+        """Every node of either kind."""
+        return (*self.nodes, *self.web)
 
 
 class DropFolder(Section, frozen=True, kw_only=True):

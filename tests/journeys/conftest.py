@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.world import World, a_world, ready
 from tests.phantoms import PhantomStudy, a_small_diffusion_study
 from tests.receiving import Receiver
 
@@ -20,3 +21,12 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
     """A receiver on an empty home folder."""
     with Receiver(tmp_path / "home") as started:
         yield started
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path / "world", {"receive": {"open_orders": False}}) as world:
+        for word in ("receive", "api", "work"):
+            world.start(word)
+        ready(world)
+        yield world

@@ -17,8 +17,22 @@ from tui.screens.dialogs import Confirm, TextDialog
 from tui.screens.page import Page
 from tui.trouble import Trouble
 
-TESTS = {"cloud": "cloud", "saml": "saml", "notify": "notification", "scan": "malware", "delivery": "delivery"}
+TESTS = {
+    "cloud": "cloud",
+    "saml": "saml",
+    "notify": "notification",
+    "scan": "malware",
+    "delivery": "delivery",
+    "nodes": "node",
+    "drops": "drop",
+}
 """Section -> the API's word for its test."""
+_LISTS = {
+    "delivery": ("destinations", "failure_destinations", "group_destinations"),
+    "nodes": ("nodes", "web"),
+    "drops": ("folders",),
+}
+"""Fields whose entries are tested one by one."""
 _TAKE_OBJECTS = ("dicom-pdf", "dicom-sr", "stow-rs")
 
 Asked = list[tuple[str, dict[str, Any]]]
@@ -28,14 +42,14 @@ Asked = list[tuple[str, dict[str, Any]]]
 def requests(section: FormSection, drafts: Mapping[str, str], saved: Mapping[str, Any]) -> Asked:
     """Name and body of each test of a section; raises `Unreadable` for a draft that has not the form of its field."""
     fields = {field.name: field.read(drafts[field.key]) for field in section.fields if field.key in drafts}
-    if section.name != "delivery":
+    if section.name not in _LISTS:
         return [(section.title, fields)]
     found = []
-    for name in ("destinations", "failure_destinations", "group_destinations"):
+    for name in _LISTS[section.name]:
         listed = fields.get(name, saved.get(name, []))
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-            raise Unreadable("is no list of destinations")
-        found += [(str(one.get("name", "destination")), one) for one in listed]
+            raise Unreadable("is no list of entries")
+        found += [(str(one.get("name", "one without a name")), one) for one in listed]
     return found
 
 
@@ -103,4 +117,4 @@ async def run(client: Client, path: str, asked: Asked) -> str:
         head = f"{name}: {'works' if found.ok else 'does not work'}"
         told = [f"{key}: {value.splitlines()[0]}" for key, value in found.values.items() if value]
         parts.append("\n".join([head, *(f"  {line}" for line in (*found.lines, *told))]))
-    return "\n\n".join(parts) or "There is no destination to test."
+    return "\n\n".join(parts) or "There is nothing to test."

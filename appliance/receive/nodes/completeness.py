@@ -13,10 +13,11 @@ import msgspec
 
 from appliance.errors import RanvierError, Retry
 from appliance.events import StudyIncomplete
-from appliance.receive.nodes import find
-from appliance.receive.nodes.find import Query, Session
+from appliance.receive.nodes import find, web
+from appliance.receive.nodes.find import Query
 from appliance.receive.nodes.pull import Nodes
-from appliance.receive.section import PacsNode
+from appliance.receive.nodes.session import session
+from appliance.receive.section import Node
 from appliance.records import events, identities, pulls
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
@@ -72,16 +73,16 @@ class Completion:
             self._asking[study.id] = asyncio.create_task(self._ask(study, node, said))
         return False
 
-    async def _source(self, study: StudyRow) -> PacsNode | None:
-        configured = [one for one in (await self._nodes()).nodes if one.completeness != "off"]
+    async def _source(self, study: StudyRow) -> Node | None:
+        configured = [one for one in (await self._nodes()).everyone if one.completeness != "off"]
         if not configured:
             return None
         name = await pulls.source_of(study.uid_key)
         if name:
             return next((one for one in configured if one.name == name), None)
-        return next((one for one in configured if one.called_ae == study.sender), None)
+        return next((one for one in configured if one.called_ae and one.called_ae == study.sender), None)
 
-    async def _ask(self, study: StudyRow, node: PacsNode, before: CompletenessRow | None) -> None:
+    async def _ask(self, study: StudyRow, node: Node, before: CompletenessRow | None) -> None:
         identity = await identities.get(self._keys, study.id)
         if identity is None:
             return
@@ -109,7 +110,7 @@ class Completion:
             row = msgspec.structs.replace(row, pulls=row.pulls + 1, row_version=0)
         await self._save(study, row)
 
-    async def _unanswered(self, study: StudyRow, node: PacsNode, fault: RanvierError) -> None:
+    async def _unanswered(self, study: StudyRow, node: Node, fault: RanvierError) -> None:
         count = self._tries.get(study.id, (0, 0))[0] + 1
         log.warning("the source of a study cannot be asked: %s", fault.what, extra={"study": study.id, "code": fault.code})
         if isinstance(fault, Retry) and count < MOST_ASKED:
@@ -137,20 +138,20 @@ class Completion:
                 await events.append(event, self._clock())
 
 
-def ask(node: PacsNode, study_uid: str, here: Callable[[str], bool]) -> list[Holding]:
+def ask(node: Node, study_uid: str, here: Callable[[str], bool]) -> list[Holding]:
     """What a node holds of the series of a study that `here` lets through; raises `NodeAway` and `QueryRefused`."""
-    with find.session(node) as session:
-        series = session.all(Query(level="SERIES", study_uid=study_uid))
+    with session(node) as asking:
+        series = asking.all(Query(level="SERIES", study_uid=study_uid))
         return [
-            _holding(session, study_uid, one.series_uid, one.instances)
+            _holding(asking, study_uid, one.series_uid, one.instances)
             for one in series
             if one.series_uid and here(one.series_uid)
         ]
 
 
-def _holding(session: Session, study_uid: str, series_uid: str, count: int | None) -> Holding:
+def _holding(asking: find.Session | web.Session, study_uid: str, series_uid: str, count: int | None) -> Holding:
     try:
-        images = session.all(Query(level="IMAGE", study_uid=study_uid, series_uid=series_uid))
+        images = asking.all(Query(level="IMAGE", study_uid=study_uid, series_uid=series_uid))
     except find.QueryRefused:
         return Holding(series_uid=series_uid, count=count)
     return Holding(series_uid=series_uid, sop_uids=frozenset(one.sop_uid for one in images if one.sop_uid), count=count)
@@ -158,7 +159,7 @@ def _holding(session: Session, study_uid: str, series_uid: str, count: int | Non
 
 def compared(
     study: StudyRow,
-    node: PacsNode,
+    node: Node,
     holdings: Sequence[Holding],
     missing: dict[str, list[str]],
     before: CompletenessRow | None,

@@ -97,7 +97,7 @@ KEYS: dict[Level, dict[str, str]] = {
     "IMAGE": {"study_uid": "StudyInstanceUID", "series_uid": "SeriesInstanceUID", "sop_uid": "SOPInstanceUID"},
 }
 """Level -> our name -> the keyword of the key that is asked for (PS3.4 section C.6.1.1 and C.6.2.1)."""
-_MATCHING = {
+MATCHING = {
     "patient_id": "patient_id",
     "patient_name": "patient_name",
     "accession": "accession",
@@ -156,12 +156,6 @@ def session(node: PacsNode) -> Iterator[Session]:
         yield Session(association, node)
 
 
-def find(node: PacsNode, query: Query, *, limit: int, skip: int = 0) -> tuple[list[Found], bool]:
-    """One page of answers over an association of its own; raises `NodeAway`, `NodeRefuses` and `QueryRefused`."""
-    with session(node) as asking:
-        return asking.page(query, limit=limit, skip=skip)
-
-
 def _model(query: Query) -> str:
     return _PATIENT_FIND if query.level == "PATIENT" else FIND
 
@@ -173,7 +167,7 @@ def identifier_of(query: Query) -> Dataset:
     identifier.QueryRetrieveLevel = query.level
     for keyword in KEYS[query.level].values():
         setattr(identifier, keyword, None if keyword.startswith("NumberOf") else "")
-    for name, place in _MATCHING.items():
+    for name, place in MATCHING.items():
         if getattr(query, name) and place in KEYS[query.level]:
             setattr(identifier, KEYS[query.level][place], getattr(query, name))
     return identifier

@@ -6,7 +6,8 @@ and what came before is recognised when it comes again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from appliance.errors import Misconfigured, RanvierError, Retry
@@ -15,8 +16,12 @@ from appliance.moments import new_id
 from appliance.receive import plain
 from appliance.receive.inbox import Inbox
 from appliance.receive.intake import Intake
+from appliance.receive.multipart import Parts
+from appliance.receive.nodes import web
 from appliance.receive.nodes.retrieve import Outcome, Progress, get, move
-from appliance.receive.section import NodesSection, PacsNode
+from appliance.receive.part10 import Origin
+from appliance.receive.posted import Taking, title
+from appliance.receive.section import Node, NodesSection, PacsNode, WebNode
 from appliance.records import events, pulls
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
@@ -103,7 +108,7 @@ class Puller:
             await self._ended(row, state, outcome)
 
     async def _retrieved(self, row: PullRow, section: NodesSection) -> Outcome:
-        node = next((one for one in section.nodes if one.name == row.node), None)
+        node = next((one for one in section.everyone if one.name == row.node), None)
         if node is None:
             raise NoSuchNode(field="nodes.nodes", node=row.node)
         wanted = await pulls.wanted(self._keys, row.id)
@@ -114,19 +119,38 @@ class Puller:
             raise NotAllSent(node=row.node, failed=failed, total=failed + outcome.progress.completed)
         return outcome
 
-    def _fetch(self, node: PacsNode, wanted: Wanted, tell: Callable[[Progress], bool]) -> Outcome:
+    def _fetch(self, node: Node, wanted: Wanted, tell: Callable[[Progress], bool]) -> Outcome:
         """In a thread of its own."""
-        if node.retrieve == "move":
+        if isinstance(node, PacsNode) and node.retrieve == "move":
             return move(node, wanted, to=node.calling_ae, tell=tell)
-        association = new_id(self._clock())
-        self._open.add(association)
-        self._intake.opened(association, node.called_ae)
-        try:
+        if isinstance(node, WebNode):
+            return web.retrieve(node, wanted, takes=partial(self._taking, node), tell=tell)
+        with self._association(node) as association:
             keep = partial(plain.keep, self._inbox, self._intake, association=association, clock=self._clock)
             return get(node, wanted, keep=keep, tell=tell)
+
+    @contextmanager
+    def _association(self, node: Node) -> Iterator[str]:
+        """What an instance comes by that we asked for: the studies that it brings stay open meanwhile."""
+        association = new_id(self._clock())
+        self._open.add(association)
+        self._intake.opened(association, node.called_ae or title(node.name))
+        try:
+            yield association
         finally:
             self._open.discard(association)
             self._intake.ended(association)
+
+    @contextmanager
+    def _taking(self, node: WebNode, parts: Parts) -> Iterator[Taking]:
+        """For one answer; each has an association of its own, because a journal is one association's."""
+        with self._association(node) as association:
+            sender = Origin(sop_class="", sop_instance="", transfer_syntax="", sender=title(node.sender or node.name))
+            taking = Taking(parts, self._inbox.journal(association), self._intake, self._inbox, sender, "")
+            try:
+                yield taking
+            finally:
+                taking.close()
 
     async def _ended(self, row: PullRow, state: RunState, outcome: Outcome) -> None:
         now, done = self._clock(), outcome.progress

@@ -18,6 +18,7 @@ from appliance import outbound
 from appliance.delivery import destinations, rest, web
 from appliance.delivery.parcel import Result
 from appliance.delivery.section import Rest
+from appliance.endpoint import SAME_HOST_HOPS
 from appliance.fields import Secret
 from appliance.outbound import Pinned
 from tests.unit.delivery.parcels import PHI, Endpoint, a_parcel, an_endpoint
@@ -137,7 +138,7 @@ async def test_a_redirect_in_a_circle_ends(tmp_path: Path) -> None:
     with an_endpoint(*[(307, {"Location": "/reports"})] * 9) as endpoint:
         outcome = await rest.send(a_parcel(tmp_path), to(endpoint))
     assert outcome.result is Result.REFUSED
-    assert len(endpoint.got) == web.SAME_HOST_HOPS + 1
+    assert len(endpoint.got) == SAME_HOST_HOPS + 1
 
 
 async def test_a_url_that_leads_to_this_machine_is_refused_unless_its_setting_allows_it(tmp_path: Path) -> None:
