@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from appliance import history, outgoing
-from appliance.events import ReportMade
+from appliance.events import ReportMade, StudyStable
 from appliance.moments import iso, new_id
 from appliance.products import catalogue
 from appliance.products.manifest import ProductResult
 from appliance.qc.finding import Origin, QcReport, Verdict
-from appliance.records import deliveries, orders, reports, studies
+from appliance.records import deliveries, events, orders, reports, studies
 from appliance.records.orders import OrderRow, RunRow
 from appliance.reports.content import (
     FAILURE_FORMATS,
@@ -115,7 +115,7 @@ async def _content(work: Work, kind: reports.Kind) -> ReportContent:
         sex_origin=sex.origin,
         qc_verdict="bypassed" if row.bypass_by else row.qc_verdict,
         qc_rows=_qc_rows(qc, work.house.storage.quality(row.study, row.study_version, row.id)),
-        caveats=_caveats(row, qc, metadata, sections),
+        caveats=[*_caveats(row, qc, metadata, sections), *await _forced(row)],
         sections=sections,
         earlier=await history.earlier(work.house, study, sections),
         provenance={"ranvier": installed_version("ranvier"), "study version": str(row.study_version)},
@@ -182,6 +182,15 @@ def _caveats(row: OrderRow, qc: QcReport | None, metadata: dict[str, Origin], se
     if row.study_version > 1:
         found.append(f"This is version {row.study_version} of the study: instances came after an earlier report.")
     return found
+
+
+async def _forced(row: OrderRow) -> list[str]:
+    """Whether a person ended the wait for this version of the study: then nobody knows that all of it came."""
+    told = await events.named((StudyStable.name(),), study=row.study)
+    ends = [one.event for one in told]
+    if any(isinstance(one, StudyStable) and one.forced and one.version == row.study_version for one in ends):
+        return ["A person said that the study is complete before its quiet time had passed: instances may be missing."]
+    return []
 
 
 _ADVICE = {

@@ -4,10 +4,11 @@ httpx is imported when the first request is made, so that the console paints bef
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -79,6 +80,22 @@ class Client:
         """A file of the API with the name that it proposes; the name never leaves its folder."""
         answer = await self.call("GET", path)
         return File(name=_file_name(answer.headers.get("content-disposition", "")), content=answer.content)
+
+    async def stream_to(self, path: str, query: dict[str, str | int | None], write: Callable[[bytes], object]) -> None:
+        """Hands a large answer on piece by piece; raises `Problem` or `Unreachable`."""
+        http = await self._open()
+        import httpx
+
+        given = {key: value for key, value in query.items() if value not in (None, "")}
+        try:
+            async with http.stream("GET", path, params=given, headers=self._headers(None), timeout=SILENCE_S) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _problem(answer)
+                async for piece in answer.aiter_bytes():
+                    write(piece)
+        except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL) as fault:
+            raise Unreachable(self.url, _reason(fault)) from fault
 
     async def login(self, user: str, password: str, code: str = "") -> Me:
         """Signs in, with a code where the account has a second factor; the session's token is used from then on."""
@@ -203,6 +220,9 @@ def _reason(fault: Exception) -> str:
 def _file_name(disposition: str) -> str:
     _, _, name = disposition.partition("filename=")
     name = name.split(";")[0].strip().strip('"')
+    # Names with spaces come encoded (RFC 8187).
+    _, encoded, other = disposition.partition("filename*=")
+    name = unquote(other.split(";")[0].strip().partition("''")[2]) if encoded else name
     name = name.replace("\\", "/").rsplit("/", 1)[-1]
     safe = "".join(letter for letter in name if letter.isalnum() or letter in "._-")
     return safe.lstrip(".") or "download"

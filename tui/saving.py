@@ -1,7 +1,10 @@
 """Saving a downloaded file on the machine that runs the console or the command."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from tui.trouble import Trouble
 
@@ -16,13 +19,29 @@ class NotSaved(Trouble):
         super().__init__(self.what)
 
 
-def save(path: Path, content: bytes) -> Path:
-    """Writes a new file that only the user can read; never over another one."""
+@contextmanager
+def beginning(path: Path) -> Iterator[BinaryIO]:
+    """A new file that only the user can read, for what comes in pieces; it is gone again when they do not all come."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise NotSaved(path, "There is already a file of this name.") from None
     except OSError as fault:
         raise NotSaved(path, f"{fault.strerror}.") from fault
+    whole = False
+    try:
+        with open(handle, "wb") as file:
+            yield file
+        whole = True
+    except OSError as fault:
+        raise NotSaved(path, f"{fault.strerror}.") from fault
+    finally:
+        if not whole:
+            path.unlink(missing_ok=True)
+
+
+def save(path: Path, content: bytes) -> Path:
+    """Writes a new file that only the user can read; never over another one."""
+    with beginning(path) as file:
+        file.write(content)
     return path

@@ -19,6 +19,8 @@ class StudyStable(Event, frozen=True, kw_only=True):
     sentence = "Study version {version} is stable with {instances} instances."
     version: int
     instances: int
+    forced: bool = False
+    """A person said that it is complete, before nothing had come for the quiet time."""
 
 
 class StudyReopened(Event, frozen=True, kw_only=True):

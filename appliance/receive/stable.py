@@ -115,7 +115,8 @@ async def force_stable(records: Records, study: str, *, now: int) -> None:
         row = await studies.get(study)
         check_study_move(row.state, StudyState.STABLE)
         await studies.change_state(records, study, row.state, StudyState.STABLE, now)
-        await events.append(StudyStable(study=study, version=row.version, instances=row.instances), now)
+        told = StudyStable(study=study, version=row.version, instances=row.instances, forced=True)
+        await events.append(told, now)
 
 
 async def release(records: Records, study: str, *, actor: str, now: int) -> None:

@@ -65,9 +65,11 @@ async def since(kind: type[E], at: int) -> list[E]:
     return [msgspec.json.decode(str(row["body"]), type=kind) for row in rows]
 
 
-async def named(names: Sequence[str], *, after: int, limit: int = 1000) -> list[Stored]:
-    """Events of some names with a higher sequence number, oldest first."""
+async def named(names: Sequence[str], *, after: int = 0, study: str = "", limit: int = 1000) -> list[Stored]:
+    """Events of some names with a higher sequence number, oldest first, of one study if named."""
     query = EventRow.select().where(EventRow.seq > after).where(EventRow.name.is_in(list(names)))
+    if study:
+        query = query.where(EventRow.study == study)
     return [_stored(row) for row in await query.order_by(EventRow.seq).limit(limit).run()]
 
 

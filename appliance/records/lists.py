@@ -49,6 +49,7 @@ class ResultLine(msgspec.Struct, array_like=True, frozen=True):
     formats: str
     content: str
     created_at: int
+    folder: str
 
 
 class _OrderLine(msgspec.Struct, array_like=True, frozen=True):
@@ -101,7 +102,8 @@ _RESULTS = Listed(
     rows="reports r {join} orders o ON o.id = r.order_id {join} studies s ON s.id = o.study",
     identifier="r.id",
     columns=(
-        'r.id AS report, r.order_id AS "order", o.study, r.kind, r.version, r.supersedes, r.formats, r.content, r.created_at'
+        'r.id AS report, r.order_id AS "order", o.study, r.kind, r.version, r.supersedes, r.formats, r.content, '
+        "r.created_at, r.folder"
     ),
     sorts={"created": "r.created_at"},
     words=RESULT_WORDS,

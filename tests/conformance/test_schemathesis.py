@@ -176,6 +176,7 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         *("/api/settings/schema", "/api/settings/history", "/api/settings/export", "/api/settings/differences?before=0"),
         *("/api/data-flow", "/api/associations", "/api/senders", "/metrics"),
         *(
+            "/api/results/bundle?formats=json",
             "/api/notices",
             "/api/audit",
             "/api/audit/verify",

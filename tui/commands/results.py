@@ -28,6 +28,10 @@ def main(arguments: Sequence[str]) -> int:
         "--format", default="pdf", metavar="A,B", help="pdf (default), txt, png, json, xml, csv, dicom-csv, fhir"
     )
     download.add_argument("--out", default=".", metavar="FOLDER", help="`-` writes one report to stdout")
+    bundle = verb.add_parser("bundle", help="all results that fit a filter as one ZIP with manifest and a table of all numbers")
+    bundle.add_argument("--filter", default="", metavar="TEXT", help="as in the console's filter bar: group:PARK-01 created<7d")
+    bundle.add_argument("--format", default="pdf", metavar="A,B", help="default pdf")
+    bundle.add_argument("--out", default="results.zip", metavar="FILE", help="never over another file (default results.zip)")
     resend = verb.add_parser("resend", help="send again to a destination, by delivery")
     resend.add_argument("deliveries", nargs="+", metavar="DELIVERY")
     return run(found, arguments, _results)
@@ -42,7 +46,19 @@ async def _results(client: Client, given: argparse.Namespace) -> int:
             return exits.DONE
         case "resend":
             return await many(given.deliveries, lambda delivery: _resend(client, delivery))
+        case "bundle":
+            return await _bundle(client, given)
     return await _download(client, given)
+
+
+async def _bundle(client: Client, given: argparse.Namespace) -> int:
+    from tui.saving import beginning
+
+    target = Path(given.out)
+    with beginning(target) as file:
+        await client.stream_to("/api/results/bundle", {"q": given.filter, "formats": given.format}, file.write)
+    print(target)
+    return exits.DONE
 
 
 async def _resend(client: Client, delivery: str) -> str:
