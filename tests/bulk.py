@@ -1,6 +1,8 @@
 """Records of any size, made by the database itself: studies with an order, a report and an identity each, known row by row."""
 
 import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from appliance.records.engine import Records
@@ -56,25 +58,32 @@ def _statements(count: int, *, on_sqlite: bool) -> list[str]:
 
 async def many_studies(records: Records, count: int) -> None:
     """So many studies in empty, migrated records, with statistics as a database that has run for a while has them."""
+    async with at_once(records):
+        for statement in _statements(count, on_sqlite=records.on_sqlite):
+            await records.engine.run_ddl(statement)
+
+
+@asynccontextmanager
+async def at_once(records: Records) -> AsyncIterator[None]:
+    """What is put into empty, migrated records in this block is listed and indexed at its end, and not row by row."""
     migration: Any = importlib.import_module(_MIGRATION)
-    names = [(one[0], one[2]) for one in migration.TRIGGERS]
     if records.on_sqlite:
         # Rows that can be made again: nobody waits for the disk.
         await records.run("PRAGMA synchronous=OFF")
         await records.run("PRAGMA cache_size=-400000")
     engine_type = "sqlite" if records.on_sqlite else "postgres"
     triggers = [one for one in migration.statements(engine_type) if one.startswith("CREATE TRIGGER")]
-    for name, table in names:
+    for name, table in [(one[0], one[2]) for one in migration.TRIGGERS]:
         await records.engine.run_ddl(f"DROP TRIGGER {name}" + ("" if records.on_sqlite else f" ON {table}"))
     if records.on_sqlite:
         for name in ("words_added", "words_removed", "words_changed"):
             await records.engine.run_ddl(f"DROP TRIGGER {name}")
-    statistics = [] if records.on_sqlite else ["ANALYZE"]
-    statements = [*_statements(count, on_sqlite=records.on_sqlite), *statistics, *migration.fills(engine_type)]
-    if records.on_sqlite:
-        statements.append("INSERT INTO study_words (study_words) VALUES ('rebuild')")
     else:
-        statements = ["DROP INDEX IF EXISTS study_texts_words", *statements, migration.PG_TRGM[1]]
+        await records.engine.run_ddl("DROP INDEX IF EXISTS study_texts_words")
+    yield
+    statements = [] if records.on_sqlite else ["ANALYZE"]
+    statements += migration.fills(engine_type)
+    statements.append("INSERT INTO study_words (study_words) VALUES ('rebuild')" if records.on_sqlite else migration.PG_TRGM[1])
     for statement in (*statements, *triggers):
         await records.engine.run_ddl(statement)
     if records.on_sqlite:
