@@ -48,14 +48,18 @@ class DemoFailed(Failed):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the demonstration; 0 when the report is there."""
+    """Runs the demonstration; 0 when the report is there, 130 when somebody did not want to wait for it (Ctrl-C)."""
     parser = argparse.ArgumentParser(prog="ranvier demo", description="A made-up study from the scanner to the report.")
     parser.add_argument("--home", type=Path, default=Path.home() / "ranvier-demo", help="data folder (default: %(default)s)")
     parser.add_argument("--once", action="store_true", help="stop the appliance after the report")
     options = parser.parse_args(arguments)
     home = options.home.expanduser().absolute()
     once = options.once or not sys.stdout.isatty()
-    return asyncio.run(_demonstrate(home, once))
+    try:
+        return asyncio.run(_demonstrate(home, once))
+    except KeyboardInterrupt:
+        _say("\nYou ended the demonstration; run it again for one more study.")
+        return 130
 
 
 async def _demonstrate(home: Path, once: bool) -> int:
@@ -154,10 +158,11 @@ async def _watched(house: House, study: str) -> str:
     order = found[0].id
     async with asyncio.timeout(PATIENCE_S):
         while True:
+            # First the state, then what led to it: the last move is shown as well.
+            row = await orders.get(order)
             for event in await events.after(seen, order=order):
                 seen = event.seq
                 _show_event(event)
-            row = await orders.get(order)
             if ORDER_FACTS[row.state].terminal or row.state in (OrderState.QC_FAILED, OrderState.HELD):
                 break
             await asyncio.sleep(0.1)

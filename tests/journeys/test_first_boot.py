@@ -1,9 +1,11 @@
 """The two commands of the README, as far as they go without making an environment: the wizard and the demonstration."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,32 +14,41 @@ from tests.journeys.world import PASSWORD, REPOSITORY
 from tests.servers import two_free_ports
 
 
-def ranvier(*words: str, home: Path, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+def command(*words: str, home: Path) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RANVIER_HOME": str(home), "HOME": str(home.parent)}
-    return subprocess.run(
-        [sys.executable, "-m", "appliance", *words],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    return {"args": [sys.executable, "-m", "appliance", *words], "text": True, "env": environment, "stdin": subprocess.DEVNULL}
+
+
+def ranvier(*words: str, home: Path, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(**command(*words, home=home), capture_output=True, timeout=timeout, check=False)
 
 
 def test_the_demonstration_brings_a_phantom_to_a_report_and_ends_cleanly(tmp_path: Path) -> None:
-    """APP-02, PRO-01: without a terminal the demonstration ends after the report; run again it goes on with what is there."""
+    """APP-02, PRO-01: without a terminal the demonstration ends after the report; run again it goes on with what is there, and
+    who does not want to wait ends it with Ctrl-C and leaves nothing behind that runs."""
     home = tmp_path / "demo"
-    for expected in ("phantom study 1", "phantom study 2"):
-        done = ranvier("demo", "--home", str(home), home=home)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert expected in done.stdout
-        for word in ("Sending", "Quality control", "De-identification", "Tensor", "Delivered", "PDF"):
-            assert word in done.stdout
-        pdf = next(line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("PDF"))
-        assert Path(pdf).read_bytes().startswith(b"%PDF-")
-        assert launch.running(home) is None
+    done = ranvier("demo", "--home", str(home), home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("phantom study 1", "Sending", "Quality control", "De-identification", "Tensor", "Delivered", "PDF"):
+        assert word in done.stdout
+    pdf = next(line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("PDF"))
+    assert Path(pdf).read_bytes().startswith(b"%PDF-")
+    assert launch.running(home) is None
     assert oct((home / "demo-password").stat().st_mode & 0o777) == "0o600"
+
+    said = ""
+    with subprocess.Popen(
+        **command("demo", "--home", str(home), home=home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as again:
+        assert again.stdout is not None
+        for line in again.stdout:
+            said += line
+            if "Quality control" in line:
+                again.send_signal(signal.SIGINT)
+    assert again.returncode == 130, said
+    assert "phantom study 2" in said
+    assert "Traceback" not in said
+    assert launch.running(home) is None
 
 
 def answers(folder: Path, **other: object) -> Path:
