@@ -82,7 +82,8 @@ def require_unchanged(view: "OrderView", wanted: str) -> None:
 
 def tag_of(body: bytes) -> str:
     """The tag of an answer."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    # Processors have instructions for this one: on a page of a list it takes half the time of others.
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def _settle(start: "Message", body: bytes, wanted: str) -> bool:

@@ -26,7 +26,7 @@ from appliance.compute.dask import WAITING
 from appliance.errors import Unknown
 from appliance.events import Event, InstancesArrived
 from appliance.moments import iso
-from appliance.qc.finding import Origin, QcReport, Verdict
+from appliance.qc.finding import Origin, QcReport
 from appliance.receive.sheet import QUARANTINE_SENTENCES
 from appliance.records import details, events, lists, orders, studies
 from appliance.records.deliveries import DeliveryRow
@@ -34,7 +34,7 @@ from appliance.records.details import OrderDetails, ReportHead
 from appliance.records.engine import Records
 from appliance.records.lists import ResultLine, StudyLine
 from appliance.records.orders import OrderRow
-from appliance.reports.content import REPORT_FORMATS, ReportContent
+from appliance.reports.content import REPORT_FORMATS
 from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, Facts, OrderState, StudyState
 
 
@@ -87,7 +87,7 @@ def study_row(line: StudyLine) -> StudyRow:
         plain_glyph=facts.plain_glyph,
         percent=line.percent,
         step=line.step,
-        qc=qc_word(line.qc_report, line.bypass_by) if line.qc_report or line.bypass_by else "",
+        qc=qc_word(line.qc_asked, line.qc_failed, line.bypass_by),
         products=line.products.split(",") if line.products else [],
         group=line.group,
         received_at=at(line.received_at),
@@ -106,25 +106,13 @@ def study_row(line: StudyLine) -> StudyRow:
     )
 
 
-class _Checked(msgspec.Struct):
-    verdict: str
-
-
-class _Checks(msgspec.Struct):
-    findings: list[_Checked]
-
-
-def qc_word(qc_report: str, bypass_by: str) -> str:
+def qc_word(asked: int, failed: int, bypass_by: str) -> str:
     """The QC column: empty before QC, `bypassed`, `ok 8/8`, or `6/8`."""
     if bypass_by:
         return "bypassed"
-    if not qc_report:
+    if not asked:
         return ""
-    asked = [
-        one.verdict for one in msgspec.json.decode(qc_report, type=_Checks).findings if one.verdict != Verdict.NOT_APPLICABLE
-    ]
-    failed = sum(1 for verdict in asked if verdict == Verdict.FAILED)
-    return f"{len(asked) - failed}/{len(asked)}" if failed else f"ok {len(asked)}/{len(asked)}"
+    return f"{asked - failed}/{asked}" if failed else f"ok {asked}/{asked}"
 
 
 def _split(listed: str) -> list[str]:
@@ -238,7 +226,7 @@ def order_view(found: OrderDetails) -> OrderView:
         bypass_by=row.bypass_by,
         bypass_reason=row.bypass_reason,
         delivery_failed=row.delivery_failed,
-        metadata=_metadata(msgspec.json.decode(row.metadata or "{}", type=dict[str, Origin])),
+        metadata=_metadata(msgspec.json.decode(row.metadata, type=dict[str, Origin])) if row.metadata else {},
         created_at=at(row.created_at),
         updated_at=at(row.updated_at),
         deliveries=[delivery_view(one) for one in found.deliveries],
@@ -333,10 +321,26 @@ async def result_views(lines: list[ResultLine]) -> list[ResultView]:
     ]
 
 
+class _Number(msgspec.Struct):
+    label: str
+    value: float
+    unit: str = ""
+
+
+class _Rows(msgspec.Struct):
+    rows: list[_Number] = []
+
+
+class _Measured(msgspec.Struct):
+    """What a list shows of a report's content; the rest of it is passed over."""
+
+    sections: list[_Rows] = []
+
+
 def _values(content: str) -> list[ValueView]:
     if not content:
         return []
-    sections = msgspec.json.decode(content, type=ReportContent).sections
+    sections = msgspec.json.decode(content, type=_Measured).sections
     return [ValueView(label=row.label, value=row.value, unit=row.unit) for section in sections for row in section.rows]
 
 

@@ -87,9 +87,11 @@ class Recognition(AbstractAuthenticationMiddleware):
         return moved.caller
 
 
-def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Lets a request through to its handler, or raises `NotSignedIn`, `NotPermitted`, `ForeignOrigin`,
     `TooManyRequests`.
+
+    It waits for nothing, but the framework would send a plain function to a thread and back for each request.
     """
     if connection.scope.get("method") == "OPTIONS":
         return

@@ -89,6 +89,6 @@ async def provide_visit(request: Request[Any, Any, Any], state: State) -> Visit:
         somebody=user if isinstance(user, Caller) else None,
         now=now_ms(),
         origin=request.client.host if request.client else "",
-        secure=request.url.scheme == "https",
+        secure=request.scope["scheme"] == "https",
         forwarded=any(request.headers.get(name) for name in ("forwarded", "x-forwarded-for", "via")),
     )

@@ -135,7 +135,7 @@ async def open_order(
     products: Sequence[str] = (),
     priority: int = 0,
     idempotency_key: str = "",
-    qc_report: str = "",
+    qc_report: QcReport | None = None,
 ) -> str:
     """Starts work on a study and gives the order's id; the same idempotency key gives the same order.
 
@@ -167,7 +167,7 @@ async def open_order(
                 group_name=group,
                 owner=actor,
                 idempotency_key=idempotency_key,
-                qc_report=qc_report,
+                **(qc_report.columns if qc_report else {}),
                 created_at=now,
                 updated_at=now,
             )
@@ -293,7 +293,7 @@ async def repair_gradients(house: House, order: str, *, actor: str, now: int) ->
         raise NothingToRepair()
     agreed = [msgspec.structs.replace(one, consent=one.consent or actor) for one in report.repairs]
     series = ", ".join(f"series {one.number}" for one in agreed)
-    kept = msgspec.json.encode(msgspec.structs.replace(report, repairs=agreed)).decode()
+    kept = msgspec.structs.replace(report, repairs=agreed)
     carrier = order
     if reported:
         carrier = await open_order(house, row.study, actor=actor, now=now, products=row.product_list, qc_report=kept)
@@ -303,7 +303,7 @@ async def repair_gradients(house: House, order: str, *, actor: str, now: int) ->
         async with house.records.transaction():
             await events.append(event, now)
     else:
-        changes: dict[str, Any] = {"qc_report": kept, "qc_verdict": "", "bypass_by": ""}
+        changes: dict[str, Any] = {**kept.columns, "qc_verdict": "", "bypass_by": ""}
         await advance(house, row, Move(OrderState.QC, [event], changes), now=now)
     return carrier
 

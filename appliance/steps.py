@@ -165,7 +165,7 @@ async def check(work: Work) -> Move:
     failed = [one.title for one in report.findings if one.verdict is Verdict.FAILED]
     changes = {
         "qc_verdict": str(report.verdict),
-        "qc_report": msgspec.json.encode(report).decode(),
+        **report.columns,
         "inputs": msgspec.json.encode(report.inputs).decode(),
         "metadata": msgspec.json.encode(report.metadata).decode(),
         "age_years": _age_years(report),

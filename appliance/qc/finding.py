@@ -107,6 +107,13 @@ class QcReport(msgspec.Struct, kw_only=True, frozen=True):
     thresholds: str = ""
     """Version of the image checks' limits; empty where no image was looked at."""
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The report as an order keeps it: whole, and counted for lists."""
+        asked = len(self.findings) - self.counted(Verdict.NOT_APPLICABLE)
+        report = msgspec.json.encode(self).decode()
+        return {"qc_report": report, "qc_asked": asked, "qc_failed": self.counted(Verdict.FAILED)}
+
     def counted(self, verdict: Verdict) -> int:
         """How many checks ended so."""
         return sum(1 for finding in self.findings if finding.verdict is verdict)

@@ -230,17 +230,7 @@ class Records:
         return [tuple(row) for row in await self._ask(sql, values)]
 
     async def _ask(self, sql: str, values: Sequence[Any]) -> Any:
-        # Past Piccolo's query strings, which are taken apart anew each time: half the cost of a small question.
-        engine, transaction = self.engine, self.engine.current_transaction.get()
-        if isinstance(engine, SQLite):
-            text = _placed(sql, numbered=False)
-            if transaction is None:
-                return await engine._run_in_new_connection(text, list(values))
-            return await engine._run_in_existing_connection(transaction.connection, text, list(values))
-        text = _placed(sql, numbered=True)
-        if transaction is not None:
-            return await transaction.connection.fetch(text, *values)
-        return await (engine._run_in_pool if engine.pool else engine._run_in_new_connection)(text, values)
+        return await _asked(self.engine, sql, values)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """One statement (`?` for each value) for many rows, inside the current transaction: far cheaper than row by row."""
@@ -253,6 +243,26 @@ class Records:
             parts = sql.split("?")
             numbered = parts[0] + "".join(f"${number}{part}" for number, part in enumerate(parts[1:], 1))
             await transaction.connection.executemany(numbered, rows)
+
+
+async def rows_of(table: type[Table], sql: str, *values: Any) -> list[dict[str, Any]]:
+    """As `Records.run`, where there is a table at hand and not the records."""
+    engine: Any = table._meta.db
+    return _as_dicts(await _asked(engine, sql, values))
+
+
+async def _asked(engine: SQLite | PostgresEngine, sql: str, values: Sequence[Any]) -> Any:
+    # Past Piccolo's query strings, which are taken apart anew each time: half the cost of a small question.
+    transaction = engine.current_transaction.get()
+    if isinstance(engine, SQLite):
+        text = _placed(sql, numbered=False)
+        if transaction is None:
+            return await engine._run_in_new_connection(text, list(values))
+        return await engine._run_in_existing_connection(transaction.connection, text, list(values))
+    text = _placed(sql, numbered=True)
+    if transaction is not None:
+        return await transaction.connection.fetch(text, *values)
+    return await (engine._run_in_pool if engine.pool else engine._run_in_new_connection)(text, values)
 
 
 def _as_dicts(rows: Any) -> list[dict[str, Any]]:

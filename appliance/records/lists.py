@@ -29,8 +29,8 @@ class StudyLine(msgspec.Struct, array_like=True, frozen=True):
     products: str = ""
     percent: int = 0
     step: str = ""
-    qc_verdict: str = ""
-    qc_report: str = ""
+    qc_asked: int = 0
+    qc_failed: int = 0
     bypass_by: str = ""
     delivery_failed: bool = False
     priority: int = 0
@@ -66,7 +66,7 @@ _STUDIES = Listed(
     columns=(
         's.id AS study, s.version, s.state AS study_state, s.group_name AS "group", s.first_at AS received_at, s.last_at, '
         "s.instances, s.series, s.sender, s.reason, COALESCE(i.accession_key, '') <> '' AS has_accession, o.id AS \"order\", "
-        "o.state AS order_state, o.code, o.detail, o.products, o.percent, o.step, o.qc_verdict, o.qc_report, o.bypass_by, "
+        "o.state AS order_state, o.code, o.detail, o.products, o.percent, o.step, o.qc_asked, o.qc_failed, o.bypass_by, "
         "o.delivery_failed, o.priority, o.updated_at"
     ),
     sorts={

@@ -245,16 +245,17 @@ def _defaulted(row: _Found, kind: Any) -> _Found:
 async def _size(records: Records, table: str) -> _Count:
     if records.on_sqlite:
         # What was deleted stands in front: the numbers from the first to the last row are nearly all taken.
-        estimate = f"SELECT (SELECT MAX(rowid) FROM {table}) - (SELECT MIN(rowid) FROM {table}) + 1 AS n"
-        found = int((await records.run(estimate))[0]["n"] or 0)
+        estimate = f"(SELECT MAX(rowid) FROM {table}) - (SELECT MIN(rowid) FROM {table}) + 1"
     else:
         # -1 until the table was first analysed.
-        found = int((await records.run("SELECT reltuples AS n FROM pg_class WHERE oid = {}::regclass", table))[0]["n"])
-    if found > COUNTED:
-        return _Count(found, exact=False)
-    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM {table} LIMIT {COUNTED + 1}) AS counted"
-    rows = int((await records.run(counted))[0]["n"])
-    return _Count(rows, exact=rows <= COUNTED)
+        estimate = f"(SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass)"
+    counted = f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT {COUNTED + 1}) AS counted)"
+    # One question to the database, not two: going there and back costs more than counting.
+    sql = f"SELECT n, CASE WHEN n > {COUNTED} THEN NULL ELSE {counted} END FROM (SELECT {estimate} AS n) AS estimated"
+    found, rows = (await records.tuples(sql))[0]
+    if rows is None:
+        return _Count(int(found), exact=False)
+    return _Count(int(rows), exact=rows <= COUNTED)
 
 
 @dataclass(frozen=True, slots=True)

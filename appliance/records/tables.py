@@ -138,6 +138,8 @@ class Order(Table, tablename="orders"):
     owner = Varchar(64, default="")
     qc_verdict = Varchar(16, default="")
     qc_report = Text(default="")
+    qc_asked = Integer(default=0)
+    qc_failed = Integer(default=0)
     bypass_by = Varchar(64, default="")
     bypass_reason = Text(default="")
     metadata = Text(default="{}")

@@ -22,8 +22,10 @@ async def _give_qc(door: Door, order: str) -> None:
         Finding(check="nifti", title="NIfTI", verdict=Verdict.NOT_APPLICABLE, found="", expected=""),
     ]
     report = QcReport(verdict=Verdict.FAILED, findings=findings, inputs={}, metadata={"sex": Origin(value="F", origin="dicom")})
-    text = msgspec.json.encode(report).decode()
-    await door.house.records.run("UPDATE orders SET qc_report = {}, qc_verdict = 'failed' WHERE id = {}", text, order)
+    changes = ", ".join(f"{name} = {{}}" for name in report.columns)
+    await door.house.records.run(
+        f"UPDATE orders SET {changes}, qc_verdict = 'failed' WHERE id = {{}}", *report.columns.values(), order
+    )
 
 
 async def test_an_order_is_opened_for_a_complete_study(door: Door, filed: Filed) -> None:

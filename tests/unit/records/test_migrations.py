@@ -1,5 +1,6 @@
 """The migrations bring an empty database to the tables of `tables.py`, on both engines."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -168,3 +169,13 @@ async def test_saved_settings_lose_the_fields_that_nothing_read(records: Records
     await move.tidy()
     (row,) = await records.run("SELECT document FROM settings")
     assert row["document"] == '{"groups":{"schedule":"0 6 * * 1"},"site":{"name":"A"}}'
+
+
+async def test_orders_of_before_get_the_counts_of_their_checks(records: Records) -> None:
+    findings = ", ".join(f'{{"verdict": "{one}"}}' for one in ("passed", "failed", "not-applicable", "warning"))
+    for name, report in (("looked-at", f'{{"findings": [{findings}]}}'), ("not-yet", "")):
+        await records.run("INSERT INTO orders (id, study, state, qc_report) VALUES ({}, 's', 'QC', {})", name, report)
+    migration: Any = importlib.import_module("appliance.records.migrations.records_2026_11_22t13_47_29_000000")
+    await records.run(migration.statements("sqlite" if records.on_sqlite else "postgres")[-1])
+    rows = await records.run("SELECT id, qc_asked, qc_failed FROM orders ORDER BY id")
+    assert [tuple(row.values()) for row in rows] == [("looked-at", 3, 1), ("not-yet", 0, 0)]
