@@ -15,7 +15,7 @@ from tests.matrix import tried
 from tests.phantoms import PhantomStudy
 from tests.receiving import Receiver, Section, all_stable, echoes, filed, inbox_empty, nothing_lost, opened, told, until_async
 from tests.senders import Sender, instances_of, send
-from tests.servers import until
+from tests.servers import program, until
 from tests.wire import contexts_of
 
 _CALL = re.compile(r"^(\w+)\(\d+<([^>]*)>(.*) = (-?\d+)$")
@@ -63,6 +63,7 @@ def test_the_kernel_sees_every_sync_before_its_answer(tmp_path: Path, phantom: P
         ("pwritev2,pwritev", "EIO", 0x0110, "the disk answers a write with an error"),
         ("pwritev2,pwritev", "EDQUOT", 0xA700, "the quota is used up"),
         ("pwritev2,pwritev", "EROFS", 0x0110, "the file system is read-only"),
+        ("fdatasync", "EIO", 0x0110, "the disk answers a sync with an error"),
     ],
 )
 async def test_a_failing_disk_is_answered_by_cause_and_never_with_success(
@@ -71,7 +72,7 @@ async def test_a_failing_disk_is_answered_by_cause_and_never_with_success(
     """REC-04, faults row 6: the kernel's own answer; afterwards the same association goes on."""
     instances = instances_of(phantom, 6)
     spoil = f"inject={call}:error={error}:when=2..3"
-    with Receiver(tmp_path / "home", strace=("-e", f"trace={call}", "-o", "/dev/null", "-e", spoil)) as receiver:
+    with Receiver(tmp_path / "home") as receiver, _traced(receiver, "-e", f"trace={call}", "-e", spoil):
         with Sender(receiver.port, contexts_of(instances)) as sender:
             statuses = [sender.store(one) for one in instances]
             assert echoes(receiver.port)
@@ -88,6 +89,18 @@ async def test_a_failing_disk_is_answered_by_cause_and_never_with_success(
         injected=f"strace makes {call.split(',')[0]} of the receiver fail with {error}",
         happened=f"0x{status:04X} for what could not be kept; the association goes on and the next instances are kept",
     )
+
+
+@contextlib.contextmanager
+def _traced(receiver: Receiver, *options: str) -> Iterator[None]:
+    """Spoils a receiver that has started: what it syncs to begin with is not what shall fail. Counts are per thread."""
+    assert receiver.process
+    command = [program("strace", "strace"), "-f", "-o", "/dev/null", *options, "-p", str(receiver.process.pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr
+        assert "attached" in strace.stderr.readline()
+        yield
+        strace.terminate()
 
 
 @pytest.fixture
