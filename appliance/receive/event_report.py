@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, build_role
+from pynetdicom import build_role
 from pynetdicom.dsutils import encode
+from pynetdicom.presentation import build_context
 
-from appliance.checkpoint import undisturbed
+from appliance.associating import NotAssociated, associated, leave
+from appliance.errors import Misconfigured
 from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Outcome, Reference, Result
 from appliance.receive.messages import p_data
-from appliance.receive.section import ReceiveSection
+from appliance.receive.section import ReceiveSection, ResultTaker
 from appliance.records.commitments import CommitmentRow
 
 log = logging.getLogger(__name__)
@@ -57,15 +59,15 @@ class Reporter:
         extra = {"sender": row.sender}
         if self._over_same(row, result):
             return "taken"
-        address = section.commitment_address(row.sender)
-        if address is None:
+        taker = section.taker_of_results(row.sender)
+        if taker is None:
             log.warning(
                 "the association of %s has ended and no address is set where results of its storage commitment go",
                 row.sender,
                 extra=extra | {"code": "commitment-address-missing"},
             )
             return "later"
-        if _over_new(row.sender, address, result, section.ae_title):
+        if _over_new(taker, result):
             return "taken"
         log.warning("%s did not take the result of its storage commitment", row.sender, extra=extra)
         return "later"
@@ -115,22 +117,24 @@ def _command(message: int, kind: int) -> bytes:
     return element(0x0000, struct.pack("<L", len(body))) + body
 
 
-def _over_new(sender: str, address: tuple[str, int], result: Result, ae_title: str) -> bool:
+def _over_new(taker: ResultTaker, result: Result) -> bool:
     """One association in the role of the provider, for one report."""
-    caller = AE(ae_title=ae_title)
-    caller.acse_timeout = caller.dimse_timeout = caller.network_timeout = caller.connection_timeout = ANSWER_SECONDS
-    caller.add_requested_context(PUSH_MODEL, list(_NATIVE))
     role = build_role(PUSH_MODEL, scu_role=False, scp_role=True)
-    assoc = caller.associate(*address, ae_title=sender, ext_neg=[role])
-    if not assoc.is_established:
+    extra = {"sender": taker.called_ae}
+    try:
+        assoc = associated(taker, [build_context(PUSH_MODEL, list(_NATIVE))], roles=[role])
+    except NotAssociated as fault:
+        log.warning("no result can be sent to %s: %s", taker.called_ae, fault.why, extra=extra)
         return False
-    undisturbed(assoc)
+    except Misconfigured as fault:
+        log.warning("no result can be sent to %s: %s", taker.called_ae, fault.what, extra=extra)
+        return False
     try:
         kind = SOME_FAILED if result.failed else ALL_SAFE
         status, _ = assoc.send_n_event_report(event_information(result), kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)
         return "Status" in status and status.Status == 0
     except (ValueError, RuntimeError) as fault:
-        log.warning("no result can be sent to %s: %s", sender, type(fault).__name__, extra={"sender": sender})
+        log.warning("no result can be sent to %s: %s", taker.called_ae, type(fault).__name__, extra=extra)
         return False
     finally:
-        assoc.release()
+        leave(assoc)

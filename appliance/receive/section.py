@@ -29,7 +29,7 @@ CallerCertificate = Annotated[
     str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}[ ]*(?!\n)$")
 ]
 CommitmentAddress = Annotated[
-    str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Za-z._-]{1,253}:[1-9][0-9]{0,4}[ ]*(?!\n)$")
+    str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[0-9A-Za-z._-]{1,253}:[1-9][0-9]{0,4}(/tls)?[ ]*(?!\n)$")
 ]
 CallerQuiet = Annotated[str, Meta(pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}=[ ]*[1-9][0-9]{0,4}[ ]*(?!\n)$")]
 ClassUid = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)+(?!\n)$", max_length=64)]
@@ -74,7 +74,8 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
         tuple[CommitmentAddress, ...],
         field(
             "Storage commitment results",
-            "AE title = host:port; where the result of a storage commitment goes when the sender has ended its association.",
+            "AE title = host:port, over TLS with /tls behind it; where the result of a storage commitment goes when the sender "
+            "has ended its association. The TLS authority and certificate are those of receiving.",
             recommended="PACS=192.0.2.20:104",
         ),
     ] = ()
@@ -190,14 +191,39 @@ class ReceiveSection(Section, frozen=True, kw_only=True):
     ] = False
     open_orders: Annotated[bool, field("Process received studies", "Open an order by itself when a study is complete.")] = True
 
-    def commitment_address(self, sender: str) -> tuple[str, int] | None:
-        """Host and port where results of storage commitment go; None where none is set."""
+    def taker_of_results(self, sender: str) -> "ResultTaker | None":
+        """Who takes the results of a sender's storage commitments; None where none is set."""
         for one in self.commitment_addresses:
             title, _, address = one.rpartition("=")
             if title.strip() == sender:
-                host, _, port = address.strip().rpartition(":")
-                return host, int(port)
+                place = address.strip().removesuffix("/tls")
+                host, _, port = place.rpartition(":")
+                return ResultTaker(
+                    host=host,
+                    port=int(port),
+                    called_ae=sender,
+                    calling_ae=self.ae_title,
+                    tls=place != address.strip(),
+                    authority=self.tls_authority,
+                    certificate=self.tls_certificate,
+                    key=self.tls_key or Secret(),
+                )
         return None
+
+
+class ResultTaker(msgspec.Struct, frozen=True, kw_only=True):
+    """A DICOM node that is told results of storage commitment."""
+
+    host: str
+    port: int
+    called_ae: str
+    calling_ae: str
+    tls: bool
+    authority: str
+    certificate: str
+    key: Secret
+    host_name: str = ""
+    timeout_s: int = 30
 
 
 class UploadsSection(Section, frozen=True, kw_only=True):

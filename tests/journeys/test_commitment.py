@@ -1,6 +1,7 @@
 """Storage commitment over real associations: a positive answer means read again and found to be what came (REC-11)."""
 
 import json
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
+from appliance import certificates
 from appliance.checkpoint import undisturbed
 from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
+from tests.certificates import make
 from tests.phantoms import PhantomStudy
 from tests.receiving import Receiver, Section, opened, until_async
 from tests.senders import Sent, send
@@ -37,9 +40,19 @@ class Scanner:
             self.told.notify_all()
         return 0x0000, None
 
-    def ask(self, port: int, instances: list[Sent], *, stay: bool, transaction: str = "2.25.8", instance: str = "") -> int:
+    def ask(
+        self,
+        port: int,
+        instances: list[Sent],
+        *,
+        stay: bool,
+        transaction: str = "2.25.8",
+        instance: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> int:
         """Asks, and stays for the result or goes at once; gives the status of the answer."""
-        assoc = self.ae.associate(HOST, port, ae_title="RANVIER_SCP", evt_handlers=self.handlers)
+        secured = (tls, HOST) if tls else None
+        assoc = self.ae.associate(HOST, port, ae_title="RANVIER_SCP", evt_handlers=self.handlers, tls_args=secured)
         assert undisturbed(assoc).is_established
         wanted = Dataset()
         wanted.TransactionUID = transaction
@@ -54,10 +67,10 @@ class Scanner:
         with self.told:
             assert self.told.wait_for(lambda: len(self.results) >= count, SECONDS), "no result came"
 
-    def listen(self, port: int) -> Any:
+    def listen(self, port: int, tls: ssl.SSLContext | None = None) -> Any:
         """Takes results over associations of the receiver's."""
         self.ae.add_supported_context(PUSH_MODEL, scu_role=False, scp_role=True)
-        return self.ae.start_server((HOST, port), block=False, evt_handlers=self.handlers)
+        return self.ae.start_server((HOST, port), block=False, evt_handlers=self.handlers, ssl_context=tls)
 
 
 def _item(sent: Sent) -> Dataset:
@@ -147,6 +160,45 @@ def test_who_has_gone_is_called_back_even_after_a_restart(receiver: Receiver, ph
     finally:
         server.shutdown()
     assert scanner.results[0][1].TransactionUID == "2.25.9"
+
+
+def test_over_tls_only_who_proves_its_name_is_called_back(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """REC-03, REC-11: both sides show certificates of one authority; a stranger at the same address is told nothing."""
+    authority = make("authority.test", authority=True)
+    own, device, stranger = make(by=authority), make("AWAY", by=authority), make("AWAY")
+    port = a_free_port()
+    section = Section(
+        quiet_seconds=60,
+        tls=True,
+        tls_mutual=True,
+        tls_certificate=own.certificate,
+        tls_key=own.key,
+        tls_authority=authority.certificate,
+        commitment_addresses=(f"AWAY={HOST}:{port}/tls",),
+    )
+    client = ssl.create_default_context(cadata=authority.certificate)
+    certificates.present(client, device.certificate, device.key)
+    unknown = [Sent.of(phantom.files[0])]
+    with Receiver(tmp_path / "home", section) as receiver:
+        scanner, false_one = Scanner("AWAY"), Scanner("AWAY")
+        server = false_one.listen(port, certificates.server_context(stranger.certificate, stranger.key))
+        try:
+            assert scanner.ask(receiver.port, unknown, stay=False, transaction="2.25.10", tls=client) == 0
+            said = receiver.home / "output-for-test"
+            until(lambda: "no result can be sent to AWAY" in said.read_text(), "the stranger is told nothing", SECONDS)
+        finally:
+            server.shutdown()
+        server = scanner.listen(
+            port, certificates.server_context(device.certificate, device.key, authority.certificate, demand=True)
+        )
+        try:
+            # The first result is tried again after ten seconds; another one goes at once.
+            assert scanner.ask(receiver.port, unknown, stay=False, transaction="2.25.11", tls=client) == 0
+            scanner.wait(1)
+        finally:
+            server.shutdown()
+        assert not false_one.results
+        assert scanner.results[0][1].TransactionUID in ("2.25.10", "2.25.11")
 
 
 def test_a_request_that_makes_no_sense_is_refused_with_its_reason(receiver: Receiver, phantom: PhantomStudy) -> None:
