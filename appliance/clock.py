@@ -1,4 +1,7 @@
-"""Scheduled tasks: name, cadence, function. Each runs in one process at a time, wherever the work is done."""
+"""What every working process does again and again: name, pause, function; and the schedule beside it.
+
+These may run in several processes at once; what must not has a place in `schedule`.
+"""
 
 import asyncio
 import contextlib
@@ -6,12 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import anchors, certificates, cohorts, dispatch, logs, notices, pipeline, trail
+from appliance import certificates, cohorts, dispatch, notices, pipeline, schedule
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.records import disk, events, orders, processes, users
-from appliance.upkeep.cadence import due
 from appliance.worker import is_dead
 
 DAY_MS = 86_400_000
@@ -83,41 +85,6 @@ async def _watch_certificates(house: House, now: int) -> object:
     return None
 
 
-async def _send_trail(house: House, now: int) -> object:
-    """Sends rows of the audit that its repository has not taken yet."""
-    return await trail.publish(house, now)
-
-
-class Upkeep:
-    """What follows the cadence of the settings: old log files are deleted."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    async def __call__(self, house: House, now: int) -> object:
-        """Runs when the cadence is due; the first time at once, for what was missed while nothing ran."""
-        settings = (await house.settings()).settings
-        last, self._last = self._last, now
-        if not due(settings.scheduler, settings.site.time_zone, last, now):
-            return None
-        return await asyncio.to_thread(logs.forget, house.home, settings.retention.logs_days, now)
-
-
-class Anchors:
-    """Anchors of the audit leave at the cadence of the settings; the first one when work begins."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    async def __call__(self, house: House, now: int) -> object:
-        """Sends one when it is due."""
-        every = (await house.settings()).settings.audit.anchor_minutes * 60_000
-        if 0 <= now - self._last < every:
-            return None
-        self._last = now
-        return await anchors.publish(house, now)
-
-
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("close-orders", 5, _close_orders),
@@ -129,9 +96,6 @@ TASKS: tuple[Task, ...] = (
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-ended", 3600, _forget_ended),
     Task("watch-certificates", 3600, _watch_certificates),
-    Task("upkeep", 20, Upkeep()),
-    Task("audit-anchor", 20, Anchors()),
-    Task("audit-trail", 5, _send_trail),
 )
 
 
@@ -140,6 +104,7 @@ async def run(house: House, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         for task in TASKS:
             group.create_task(_repeat(house, task, stop))
+        group.create_task(schedule.run(house, stop))
 
 
 async def _repeat(house: House, task: Task, stop: asyncio.Event) -> None:

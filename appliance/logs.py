@@ -80,7 +80,7 @@ def set_level(level: str) -> None:
         logging.getLogger().setLevel(wanted)
 
 
-def forget(home: Path, days: int, now: int) -> int:
+def forget(home: Path, days: int, now: int, *, dry_run: bool = False) -> int:
     """Deletes closed log files last written to more than `days` ago; gives how many. 0 days is without end."""
     if not days:
         return 0
@@ -88,7 +88,8 @@ def forget(home: Path, days: int, now: int) -> int:
     for file in (home / "logs").glob("*.jsonl.*"):
         try:
             if file.stat().st_mtime * 1000 < now - days * DAY_S * 1000:
-                file.unlink()
+                if not dry_run:
+                    file.unlink()
                 gone += 1
         except FileNotFoundError:
             continue  # its process has just turned it into the next number

@@ -32,6 +32,7 @@ from api.routes import (
     settings_tests,
     status,
     studies,
+    tasks,
     tokens,
     users,
 )
@@ -45,6 +46,7 @@ HANDLERS = (
     *status.HANDLERS,
     *data_flow.HANDLERS,
     *studies.HANDLERS,
+    *tasks.HANDLERS,
     *reveal.HANDLERS,
     *dicomweb.HANDLERS,
     *lookup.HANDLERS,

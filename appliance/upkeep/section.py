@@ -10,7 +10,6 @@ Cadence = Literal["every-minute", "every-5-minutes", "hourly", "daily-midnight",
 Level = Literal["debug", "info", "warning", "error"]
 
 _NO_HEARTBEAT = "this version sends no heartbeat"
-_BY_HAND = "nothing is deleted by its age; studies and orders are deleted by hand"
 
 
 class SchedulerSection(Section, frozen=True, kw_only=True):
@@ -39,14 +38,14 @@ class RetentionSection(Section, frozen=True, kw_only=True):
             "Orders",
             "Orders with all their patient data; 0 is without end.",
             unit="days",
+            recommended="90",
             ge=0,
             le=36_500,
-            unavailable=_BY_HAND,
         ),
     ] = 90
     records_days: Annotated[
         int,
-        field("Database records", "All other rows; 0 is without end.", unit="days", ge=0, le=36_500, unavailable=_BY_HAND),
+        field("Database records", "Rows that belong to no study any more; 0 is without end.", unit="days", ge=0, le=36_500),
     ] = 0
     logs_days: Annotated[
         int,

@@ -191,6 +191,7 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         ("POST", "/api/password-rule", {"password": "short"}),
         ("POST", "/api/reveal", {"studies": [study]}),
         ("POST", "/api/lookup", {"kind": "patient", "value": "PAT-1"}),
+        ("POST", "/api/tasks/maintenance/run", None),
         ("POST", "/api/processing/pause", None),
         ("POST", "/api/processing/resume", None),
         *(("POST", f"/api/{what}/{verb}", None) for what in ("receiving", "delivery") for verb in ("pause", "resume")),

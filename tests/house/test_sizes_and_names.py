@@ -14,6 +14,7 @@ PROCESS_EDGES = (
     "api/__main__.py",  # a database that is away must not end the front door
     "api/stream.py",  # a database that is away must not end the live stream
     "appliance/clock.py",  # one scheduled task must not end the others
+    "appliance/schedule.py",  # nor those with a cadence of their own
     "appliance/deidentify/crew.py",  # a forked part of a study: its last word to the process that waits for it
     "appliance/dispatch.py",  # one order must not end the loop
     "appliance/drops.py",  # one site's folder must not end the looking after the others

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import anchors, audit, clock, logs, settings, support
+from appliance import anchors, audit, logs, schedule, settings, support
 from appliance.house import House, open_house
 from appliance.moments import new_id, now_ms
 from appliance.records import orders
@@ -68,13 +68,13 @@ def test_a_log_line_holds_the_anchor_as_a_field(tmp_path: Path, caplog: pytest.L
 
 
 async def test_anchors_leave_at_the_cadence_of_the_settings(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    task = clock.Anchors()
+    runner = schedule.Runner(house)
     minute = 60_000
     with caplog.at_level("INFO"):
         for moment in (0, minute, 59 * minute, 60 * minute, 61 * minute, 121 * minute):
-            await task(house, NOW + moment)
+            await runner.look(NOW + moment, moment / 1000)
+            await runner.settled()
     assert len([one for one in caplog.records if getattr(one, "code", "") == "audit-anchor"]) == 3
-    assert any(one.name == "audit-anchor" for one in clock.TASKS)
 
 
 async def test_every_support_bundle_carries_an_anchor(house: House) -> None:

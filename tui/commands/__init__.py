@@ -21,6 +21,7 @@ NOUNS = (
     "groups",
     "notices",
     "settings",
+    "tasks",
     "certificate",
 )
 """Each is a module here with `main(arguments) -> exit code`."""

@@ -1,17 +1,17 @@
 """When management tasks are due, and what they delete."""
 
 import logging
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from appliance import clock, logs
+from appliance import logs
 from appliance.fields import to_plain
-from appliance.house import open_house
-from appliance.settings import Settings, patched, save
-from appliance.upkeep.cadence import EXPRESSIONS, due, matches, problem
+from appliance.settings import Settings
+from appliance.upkeep.cadence import EXPRESSIONS, due, expression_of, following, problem
 from appliance.upkeep.section import SchedulerSection
 
 DAY_MS = 86_400_000
@@ -41,12 +41,12 @@ def _ms(text: str) -> int:
 )
 def test_an_expression_names_its_minutes(expression: str, inside: str, outside: str) -> None:
     """NOT-03: the named cadences and cron, as cron(5) reads them (days given twice: either)."""
-    assert matches(expression, _at(inside))
-    assert not outside or not matches(expression, _at(outside))
+    assert following(expression, "UTC", _ms(inside) - 1) == _ms(inside)
+    assert not outside or following(expression, "UTC", _ms(outside) - 1) != _ms(outside)
 
 
 @pytest.mark.parametrize(
-    "expression", ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-1 * * * *", "* * *"]
+    "expression", ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-1 * * * *", "* * *", "0 0 31 2 *"]
 )
 def test_an_expression_that_names_nothing_says_so(expression: str) -> None:
     assert problem(expression)
@@ -56,9 +56,15 @@ def test_an_expression_that_names_nothing_says_so(expression: str) -> None:
 @pytest.mark.parametrize("cadence", EXPRESSIONS)
 def test_each_cadence_is_due_once_and_not_before(cadence: str) -> None:
     section = SchedulerSection(cadence=cadence)  # type: ignore[arg-type]
-    start, minute = _ms("2026-11-22T00:00"), 60_000
-    runs = sum(due(section, "UTC", now - minute, now) for now in range(start + minute, start + 7 * DAY_MS + minute, minute))
-    expected = {"every-minute": 10080, "every-5-minutes": 2016, "hourly": 168, "daily-midnight": 7, "daily-3": 7}
+    start = _ms("2026-11-22T00:00")
+    now, runs = start, 0
+    while (found := following(expression_of(section), "UTC", now)) is not None and found <= start + 7 * DAY_MS:
+        assert due(section, "UTC", now, found)
+        assert not due(section, "UTC", now, found - 1)
+        now, runs = found, runs + 1
+        if runs == 300:
+            break
+    expected = {"every-minute": 300, "every-5-minutes": 300, "hourly": 168, "daily-midnight": 7, "daily-3": 7}
     assert runs == expected.get(cadence, 1)
 
 
@@ -69,23 +75,41 @@ def test_the_hours_are_those_of_the_site() -> None:
     assert not due(section, "UTC", moment - 60_000, moment)
 
 
-async def test_old_log_files_are_deleted_by_the_clock_and_open_ones_stay(tmp_path: Path) -> None:
-    """NOT-04: logs 30 days; 0 is without end."""
-    now = _ms("2026-11-22T04:00")
-    async with open_house(tmp_path / "home", create=True) as house:
-        folder = house.home / "logs"
-        folder.mkdir(exist_ok=True)
-        for name, age in {"api.jsonl": 40, "api.jsonl.1": 29, "api.jsonl.2": 31, "notes.txt": 400}.items():
-            (folder / name).write_text("{}\n")
-            os.utime(folder / name, (now / 1000 - age * 86_400,) * 2)
-        assert logs.forget(house.home, 0, now) == 0
-        upkeep = clock.Upkeep()
-        assert await upkeep(house, now) == 1
-        assert sorted(one.name for one in folder.iterdir()) == ["api.jsonl", "api.jsonl.1", "notes.txt"]
-        wanted, changed = patched(Settings(), {"retention": {"logs_days": 7}})
-        await save(house.keys, wanted, based_on=0, actor="test", now=now, changed=changed)
-        assert await upkeep(house, now + 1000) is None
-        assert await upkeep(house, now + 3_600_000) == 1
+@pytest.mark.parametrize(
+    ("expression", "begin", "moments"),
+    [
+        # Europe/Berlin: on 29 March 2026 2:00 becomes 3:00 (01:00 UTC), on 25 October 3:00 becomes 2:00 (01:00 UTC).
+        ("30 2 * * *", "2026-03-28T12:00", ["2026-03-29T01:30", "2026-03-30T00:30"]),
+        ("30 2 * * *", "2026-10-24T12:00", ["2026-10-25T00:30", "2026-10-26T01:30"]),
+        ("0 3 * * *", "2026-10-24T12:00", ["2026-10-25T02:00", "2026-10-26T02:00"]),
+        ("0 3 * * *", "2026-03-28T12:00", ["2026-03-29T01:00", "2026-03-30T01:00"]),
+        ("0 * * * *", "2026-10-24T23:30", ["2026-10-25T00:00", "2026-10-25T01:00", "2026-10-25T02:00"]),
+        ("0 * * * *", "2026-03-29T00:30", ["2026-03-29T01:00", "2026-03-29T02:00"]),
+        ("*/30 2 * * *", "2026-10-24T12:00", ["2026-10-25T00:00", "2026-10-25T00:30", "2026-10-25T01:00", "2026-10-25T01:30"]),
+        ("0 0 * * 0", "2026-03-28T12:00", ["2026-03-28T23:00", "2026-04-04T22:00"]),
+        ("0 0 29 2 *", "2026-03-01T00:00", ["2028-02-28T23:00"]),
+    ],
+)
+def test_the_days_on_which_clocks_are_set_have_each_run_once(expression: str, begin: str, moments: list[str]) -> None:
+    """NOT-03: cron in the site's time zone across daylight saving time."""
+    now = _ms(begin)
+    for wanted in moments:
+        found = following(expression, "Europe/Berlin", now)
+        assert found == _ms(wanted)
+        now = found
+
+
+@given(
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Kolkata", "UTC"]),
+    st.sampled_from([*EXPRESSIONS.values(), "30 2 * * *", "59 23 * * *", "15,45 1-3 * * *"]),
+    st.integers(1_700_000_000_000, 1_900_000_000_000),
+)
+def test_the_next_moment_is_later_and_nothing_lies_between(zone: str, expression: str, after: int) -> None:
+    found = following(expression, zone, after)
+    assert found is not None
+    assert after < found
+    assert following(expression, zone, found - 1) == found, "whoever asks later is told the same"
+    assert following(expression, zone, (after + found) // 2) == found
 
 
 def test_a_log_file_ends_with_its_day(tmp_path: Path) -> None:

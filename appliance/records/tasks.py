@@ -1,0 +1,80 @@
+"""Scheduled tasks: when each last ran, with which result, and which process runs it now."""
+
+from typing import Any
+
+import msgspec
+from piccolo.columns import Column
+
+from appliance.records.tables import TaskRun
+
+
+class TaskRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One scheduled task."""
+
+    name: str
+    last_at: int = 0
+    """When its last finished run began."""
+    took_ms: int = 0
+    result: str = ""
+    failed: bool = False
+    asked_at: int = 0
+    """When somebody asked for a run by hand."""
+    worker: str = ""
+    lease_until: int = 0
+
+
+async def everyone() -> dict[str, TaskRow]:
+    """Every task that has ever run or been asked for, by name."""
+    rows = await TaskRun.select().run()
+    return {row["name"]: msgspec.convert(row, TaskRow, strict=False) for row in rows}
+
+
+async def ask(name: str, now: int) -> None:
+    """Somebody wants a task to run at once."""
+    row = TaskRun(name=name, asked_at=now)
+    await TaskRun.insert(row).on_conflict(target=TaskRun.name, action="DO UPDATE", values=[TaskRun.asked_at]).run()
+
+
+async def claim(row: TaskRow, *, worker: str, now: int, lease_ms: int) -> bool:
+    """Takes a task for one process: false when another has it, or has just run it."""
+    await TaskRun.insert(TaskRun(name=row.name)).on_conflict(target=TaskRun.name, action="DO NOTHING").run()
+    taken = (
+        await TaskRun.update({TaskRun.worker: worker, TaskRun.lease_until: now + lease_ms})
+        .where(TaskRun.name == row.name)
+        .where(TaskRun.last_at == row.last_at)
+        .where((TaskRun.worker == "") | (TaskRun.lease_until < now))
+        .returning(TaskRun.name)
+        .run()
+    )
+    return bool(taken)
+
+
+async def renew(name: str, *, worker: str, until: int) -> bool:
+    """Keeps a task; false when it is another's by now."""
+    kept = (
+        await TaskRun.update({TaskRun.lease_until: until})
+        .where(TaskRun.name == name)
+        .where(TaskRun.worker == worker)
+        .returning(TaskRun.name)
+        .run()
+    )
+    return bool(kept)
+
+
+async def done(name: str, *, worker: str, began: int, took_ms: int, result: str, failed: bool) -> None:
+    """Notes how a run ended, unless the task is another's by now."""
+    values: dict[Column | str, Any] = {
+        TaskRun.last_at: began,
+        TaskRun.took_ms: took_ms,
+        TaskRun.result: result[:255],
+        TaskRun.failed: failed,
+        TaskRun.worker: "",
+        TaskRun.lease_until: 0,
+    }
+    await TaskRun.update(values).where(TaskRun.name == name).where(TaskRun.worker == worker).run()
+
+
+async def free(name: str, worker: str) -> None:
+    """Gives a task of a process that has died back."""
+    changed: dict[Column | str, Any] = {TaskRun.worker: "", TaskRun.lease_until: 0}
+    await TaskRun.update(changed).where(TaskRun.name == name).where(TaskRun.worker == worker).run()
