@@ -268,7 +268,6 @@ def _set(section: str, **fields: Any) -> list[tuple[str, str]]:
 def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None:
     """UI-04: nobody is deceived by a switch that does nothing."""
     asked: list[tuple[str, str, Any]] = [
-        ("retention", "orders_days", 30),
         ("heartbeat", "health", False),
         ("uploads", "maximum_gb", 2),
         ("scan", "enabled", True),
