@@ -105,7 +105,7 @@ class AuditSection(Section, frozen=True, kw_only=True):
             "Name patients",
             "Audit messages hold patient ID and Study Instance UID instead of this appliance's own identifiers.",
             recommended="on where the audit repository is protected as the PACS is",
-            applies_when="audit.messages=True",
+            applies_when="audit.syslog=tls",
         ),
     ] = False
     anchor_minutes: Annotated[
