@@ -148,6 +148,7 @@ FAMILIES: dict[str, Kind] = {
     "order": _ORDER,
     "group": Kind(ORDER, "U", None, "none"),
     "report": Kind(EXPORT, "R", None, "report", "out"),
+    "results": Kind(EXPORT, "R", None, "none", "out"),
     "delivery": Kind(EXPORT, "R", None, "delivery", "out"),
     "identity": Kind(PATIENT, "R", None, "study"),
     "node": Kind(QUERY, "E", None, "search", "out"),
