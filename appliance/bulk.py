@@ -14,7 +14,7 @@ from appliance.moments import iso
 from appliance.records import lists
 from appliance.records.lists import ResultLine
 from appliance.records.paging import Asked
-from appliance.reports.as_csv import FACTS, facts_of, numbers_of, written
+from appliance.reports.as_csv import table
 from appliance.reports.content import REPORT_FORMATS, ReportContent, file_name
 
 SCHEMA = "ranvier-bundle/1"
@@ -76,7 +76,7 @@ async def bundle(house: House, filter_text: str, formats: Sequence[str], now: in
     sink = _Sink()
     archive = zipfile.ZipFile(sink, "w", allowZip64=True)
     told: list[BundleReport] = []
-    rows: list[tuple[dict[str, str], dict[str, str]]] = []
+    contents: list[ReportContent] = []
     cursor = ""
     while True:
         asked = Asked(filter=filter_text, sort="-created", cursor=cursor, limit=_PAGE)
@@ -84,13 +84,12 @@ async def bundle(house: House, filter_text: str, formats: Sequence[str], now: in
         for line in page.items:
             told.append(await asyncio.to_thread(_add, archive, house, line, formats))
             if line.kind == "report" and line.content:
-                content = msgspec.json.decode(line.content, type=ReportContent)
-                rows.append((facts_of(content), numbers_of(content)))
+                contents.append(msgspec.json.decode(line.content, type=ReportContent))
             yield sink.emptied()
         cursor = page.next or ""
         if not cursor:
             break
-    archive.writestr(TABLE, _table(rows), zipfile.ZIP_DEFLATED)
+    archive.writestr(TABLE, table(contents), zipfile.ZIP_DEFLATED)
     manifest = {"schema": SCHEMA, "made_at": iso(now), "filter": filter_text, "formats": list(formats), "reports": told}
     archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), zipfile.ZIP_DEFLATED)
     archive.close()
@@ -124,11 +123,3 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _table(rows: Sequence[tuple[dict[str, str], dict[str, str]]]) -> bytes:
-    """One row for each report, one column for each number that any of them has."""
-    columns = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
-    lines = [[*FACTS, *columns]]
-    lines += [[*facts.values(), *(numbers.get(name, "") for name in columns)] for facts, numbers in rows]
-    return written(lines)

@@ -6,6 +6,7 @@ httpx is imported when the first request is made, so that the console paints bef
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 COOKIE = "ranvier_session"
 SILENCE_S = 40.0
+UPLOAD_S = 600.0
 """The live stream sends a line every 15 s; after so long without one it is taken for broken."""
 
 
@@ -80,6 +82,20 @@ class Client:
         """A file of the API with the name that it proposes; the name never leaves its folder."""
         answer = await self.call("GET", path)
         return File(name=_file_name(answer.headers.get("content-disposition", "")), content=answer.content)
+
+    async def upload(self, path: str, file: Path, kind: type[T], media_type: str) -> T:
+        """Sends a file piece by piece; raises `Problem` or `Unreachable`."""
+        http = await self._open()
+        import httpx
+
+        headers = self._headers({"Content-Type": media_type})
+        try:
+            answer = await http.post(path, content=_pieces(file), headers=headers, timeout=UPLOAD_S)
+        except (httpx.TransportError, httpx.InvalidURL) as fault:
+            raise Unreachable(self.url, _reason(fault)) from fault
+        if answer.is_error:
+            raise _problem(answer)
+        return self._decode(answer, kind)
 
     async def stream_to(self, path: str, query: dict[str, str | int | None], write: Callable[[bytes], object]) -> None:
         """Hands a large answer on piece by piece; raises `Problem` or `Unreachable`."""
@@ -193,6 +209,12 @@ class Client:
             return msgspec.json.decode(answer.content, type=kind, strict=False)
         except msgspec.MsgspecError as fault:
             raise StrangeAnswer(self.url, str(fault)) from fault
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as handle:
+        while piece := await asyncio.to_thread(handle.read, 1 << 20):
+            yield piece
 
 
 def _problem(answer: "httpx.Response") -> Problem:

@@ -1,10 +1,11 @@
 """Groups: list, create, put studies into them, their reports."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import Request, delete, get, post, put
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 from litestar.response import File
@@ -16,7 +17,7 @@ from api.guards import declared
 from api.routes.reports import ReportFileMissing
 from api.views import StudyRow, View
 from api.visit import Visit
-from appliance import cohort_reports, cohorts
+from appliance import cohort_reports, cohort_upload, cohorts
 from appliance.access.permissions import require
 from appliance.errors import Unknown
 from appliance.records import groups, lists
@@ -175,7 +176,32 @@ async def download_report(
     )
 
 
+@post(
+    f"{_ONE}/studies",
+    operation_id="uploadIntoGroup",
+    request_max_body_size=None,
+    include_in_schema=False,
+    status_code=201,
+    **declared("groups.write", 404, 409, 422),
+)
+async def upload_study(
+    request: Request[Any, Any, Any], visit: NamedDependency[Visit], state: State, group: FromPath[str]
+) -> cohort_upload.Uploaded:
+    """Takes one study as a ZIP (application/zip) into a group; answered when all of it is synced to disk and filed."""
+    async with visit.audited("group.upload", group):
+        return await cohort_upload.take(
+            visit.house,
+            state.postbox,
+            group,
+            request.stream(),
+            actor=visit.caller.name,
+            address=visit.origin,
+            now=visit.now,
+        )
+
+
 HANDLERS = (
+    upload_study,
     list_groups,
     create_group,
     get_group,

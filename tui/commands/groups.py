@@ -23,14 +23,16 @@ def main(arguments: Sequence[str]) -> int:
     create.add_argument("--product", default="", metavar="A,B", help="default: those of Settings, Products")
     remove = verb.add_parser("remove", help="take away a group that has no studies")
     add = verb.add_parser("add", help="put studies into a group")
+    upload = verb.add_parser("upload", help="every ZIP of a folder, one for each study, into a group; a bad one stops no other")
     accept = verb.add_parser("accept-versions", help="fix a group to the versions of its products that are installed now")
     report = verb.add_parser("report", help="make a report of a group as it stands, and save it")
     report.add_argument("--send", action="store_true", help="also deliver it to the group destinations")
     report.add_argument("--format", default="csv", metavar="A,B", help=f"of {', '.join(_FORMATS)} (default csv)")
     report.add_argument("--out", default=".", metavar="FOLDER")
     send = verb.add_parser("send", help="send the newest report to the group destinations again")
-    for one in (show, create, remove, add, accept, report, send):
+    for one in (show, create, remove, add, upload, accept, report, send):
         one.add_argument("group")
+    upload.add_argument("folder", type=Path)
     add.add_argument("studies", nargs="+", metavar="STUDY")
     out = verb.add_parser("take-out", help="take studies out of their groups")
     out.add_argument("studies", nargs="+", metavar="STUDY")
@@ -53,6 +55,8 @@ async def _groups(client: Client, given: argparse.Namespace) -> int:
             return exits.DONE
         case "add":
             return await many(given.studies, lambda study: _put(client, study, given.group))
+        case "upload":
+            return await _upload(client, given.group, given.folder)
         case "take-out":
             return await many(given.studies, lambda study: _put(client, study, ""))
         case "accept-versions":
@@ -67,6 +71,20 @@ async def _groups(client: Client, given: argparse.Namespace) -> int:
 async def _put(client: Client, study: str, group: str) -> str:
     row = await client.call("PUT", f"/api/studies/{study}/group", body={"group": group})
     return f"{study} {'is in ' + group if group else 'is in no group'}" if row.content else study
+
+
+async def _upload(client: Client, group: str, folder: Path) -> int:
+    archives = sorted(str(one) for one in folder.glob("*") if one.suffix.lower() == ".zip" and one.is_file())
+    if not archives:
+        printing.say(f"There is no ZIP file in {folder}.")
+        return exits.BAD_INPUT
+
+    async def send(archive: str) -> str:
+        path = f"/api/groups/{group}/studies"
+        found = await client.upload(path, Path(archive), dict[str, Any], "application/zip")
+        return f"{Path(archive).name}\t{','.join(found['studies'])}\t{found['stored']} stored, {found['left_out']} left out"
+
+    return await many(archives, send)
 
 
 async def _report(client: Client, given: argparse.Namespace) -> int:
