@@ -170,7 +170,8 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
     study, order, report = world.study, world.order, world.report
     pacs = {"protocol": "dicom-pdf", "name": "x", "host": "127.0.0.1", "port": 1}
     gets = [
-        *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/studies", f"/api/studies/{study}"),
+        *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/tasks", "/api/retention"),
+        *("/api/studies", f"/api/studies/{study}"),
         *(f"/api/study-info/{study}", "/api/filter-words", "/api/orders", f"/api/orders/{order}"),
         *("/api/products", "/api/reports", f"/api/reports/{report}/json", "/api/results", "/api/settings", "/api/certificate"),
         *("/api/settings/schema", "/api/settings/history", "/api/settings/export", "/api/settings/differences?before=0"),
