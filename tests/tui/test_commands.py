@@ -172,6 +172,23 @@ def test_processing_is_paused_shown_and_resumed_by_commands(ranvier: Run, world:
     assert not world.paused
 
 
+def test_tasks_are_shown_run_and_what_would_go_is_said(ranvier: Run, world: World) -> None:
+    """NOT-03, NOT-04."""
+    first, second = ranvier("tasks", "show").stdout.splitlines()
+    assert first.split("\t")[2:] == ["2026-11-23T03:00:00.000Z", "1 studies, 1 orders, 9 files, 0 rows, 2 log files"]
+    assert second.split("\t")[1:3] == ["never", "switched off"]
+    assert ranvier("tasks", "run", "maintenance").returncode == 0
+    assert world.tasks_asked == ["maintenance"]
+    said = ranvier("tasks", "retention").stdout
+    assert [line.split(maxsplit=1)[1].removeprefix("files").strip() for line in said.splitlines()] == [
+        "2 with 3 orders",
+        "40, 12.3 MB",
+        "7 events",
+        "1",
+        "1 held",
+    ]
+
+
 def test_products_are_listed_with_the_reason_why_one_is_not_offered(ranvier: Run) -> None:
     """PRO-07."""
     lines = ranvier("processing", "products").stdout.splitlines()

@@ -30,6 +30,7 @@ from tests.tui.facts import (
     iso,
     study_row,
 )
+from tests.tui.schedule import task_routes
 
 FLOW: list[Json] = [
     {
@@ -97,6 +98,7 @@ class World:
         self.locked_until: str | None = None
         self.paused, self.limits, self.waiting = False, True, 0
         self.parts_paused = {"receiving": False, "delivery": False}
+        self.tasks_asked: list[str] = []
         self.days_until_full: float | None = None
         self.second_factor = ""
         """The code that the account wants beside the password; empty: none."""
@@ -199,6 +201,7 @@ class World:
             ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: self.qc),
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
             **proof_routes(self),
+            **task_routes(self.tasks_asked),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
             ("POST", "/api/receiving/*"): partial(self._pause_part, "receiving"),
