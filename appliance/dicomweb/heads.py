@@ -17,25 +17,10 @@ MOST_INFLATED = 8 << 20
 LONG_BYTES = 64 << 10
 """Values longer than this are not read with the rest."""
 _META_FROM = 132
-FAULTS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What readers and decoders are known to raise on what is no good file or image."""
 
 
 def head_of(path: Path, transfer_syntax: str, *names: str) -> "Dataset":
-    """The attributes before the pixels, or those named of them; raises one of `FAULTS`."""
+    """The attributes before the pixels, or those named of them; raises one of `foreign.FAULTS`."""
     from pydicom import dcmread
 
     wanted: Any = list(names) or None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from appliance.dicomweb.heads import DEFLATED, FAULTS
+from appliance.dicomweb.heads import DEFLATED
 from appliance.dicomweb.retrieve import (
     MOST_FRAME_BYTES,
     NoPicture,
@@ -20,6 +20,7 @@ from appliance.dicomweb.retrieve import (
     asked_frames,
     rewritten,
 )
+from appliance.foreign import FAULTS
 
 ERRORS = {kind.code: kind for kind in (NoPicture, NoSuchForm, NoSuchFrame, Unreadable)}
 """What this stage may say, for whoever started it."""

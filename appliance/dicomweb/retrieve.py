@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from appliance.dicomweb.answers import Answer
-from appliance.dicomweb.heads import FAULTS, LONG_BYTES, head_of
+from appliance.dicomweb.heads import LONG_BYTES, head_of
 from appliance.dicomweb.search import World
 from appliance.errors import Rejected, Unknown
+from appliance.foreign import FAULTS
 from appliance.records import web
 from appliance.records.web import Held
 

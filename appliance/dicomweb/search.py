@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from appliance.dicomweb.answers import Answer, element, uid
-from appliance.dicomweb.heads import FAULTS, head_of
+from appliance.dicomweb.heads import head_of
 from appliance.errors import Rejected
+from appliance.foreign import FAULTS
 from appliance.keys import Keys
 from appliance.records import identities, web
 from appliance.records.engine import Records

@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from appliance.foreign import FAULTS
+
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -296,23 +298,6 @@ def _reaches_end(head: bytes) -> bool:
     return True
 
 
-_FOREIGN_FAULTS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom's reader is known to raise on bytes that are no data set."""
-
-
 def _by_pydicom(head: Buffer, *, implicit: bool, little: bool) -> dict[int, bytes]:
     from pydicom.errors import BytesLengthException
     from pydicom.filereader import read_dataset
@@ -330,7 +315,7 @@ def _by_pydicom(head: Buffer, *, implicit: bool, little: bool) -> dict[int, byte
             value = dataset.get_item(tag).value
             if isinstance(value, bytes) and len(value) <= _VALUE_BYTES:
                 found[tag] = value
-    except (*_FOREIGN_FAULTS, BytesLengthException):
+    except (*FAULTS, BytesLengthException):
         return found
     return found
 
