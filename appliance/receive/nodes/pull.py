@@ -13,13 +13,12 @@ from functools import partial
 from appliance.errors import Misconfigured, RanvierError, Retry
 from appliance.events import PullDone, PullFailed
 from appliance.moments import new_id
-from appliance.receive import plain
 from appliance.receive.inbox import Inbox
 from appliance.receive.intake import Intake
 from appliance.receive.multipart import Parts
 from appliance.receive.nodes import web
 from appliance.receive.nodes.retrieve import Outcome, Progress, get, move
-from appliance.receive.part10 import Origin
+from appliance.receive.part10 import Origin, prefix
 from appliance.receive.posted import Taking, title
 from appliance.receive.section import Node, NodesSection, PacsNode, WebNode
 from appliance.records import events, pulls
@@ -125,9 +124,8 @@ class Puller:
             return move(node, wanted, to=node.calling_ae, tell=tell)
         if isinstance(node, WebNode):
             return web.retrieve(node, wanted, takes=partial(self._taking, node), tell=tell)
-        with self._association(node) as association:
-            keep = partial(plain.keep, self._inbox, self._intake, association=association, clock=self._clock)
-            return get(node, wanted, keep=keep, tell=tell)
+        with self._taking(node, None) as taking:
+            return get(node, wanted, keep=partial(_kept, taking), tell=tell)
 
     @contextmanager
     def _association(self, node: Node) -> Iterator[str]:
@@ -142,11 +140,13 @@ class Puller:
             self._intake.ended(association)
 
     @contextmanager
-    def _taking(self, node: WebNode, parts: Parts) -> Iterator[Taking]:
+    def _taking(self, node: Node, parts: Parts | None) -> Iterator[Taking]:
         """For one answer; each has an association of its own, because a journal is one association's."""
+        address = node.host if isinstance(node, PacsNode) else ""
+        sender = title(node.called_ae or node.name)
+        known = Origin(sop_class="", sop_instance="", transfer_syntax="", sender=sender, address=address)
         with self._association(node) as association:
-            sender = Origin(sop_class="", sop_instance="", transfer_syntax="", sender=title(node.sender or node.name))
-            taking = Taking(parts, self._inbox.journal(association), self._intake, self._inbox, sender, "")
+            taking = Taking(parts, self._inbox.journal(association), self._intake, self._inbox, known, "")
             try:
                 yield taking
             finally:
@@ -172,6 +172,14 @@ class Puller:
         ended = await pulls.end(self._records, row, state, now=now, detail=fault.what, not_before=now + wait)
         if ended and not again:
             await events.append(PullFailed(node=row.node, what=fault.what), now)
+
+
+def _kept(taking: Taking, origin: Origin, data: bytes) -> int:
+    """Makes an instance of C-GET durable through the journal; gives the status to answer."""
+    taking.feed(prefix(origin))
+    taking.feed(data)
+    taking.finish()
+    return taking.outcomes[-1].status
 
 
 class RetryUnforeseen(Retry):
