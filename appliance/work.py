@@ -6,6 +6,7 @@ import logging
 
 from appliance import clock, logs
 from appliance.compute import dask
+from appliance.compute.scratch import sweep_once
 from appliance.dispatch import Dispatcher
 from appliance.drops import Dropbox
 from appliance.house import House
@@ -20,6 +21,8 @@ BEAT_S = 5.0
 
 async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) -> None:
     """Works until `stop` is set; what is in hand is finished (deliveries) or handed back (stages)."""
+    # Before there is work: what a killed worker left may wait for long.
+    await asyncio.to_thread(sweep_once)
     workers = (await house.settings()).settings.compute.workers
     process = processes.this_process("work", now_ms())
     async with asyncio.TaskGroup() as group:

@@ -8,10 +8,8 @@ else by RLIMIT_AS for each process and a watch over all of them together.
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import msgspec
 
 from appliance.compute import cgroup, outputs, watch
+from appliance.compute.scratch import scratch, sweep_once
 from appliance.errors import RanvierError, Retry
 
 LINE_BYTES = 64 * 1024 * 1024
@@ -143,10 +142,10 @@ async def run_encoded(
     out_folder: Path | None = None,
 ) -> bytes:
     """The same for a request that is JSON already."""
+    await asyncio.to_thread(sweep_once)
     group = await asyncio.to_thread(_group, limits)
-    temporary = tempfile.mkdtemp(prefix="ranvier-stage-")
     kills_before = watch.kernel_oom_kills()
-    with _cores(limits.cores) as cores:
+    with _cores(limits.cores) as cores, scratch() as temporary:
         child = await _started(name, limits, group, cores, temporary)
         run = _Run(name, child, limits, group, out_folder, progress)
         try:
@@ -162,18 +161,17 @@ async def run_encoded(
             await asyncio.shield(run.end())
             if out_folder is not None:
                 await asyncio.to_thread(outputs.open_up, out_folder)
-            await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
 
 
 async def _started(
-    name: str, limits: Limits, group: cgroup.Group | None, cores: list[int], temporary: str
+    name: str, limits: Limits, group: cgroup.Group | None, cores: list[int], temporary: Path
 ) -> asyncio.subprocess.Process:
     argv = [sys.executable, "-m", "appliance", "stage", name, "--parent", str(os.getpid())]
     # In a group the kernel counts what is used; address space, which is only reserved, then needs no limit.
     argv += ["--memory-mb", str(0 if group else limits.memory_mb)]
     argv += ["--cores", ",".join(map(str, cores))] if cores else []
     argv += ["--file-mb", str(limits.out_mb)] if limits.out_mb else []
-    environment = {**os.environ, "TMPDIR": temporary}
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     if limits.cores:
         environment |= dict.fromkeys(_THREAD_VARIABLES, str(limits.cores))
     child = await asyncio.create_subprocess_exec(
