@@ -2,7 +2,7 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from appliance.records.tables import Study
+from appliance.records.migrating import migration
 
 ID = "2026-11-22T13:07:41:000000"
 VERSION = "1.38.0"
@@ -35,18 +35,7 @@ STATEMENTS = (
     'CREATE INDEX "drop_studies_uid_key" ON "drop_studies" ("uid_key")',
 )
 
-DIALECT = {"sqlite": {"bytes": "BLOB", "empty": "X''"}, "postgres": {"bytes": "BYTEA", "empty": "''"}}
-
-
-async def create() -> None:
-    """Adds the tables."""
-    engine = Study._meta.db
-    for statement in STATEMENTS:
-        await engine.run_ddl(statement.format(**DIALECT[engine.engine_type]))
-
 
 async def forwards() -> MigrationManager:
     """What Piccolo runs once."""
-    manager = MigrationManager(migration_id=ID, app_name="records", description=DESCRIPTION)
-    manager.add_raw(create)
-    return manager
+    return migration(ID, DESCRIPTION, STATEMENTS)
