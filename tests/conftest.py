@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import migrated_file, migrated_url, new_home, postgres_template
 from tests.servers import orthanc, postgres_server, postgres_url, records_url, storescp
 
-__all__ = ["orthanc", "postgres_server", "postgres_url", "records_url", "storescp"]
+__all__ = [
+    "migrated_file",
+    "migrated_url",
+    "new_home",
+    "orthanc",
+    "postgres_server",
+    "postgres_template",
+    "postgres_url",
+    "records_url",
+    "storescp",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

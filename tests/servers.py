@@ -115,8 +115,11 @@ def _database_user() -> str:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Callable[[], str]]:
-    """A PostgreSQL server for the time of a block; each call gives the address of a new, empty database."""
+def postgres() -> Iterator[Callable[..., str]]:
+    """A PostgreSQL server for the time of a block; each call gives the address of a new database.
+
+    It is empty, or the copy of the `template` whose address is given.
+    """
     user, port = _database_user(), a_free_port()
     folder = Path(tempfile.mkdtemp(prefix="ranvier-postgres-"))
     if user:
@@ -124,9 +127,10 @@ def postgres() -> Iterator[Callable[[], str]]:
     here = ["-h", HOST, "-p", str(port), "-U", "ranvier"]
     names = (f"ranvier_{number}" for number in count(1))
 
-    def create() -> str:
+    def create(template: str = "") -> str:
         name = next(names)
-        subprocess.run([program("createdb", "postgresql"), *here, name], check=True, capture_output=True, cwd="/")
+        like = ["-T", template.rpartition("/")[2]] if template else []
+        subprocess.run([program("createdb", "postgresql"), *here, *like, name], check=True, capture_output=True, cwd="/")
         return f"postgresql://ranvier@{HOST}:{port}/{name}"
 
     def accepts() -> bool:
@@ -145,14 +149,14 @@ def postgres() -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Callable[[], str]]:
+def postgres_server() -> Iterator[Callable[..., str]]:
     """One server for each test process; it starts with the first test that asks."""
     with postgres() as create:
         yield create
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Callable[[], str]) -> str:
+def postgres_url(postgres_server: Callable[..., str]) -> str:
     """The address of this test's own empty PostgreSQL database."""
     return postgres_server()
 

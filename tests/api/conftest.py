@@ -39,9 +39,9 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(new_home: Path) -> AsyncIterator[House]:
     """A new appliance."""
-    async with open_house(tmp_path / "home", create=True) as opened:
+    async with open_house(new_home, create=True) as opened:
         yield opened
 
 

@@ -15,12 +15,10 @@ from tests.phantoms import PhantomStudy, a_small_diffusion_study
 
 
 @pytest.fixture
-async def house(tmp_path: Path, records_url: str) -> AsyncIterator[House]:
+async def house(migrated_url: str, new_home: Path) -> AsyncIterator[House]:
     """A new appliance on either engine."""
-    home = tmp_path / "home"
-    home.mkdir()
-    settings.save_bootstrap(home, settings.Bootstrap(database="" if records_url.startswith("sqlite") else records_url))
-    async with open_house(home, create=True) as opened:
+    settings.save_bootstrap(new_home, settings.Bootstrap(database="" if migrated_url.startswith("sqlite") else migrated_url))
+    async with open_house(new_home, create=True) as opened:
         yield opened
 
 

@@ -20,8 +20,8 @@ NOW = 1_790_000_000_000
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path / "home", create=True) as opened:
+async def house(new_home: Path) -> AsyncIterator[House]:
+    async with open_house(new_home, create=True) as opened:
         yield opened
 
 

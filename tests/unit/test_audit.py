@@ -14,16 +14,15 @@ from appliance.audit import Anchor, AnchorWrong, append, append_each, link, veri
 from appliance.keys import Keys
 from appliance.records import audit as rows
 from appliance.records.audit import AuditEntry
-from appliance.records.engine import Records, migrate
+from appliance.records.engine import Records
 
 NOW = 1_790_000_000_000
 KEYS = Keys(b"\x07" * 32)
 
 
 @pytest.fixture
-async def records(records_url: str) -> AsyncIterator[Records]:
-    async with Records(records_url) as opened:
-        await migrate(opened)
+async def records(migrated_url: str) -> AsyncIterator[Records]:
+    async with Records(migrated_url) as opened:
         yield opened
 
 

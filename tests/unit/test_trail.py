@@ -35,8 +35,8 @@ SCHEMA = etree.RelaxNG(etree.parse(ROOT / "tests" / "conformance" / "audit-messa
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path / "home", create=True) as opened:
+async def house(new_home: Path) -> AsyncIterator[House]:
+    async with open_house(new_home, create=True) as opened:
         yield opened
 
 

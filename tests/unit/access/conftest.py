@@ -6,16 +6,15 @@ import pytest
 
 from appliance.access.section import AccessSection
 from appliance.keys import Keys
-from appliance.records.engine import Records, migrate
+from appliance.records.engine import Records
 
 NOW = 1_790_000_000_000
 
 
 @pytest.fixture
-async def records(records_url: str) -> AsyncIterator[Records]:
+async def records(migrated_url: str) -> AsyncIterator[Records]:
     """Migrated, empty records on both engines."""
-    async with Records(records_url) as opened:
-        await migrate(opened)
+    async with Records(migrated_url) as opened:
         yield opened
 
 

@@ -34,6 +34,8 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
         "pulls.read",
         "pulls.create",
         "drops.read",
+        "groups.read",
+        "groups.write",
     }
 
 

@@ -44,9 +44,8 @@ def _with_archive() -> Settings:
 
 
 @pytest.fixture
-async def records(records_url: str) -> AsyncIterator[Records]:
-    async with Records(records_url) as opened:
-        await migrate(opened)
+async def records(migrated_url: str) -> AsyncIterator[Records]:
+    async with Records(migrated_url) as opened:
         yield opened
 
 

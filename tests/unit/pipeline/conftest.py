@@ -8,7 +8,7 @@ import pytest
 from appliance.house import House
 from appliance.keys import load_keys
 from appliance.moments import new_id
-from appliance.records.engine import Records, migrate
+from appliance.records.engine import Records
 from appliance.records.tables import Study
 from appliance.states import StudyState
 from appliance.storage import Storage
@@ -18,13 +18,12 @@ NOW = 1_800_000_000_000
 
 
 @pytest.fixture
-async def house(records_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def house(migrated_url: str, tmp_path: Path) -> AsyncIterator[House]:
     home = tmp_path / "home"
     keys = load_keys(home / "keys" / "root.key", create=True)
     storage = Storage(home)
     storage.prepare()
-    async with Records(records_url) as records:
-        await migrate(records)
+    async with Records(migrated_url) as records:
         yield House(home=home, storage=storage, keys=keys, records=records)
 
 

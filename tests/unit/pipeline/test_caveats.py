@@ -25,7 +25,7 @@ async def caveats(house: House, study: str) -> list[str]:
     return msgspec.json.decode(row.content, type=ReportContent).caveats
 
 
-@pytest.mark.parametrize("records_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 async def test_a_study_whose_wait_a_person_ended_says_so_in_its_report(house: House, study: str) -> None:
     """RES-01: a report made from a study that may be incomplete says so, in every format."""
     await house.records.run("UPDATE studies SET state = 'RECEIVING' WHERE id = {}", study)

@@ -23,11 +23,9 @@ def _ms(text: str) -> int:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, records_url: str) -> AsyncIterator[House]:
-    home = tmp_path / "home"
-    home.mkdir()
-    settings.save_bootstrap(home, settings.Bootstrap(database="" if records_url.startswith("sqlite") else records_url))
-    async with open_house(home, create=True) as opened:
+async def house(migrated_url: str, new_home: Path) -> AsyncIterator[House]:
+    settings.save_bootstrap(new_home, settings.Bootstrap(database="" if migrated_url.startswith("sqlite") else migrated_url))
+    async with open_house(new_home, create=True) as opened:
         loaded = await opened.settings()
         change = {"scheduler": {"cadence": "daily-3"}, "site": {"time_zone": "Europe/Berlin"}}
         result, changed = settings.patched(loaded.settings, change)

@@ -10,7 +10,7 @@ from appliance.moments import new_id
 from appliance.receive.header import EXPLICIT_LITTLE, read_header
 from appliance.receive.inbox import Arrival, Inbox, content_hash
 from appliance.receive.part10 import Origin
-from appliance.records.engine import Records, migrate
+from appliance.records.engine import Records
 from appliance.storage import Storage
 from tests.unit.receive.test_header import a_dataset, encoded
 
@@ -63,8 +63,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, records_url: str) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, migrated_url: str) -> AsyncIterator[Bench]:
     """On SQLite and on PostgreSQL."""
-    async with Records(records_url) as records:
-        await migrate(records)
+    async with Records(migrated_url) as records:
         yield Bench(tmp_path / "home", records)

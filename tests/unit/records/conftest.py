@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from appliance.records.engine import Records, migrate
+from appliance.records.engine import Records
 
 
 @pytest.fixture
-async def records(records_url: str) -> AsyncIterator[Records]:
+async def records(migrated_url: str) -> AsyncIterator[Records]:
     """Migrated, empty records: every test that asks runs on SQLite and on PostgreSQL."""
-    async with Records(records_url) as opened:
-        await migrate(opened)
+    async with Records(migrated_url) as opened:
         yield opened

@@ -53,7 +53,7 @@ async def test_an_event_of_a_newer_version_reads_as_a_bare_one(records: Records)
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_every_event_has_a_title_and_a_sentence_of_its_own_fields(name: str) -> None:
     kind = catalogue()[name]
-    sample = {"str": "word", "int": 3, "float": 1.5}
+    sample = {"str": "word", "int": 3, "float": 1.5, "bool": True}
     values: dict[str, Any] = {one.name: sample[getattr(one.type, "__name__", "str")] for one in msgspec.structs.fields(kind)}
     event = kind(**values)
     assert kind.title and kind.severity in ("info", "warning", "error") and (kind.__doc__ or "").strip()
