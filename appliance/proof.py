@@ -10,7 +10,7 @@ import msgspec
 from appliance import settings, steps
 from appliance.compute.local import StageEnded, run_stage
 from appliance.deidentify.errors import NothingToPreview, ProofFailed
-from appliance.deidentify.passport import DeidRequest, Passport, SourceFile
+from appliance.deidentify.passport import DeidRequest, Passport, Source, SourceFile
 from appliance.deidentify.preview import Preview
 from appliance.deidentify.recheck import Recheck, RecheckRequest
 from appliance.deidentify.signature import is_genuine, public_key
@@ -110,6 +110,7 @@ def _rows(found: Passport) -> list[tuple[str, str]]:
         ("Order", found.order),
         ("Profile", f"{found.profile}, version {found.profile_version}"),
         ("Files", f"{found.instances} instances, {sum(file.bytes for file in found.files):,} bytes"),
+        *([("Complete", found.source.words)] if isinstance(found.source, Source) else []),
         ("Digest of the files", f"SHA-256 {manifest_digest(found)}"),
         ("Dates", "moved by the same number of days" if found.date_offset_applied else "removed"),
         ("What was done", ", ".join(f"{action}: {count:,}" for action, count in sorted(found.actions.items()))),

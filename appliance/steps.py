@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.compute.dask import ON_CLUSTER, Cluster, run_on_cluster
 from appliance.compute.local import Limits, StageEnded, StageError, run_stage
-from appliance.deidentify.passport import DeidAnswer, DeidRequest, SourceFile
+from appliance.deidentify.passport import DeidAnswer, DeidRequest, Source, SourceFile
 from appliance.errors import Failed, NeedsPerson, RanvierError
 from appliance.events import Event, OrderHeld, QcFailed, QcPassed
 from appliance.house import House
@@ -247,6 +247,7 @@ async def deidentify(work: Work) -> Move:
     if not files:
         raise NothingToProcess()
     study = await studies.get(row.study)
+    said = await _source(work)
     folder = house.storage.deidentified(row.study, row.study_version, row.id)
     request = DeidRequest(
         order=row.id,
@@ -257,6 +258,7 @@ async def deidentify(work: Work) -> Move:
         signing_seed=house.keys.derive("passport").hex(),
         section=msgspec.to_builtins(work.settings.deidentify),
         given={name: one.value for name, one in _given(row).items()},
+        source=Source(expected=said.expected, held=said.held) if said else None,
     )
     answer = await work.stage("deidentify", request, LIGHT, DeidAnswer)
     passport = msgspec.json.encode(answer.passport).decode()

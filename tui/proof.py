@@ -61,6 +61,18 @@ class Recheck(Answer, frozen=True, kw_only=True):
         ]
 
 
+class Source(Answer, frozen=True, kw_only=True):
+    """What the study's source said that it holds; None when it could not say."""
+
+    expected: int | None = None
+    held: int = 0
+
+    @property
+    def words(self) -> str:
+        """The figure in words."""
+        return f"{self.held:,} instances of {'an unknown number' if self.expected is None else f'{self.expected:,}'}"
+
+
 class Passport(Answer, frozen=True, kw_only=True):
     """What the console shows of a passport."""
 
@@ -71,6 +83,7 @@ class Passport(Answer, frozen=True, kw_only=True):
     residues: list[Residue] = []
     actions: dict[str, int] = {}
     notes: list[str] = []
+    source: Source | None = None
     signature: str = ""
 
 

@@ -14,6 +14,22 @@ class SourceFile(msgspec.Struct, kw_only=True, frozen=True):
     path: str
 
 
+class Source(msgspec.Struct, kw_only=True, frozen=True):
+    """What the study's source said that it holds, beside what was here when this copy was made."""
+
+    expected: int | None
+    """None: the source was asked and could not say."""
+    held: int
+
+    @property
+    def words(self) -> str:
+        """As in `312 of 312 instances`, or with what is missing."""
+        if self.expected is None:
+            return f"{self.held} instances; the source could not say how many it holds"
+        missing = max(0, self.expected - self.held)
+        return f"{self.held} of {self.expected} instances" + (f", {missing} missing" if missing else "")
+
+
 class DeidRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Everything a run needs; `secret` is the derived key of UIDs and date offsets, hexadecimal."""
 
@@ -28,6 +44,8 @@ class DeidRequest(msgspec.Struct, kw_only=True, frozen=True):
     """Age and sex that go before the header's, if any."""
     signing_seed: str = ""
     """Of the key that signs the passport, 32 bytes hexadecimal; without it the passport is not signed."""
+    source: Source | None = None
+    """None when no source was asked."""
 
 
 class Residue(msgspec.Struct, kw_only=True, frozen=True):
@@ -74,6 +92,8 @@ class Passport(msgspec.Struct, kw_only=True, frozen=True):
     settings: dict[str, Any]
     masked: list[MaskedRegion] = []
     """Where pixels were blackened; all others are those of the source."""
+    source: Source | msgspec.UnsetType = msgspec.UNSET
+    """Left out of the document when no source was asked, as passports of before are: their signatures hold."""
     public_key: str = ""
     """Ed25519, hexadecimal."""
     signature: str = ""

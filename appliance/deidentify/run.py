@@ -88,6 +88,7 @@ def _passport(
         date_offset_applied=profile.shift_dates,
         settings=request.section,
         masked=masked,
+        source=request.source or msgspec.UNSET,
     )
     return signed(passport, bytes.fromhex(request.signing_seed)) if request.signing_seed else passport
 

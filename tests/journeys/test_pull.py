@@ -96,6 +96,10 @@ def test_what_the_source_cannot_give_holds_the_study_with_the_figure(tmp_path: P
         (pull,) = visitor.get("/api/pulls")["items"]
         assert pull["state"] == "FAILED"
         assert pull["detail"]
+        visitor.post(f"/api/orders/{order.id}/bypass", {"reason": "The rest is enough."})
+        until(lambda: bool(world.the_order().passport), "the passport", PATIENCE_S)
+        passport = visitor.get(f"/api/orders/{order.id}/passport")
+        assert passport["source"] == {"expected": len(files), "held": len(files) - 2}
 
 
 def test_priors_of_a_patient_come_from_an_archive_of_dcmtk(started: World, tmp_path: Path, phantom: PhantomStudy) -> None:

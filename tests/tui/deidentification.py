@@ -54,6 +54,7 @@ def _passport(order: str) -> Json:
         "residues": [],
         "actions": actions,
         "notes": notes,
+        "source": {"expected": 312, "held": 310},
         "signature": "ab" * 64,
     }
 

@@ -46,7 +46,7 @@ async def test_the_passport_is_shown_saved_and_proven_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with console_over(world).run_test(size=(120, 40)) as pilot:
-        for wish, seen in ((4, "replace UID"), (7, "still proven")):
+        for wish, seen in ((4, "310 instances of 312"), (4, "replace UID"), (7, "still proven")):
             await _asked(pilot)
             await pilot.press(*["down"] * wish, "enter")
             await until(pilot, lambda seen=seen: seen in screen_text(pilot), seen)  # type: ignore[misc]

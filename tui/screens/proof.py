@@ -141,6 +141,7 @@ def passport_text(found: Passport) -> "RenderableType":
             Field("Order", found.order),
             Field("Profile", f"{found.profile} {found.profile_version}"),
             Field("Instances", f"{found.instances:,}"),
+            *([Field("Complete", found.source.words)] if found.source else []),
             Field("Findings", f"{len(found.residues)}" if found.residues else "none"),
             *_residues(found.residues),
             *(Field(inert(action), f"{count:,}") for action, count in sorted(found.actions.items())),

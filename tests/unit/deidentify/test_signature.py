@@ -6,11 +6,18 @@ import msgspec
 import pytest
 
 from appliance.deidentify.command import main
-from appliance.deidentify.passport import Passport
+from appliance.deidentify.passport import Passport, Source
 from appliance.deidentify.run import passport_path, run
 from appliance.deidentify.signature import is_genuine, public_key
 from appliance.keys import load_keys
 from tests.unit.deidentify.planted import a_request, an_instance, quiet
+
+_EARLIER = (
+    b'{"order":"01920000-0000-7000-8000-000000000001","profile":"basic","profile_version":"1","instances":1,"files":[{"path":"a/b.dcm","bytes":3,"sha256":"ab"}],'
+    b'"residues":[],"actions":{"kept":1},"notes":[],"date_offset_applied":false,"settings":{},'
+    b'"masked":[],"public_key":"6d499a990ce13b10321d576e6081f35f0b931d31a935e72385ff57b8f3710bd7",'
+    b'"signature":"55cf01aa2b2d22819cec972f2d4f0320a661fc947ecb08b2ce8277169eabf161b9f265bdda9d00c9200417086f3a72df7350ffad3542f481e9b27098c5d5d108"}'
+)
 
 
 @pytest.fixture
@@ -37,6 +44,26 @@ def test_a_signed_passport_is_genuine_for_its_key_alone(home: Path, out: Path) -
     assert main(["verify", str(passport_path(out)), "--key", passport.public_key], home=Path("/nowhere")) == 0
 
 
+def test_the_passport_says_how_many_instances_of_how_many_came_and_signs_it(tmp_path: Path) -> None:
+    """REC-10: the figure stands in the passport, and nobody can better it afterwards."""
+    request = a_request([an_instance(tmp_path / "in.dcm")], tmp_path / "out")
+    asked = msgspec.structs.replace(request, signing_seed=secrets.token_hex(32), source=Source(expected=3, held=1))
+    passport = run(asked, quiet).passport
+    again = msgspec.json.decode(passport_path(tmp_path / "out").read_bytes(), type=Passport)
+    assert isinstance(again.source, Source)
+    assert again.source.words == "1 of 3 instances, 2 missing"
+    assert Source(expected=312, held=312).words == "312 of 312 instances"
+    assert "could not say" in Source(expected=None, held=312).words
+    assert is_genuine(again, passport.public_key)
+    for source in (Source(expected=1, held=1), msgspec.UNSET):
+        assert not is_genuine(msgspec.structs.replace(again, source=source), passport.public_key)
+
+
+def test_a_passport_made_before_sources_were_asked_is_still_genuine() -> None:
+    """The document as it was signed then, byte for byte, with a key of that day."""
+    assert is_genuine(msgspec.json.decode(_EARLIER, type=Passport), msgspec.json.decode(_EARLIER)["public_key"])
+
+
 def test_every_changed_field_breaks_the_signature(out: Path) -> None:
     passport = msgspec.json.decode(passport_path(out).read_bytes(), type=Passport)
     changes: list[dict[str, Any]] = [
@@ -45,6 +72,7 @@ def test_every_changed_field_breaks_the_signature(out: Path) -> None:
         {"files": []},
         {"notes": []},
         {"settings": {"a": 1}},
+        {"source": Source(expected=2, held=2)},
     ]
     for change in changes:
         changed: Passport = msgspec.structs.replace(passport, **change)
