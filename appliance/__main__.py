@@ -21,7 +21,7 @@ HOUSE_WORDS: dict[str, str] = {
     "stage": "appliance.stage",
     "init": "appliance.first_boot",
     "demo": "appliance.demonstration",
-    "users": "appliance.access.command",
+    "users": "appliance.users_command",
     "audit": "appliance.audit_command",
     "passport": "appliance.deidentify.command",
     "extras": "appliance.extras",
@@ -81,12 +81,12 @@ async def _serve(stop: asyncio.Event) -> None:
 
 
 async def _users(arguments: list[str]) -> int:
-    from appliance.access import command
+    from appliance import users_command
     from appliance.house import default_home, open_house
     from appliance.moments import now_ms
 
     async with open_house(default_home()):
-        return await command.run(arguments, now=now_ms())
+        return await users_command.run(arguments, now=now_ms())
 
 
 def _passport(arguments: list[str]) -> int:

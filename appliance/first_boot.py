@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from appliance import launch, settings
+from appliance import audit, launch, settings
 from appliance.access.accounts import create_user, set_password
 from appliance.access.passwords import check_rules
 from appliance.errors import Misconfigured
@@ -275,9 +275,11 @@ async def _administrator(password: str) -> None:
     if await users.by_name(ADMIN) is None:
         if not password:
             raise AnswerWrong(field="password", why="the first run needs one")
-        await create_user(ADMIN, "admin", password, now_ms())
+        made = await create_user(ADMIN, "admin", password, now_ms())
+        await audit.append("wizard", "user.create", made, "done", "", now_ms(), "admin")
     elif password:
-        await set_password(ADMIN, password)
+        account = await set_password(ADMIN, password)
+        await audit.append("wizard", "user.password", account.id, "done", "", now_ms())
 
 
 async def _start(home: Path, answers: Answers) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance import audit
 from appliance.access import sessions
+from appliance.access.accounts import CLOUD_ACCOUNT
 from appliance.access.lockout import Strangers, WrongPassword, refusal
 from appliance.access.passwords import MAXIMUM_LENGTH, digest_of_given, matches
 from appliance.access.saml_errors import SingleSignOnOnly
@@ -26,8 +27,6 @@ from appliance.records import users
 from appliance.records.users import Account
 from appliance.settings import Settings, SettingsRefused, SettingsStale
 
-ACCOUNT = "00000000-0000-7000-8000-000000000001"
-"""Its identifier: an account of another one that has the same name is not the cloud's."""
 _LONGEST_NAME = 64
 _ASKED_AT_ONCE = 3
 _WINDOW_MS = 300_000
@@ -88,7 +87,7 @@ async def _by_password(
 ) -> SignedIn:
     account = await users.by_name(prompt.name)
     named = _names(settings.cloud, prompt.name)
-    if account is not None and account.id != ACCOUNT:
+    if account is not None and account.id != CLOUD_ACCOUNT:
         return await _as_usual(house, settings, strangers, prompt, now)
     if not named:
         if account is not None:
@@ -173,14 +172,14 @@ def _with(section: CloudSection, password: str) -> CloudSection:
 
 
 def _account(name: str, digest: str, now: int) -> Account:
-    return Account(id=ACCOUNT, name=name.strip().lower(), role="admin", password_hash=digest, created_at=now)
+    return Account(id=CLOUD_ACCOUNT, name=name.strip().lower(), role="admin", password_hash=digest, created_at=now)
 
 
 async def _replace(house: House, prompt: Prompt, now: int) -> None:
     """The new password in place of the old one: hash, stored credential, sessions, audit."""
     await users.put(_account(prompt.name, await digest_of_given(prompt.password), now))
     result = await _store(house, prompt, now)
-    await audit.append(prompt.name.strip().lower(), "service-account.replaced", ACCOUNT, result, prompt.address, now)
+    await audit.append(prompt.name.strip().lower(), "service-account.replaced", CLOUD_ACCOUNT, result, prompt.address, now)
 
 
 async def _store(house: House, prompt: Prompt, now: int) -> str:

@@ -1,9 +1,9 @@
-"""Accounts: list, create, new password; for administrators."""
+"""Accounts: list, create, new password, role, in or out; for administrators."""
 
 from typing import Annotated
 
 import msgspec
-from litestar import get, post
+from litestar import get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
@@ -30,6 +30,13 @@ class NewPassword(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     password: str
 
 
+class UserChange(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What is to be otherwise about an account; what is left out stays."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+
+
 def _view(one: users.Account, now: int) -> UserView:
     return UserView(
         id=one.id,
@@ -39,6 +46,11 @@ def _view(one: users.Account, now: int) -> UserView:
         locked_until=at(one.locked_until) if one.locked_until > now else None,
         created_at=at(one.created_at),
     )
+
+
+async def _found(visit: Visit, user: str) -> str:
+    known = await users.by_name(user)
+    return known.id if known else await visit.id_of("user", user)
 
 
 @get("/api/users", operation_id="listUsers", tags=["users"], **declared("users.read"))
@@ -71,11 +83,36 @@ async def create_user(
 )
 async def set_password(visit: NamedDependency[Visit], user: FromPath[str], data: JSONBody[NewPassword]) -> UserView:
     """Sets a new password, unlocks the account and ends its sessions; by name or identifier."""
-    known = await users.by_name(user)
-    found = known.id if known else await visit.id_of("user", user)
+    found = await _found(visit, user)
     async with visit.audited("user.password", found):
         account = await accounts.set_password(found, data.password)
     return _view(account, visit.now)
 
 
-HANDLERS = (list_users, create_user, set_password)
+@patch("/api/users/{user:str}", operation_id="changeUser", tags=["users"], **declared("users.write", 404, 409))
+async def change_user(visit: NamedDependency[Visit], user: FromPath[str], data: JSONBody[UserChange]) -> UserView:
+    """Gives an account another role, disables it or lets it in again; a change ends its sessions. By name or identifier."""
+    found = await _found(visit, user)
+    said = [f"role {data.role}"] if data.role else []
+    said += ["" if data.disabled is None else "disable" if data.disabled else "enable"]
+    async with visit.audited("user.change", found, " ".join(said).strip()):
+        account = await accounts.change_user(found, role=data.role, disabled=data.disabled)
+    return _view(account, visit.now)
+
+
+@post(
+    "/api/users/{user:str}/sign-out",
+    operation_id="signUserOut",
+    tags=["users"],
+    status_code=200,
+    **declared("users.write", 404),
+)
+async def sign_user_out(visit: NamedDependency[Visit], user: FromPath[str]) -> UserView:
+    """Ends every session of an account at once; by name or identifier."""
+    found = await _found(visit, user)
+    async with visit.audited("user.sign-out", found):
+        account = await accounts.end_sessions(found)
+    return _view(account, visit.now)
+
+
+HANDLERS = (list_users, create_user, set_password, change_user, sign_user_out)

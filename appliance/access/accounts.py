@@ -2,6 +2,8 @@
 
 import re
 
+import msgspec
+
 from appliance.access.passwords import digest_of
 from appliance.access.permissions import ROLES
 from appliance.errors import Conflict, Rejected, Unknown
@@ -9,6 +11,8 @@ from appliance.moments import id_of_digest, new_id
 from appliance.records import users
 from appliance.records.users import Account
 
+CLOUD_ACCOUNT = "00000000-0000-7000-8000-000000000001"
+"""The identifier of the cloud's service account: an account of another one that has the same name is not the cloud's."""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._@\-]{1,62}$")
 
 
@@ -47,6 +51,20 @@ class AccountOfKey(Conflict):
     next_step = "Use a new key for each account."
 
 
+class RoleElsewhere(Conflict):
+    """This account's role is not given here: groups of the identity provider give it, or it is the cloud's service account."""
+
+    code = "role-elsewhere"
+    next_step = "Change the person's groups there; the cloud's service account is always an administrator."
+
+
+class LastAdministrator(Conflict):
+    """Nobody would be left who signs in by password as an administrator."""
+
+    code = "last-administrator"
+    next_step = "Make another administrator first."
+
+
 async def create_user(name: str, role: str, password: str, now: int, *, again: str = "") -> str:
     """Makes an account and gives its identifier; raises `BadName`, `UnknownRole`, `WeakPassword`, `NameTaken`.
 
@@ -83,12 +101,47 @@ async def set_password(user: str, password: str) -> Account:
     return account
 
 
+async def change_user(user: str, *, role: str | None = None, disabled: bool | None = None) -> Account:
+    """Gives an account another role, or lets it in or not; its sessions end with any change.
+
+    `user` is a name or an identifier. Raises `Unknown`, `UnknownRole`, `RoleElsewhere`, `LastAdministrator`. Accounts are
+    disabled and not deleted: what an account did and owns stands under its name, which nobody else is to be given.
+    """
+    account = await get_user(user)
+    wanted = msgspec.structs.replace(
+        account,
+        role=account.role if role is None else role,
+        disabled=account.disabled if disabled is None else disabled,
+    )
+    if wanted == account:
+        return account
+    if wanted.role not in ROLES:
+        raise UnknownRole()
+    if wanted.role != account.role and (":" in account.name or account.id == CLOUD_ACCOUNT):
+        raise RoleElsewhere()
+    if not await users.change(account.id, wanted.role, disabled=wanted.disabled, uncounted=CLOUD_ACCOUNT):
+        raise LastAdministrator()
+    return wanted
+
+
+async def end_sessions(user: str) -> Account:
+    """Ends every session of an account, by name or identifier; raises `Unknown`."""
+    account = await get_user(user)
+    await users.end_sessions(account.id)
+    return account
+
+
 async def get_user(user: str) -> Account:
     """The account of that name or identifier; raises `Unknown`."""
-    account = await users.by_name(user) or await users.by_id(user)
+    account = await find_user(user)
     if account is None:
         raise Unknown(kind="user")
     return account
+
+
+async def find_user(user: str) -> Account | None:
+    """The account of that name or identifier, if there is one."""
+    return await users.by_name(user) or await users.by_id(user)
 
 
 async def list_users() -> list[Account]:

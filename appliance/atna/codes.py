@@ -133,6 +133,8 @@ KINDS: dict[str, Kind] = {
     "task.run": _CONTROL,
     "retention.run": _CONTROL,
     "user.create": _ROLE,
+    "user.change": _ROLE,
+    "user.sign-out": _ACCOUNT,
     "user.password": _ACCOUNT,
     "user.second-factor-begin": _ACCOUNT,
     "user.second-factor-on": _ACCOUNT,

@@ -97,7 +97,7 @@ async def put(account: Account) -> None:
             User.row_version: User.row_version + 1,
         }
         await User.update(values).where(User.id == account.id).run()
-        await Session.update({Session.revoked: True}).where(Session.user == account.id).run()
+        await end_sessions(account.id)
 
 
 async def set_password_hash(user: str, password_hash: str) -> None:
@@ -105,7 +105,36 @@ async def set_password_hash(user: str, password_hash: str) -> None:
     async with User._meta.db.transaction():
         values: dict[Column | str, Any] = {User.password_hash: password_hash, User.failures: 0, User.locked_until: 0}
         await User.update({**values, User.row_version: User.row_version + 1}).where(User.id == user).run()
-        await Session.update({Session.revoked: True}).where(Session.user == user).run()
+        await end_sessions(user)
+
+
+async def change(user: str, role: str, *, disabled: bool, uncounted: str) -> bool:
+    """Gives an account a role, lets it in or not, and ends its sessions.
+
+    False, and nothing is changed, when nobody would be left who signs in by password as an administrator; the account
+    `uncounted` is no such one.
+    """
+    async with User._meta.db.transaction():
+        # Two administrators who take each other's role at once: the second waits here, and then sees what the first did.
+        await User.update({User.row_version: User.row_version + 1}).where(User.role == "admin").run()
+        before = await by_id(user)
+        leads = before is not None and before.role == "admin" and not before.disabled and bool(before.password_hash)
+        if leads and (role != "admin" or disabled) and not await _others_lead([user, uncounted]):
+            return False
+        values: dict[Column | str, Any] = {User.role: role, User.disabled: disabled, User.row_version: User.row_version + 1}
+        await User.update(values).where(User.id == user).run()
+        await end_sessions(user)
+    return True
+
+
+async def _others_lead(but: list[str]) -> bool:
+    by_password = (User.password_hash != "") & (User.disabled == False)  # noqa: E712 - a column, not a value
+    return await User.exists().where(User.id.not_in(but) & (User.role == "admin") & by_password).run()
+
+
+async def end_sessions(user: str) -> None:
+    """Ends every session of an account."""
+    await Session.update({Session.revoked: True}).where(Session.user == user).run()
 
 
 async def swap_tries(account: Account, failures: int, locked_until: int) -> bool:
@@ -147,7 +176,7 @@ async def of_identity_provider(account: Account) -> Account:
         return found
     async with User._meta.db.transaction():
         await User.update({User.role: account.role, User.row_version: User.row_version + 1}).where(User.id == found.id).run()
-        await Session.update({Session.revoked: True}).where(Session.user == found.id).run()
+        await end_sessions(found.id)
     return msgspec.structs.replace(found, role=account.role)
 
 

@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from appliance import settings
-from appliance.access.accounts import create_user
+from appliance.access.accounts import CLOUD_ACCOUNT, create_user
 from appliance.moments import now_ms
 from appliance.records import audit, users
-from appliance.service_account import ACCOUNT
 from tests.api.conftest import PASSWORD, Door
 
 OLD, NEW = "old cloud password", "new cloud password"
@@ -114,7 +113,7 @@ async def test_a_password_that_was_changed_in_the_cloud_takes_the_place_of_the_o
     assert (await door.house.settings()).settings.cloud.service_password.reveal() == NEW
     assert (await _sign_in(door, NEW)).status_code == 200
     assert len(cloud.asked) == 1
-    account = await users.by_id(ACCOUNT)
+    account = await users.by_id(CLOUD_ACCOUNT)
     assert account is not None
     assert account.password_hash.startswith("$argon2id$")
     assert (await _sign_in(door, OLD)).status_code == 401

@@ -1,6 +1,7 @@
 """Signing in over HTTP."""
 
 from http.cookies import SimpleCookie
+from typing import Any
 
 import httpx
 import pytest
@@ -181,6 +182,45 @@ async def test_administrators_make_accounts_and_set_passwords(door: Door) -> Non
         assert answer.status_code == 200
     assert (await _sign_in(door, "anna", "Another-Horse-Battery-2")).status_code == 200
     assert {one["name"] for one in await door.get("/api/users")} == {"anna", "the-admin"}
+
+
+async def test_an_account_changes_its_role_is_shut_out_and_let_in_again(door: Door) -> None:
+    """UI-06, UI-08: sessions are revocable; whoever loses a role or leaves has lost it at once."""
+    await door.call("admin", "POST", "/api/users", json={"name": "anna", "role": "admin", "password": PASSWORD})
+
+    async def change(path: str, what: dict[str, Any] | None = None) -> httpx.Response:
+        return await door.call("admin", "POST" if what is None else "PATCH", f"/api/users/{path}", json=what)
+
+    async def signed() -> dict[str, str]:
+        cookie = (await _sign_in(door, "anna", PASSWORD)).headers["set-cookie"].split(";")[0]
+        headers = {"Cookie": cookie, "X-Ranvier": "console"}
+        assert (await door.call("", "GET", "/api/me", headers=headers)).status_code == 200
+        return headers
+
+    for path, what in (("anna", {"role": "user"}), ("anna/sign-out", None), ("anna", {"disabled": True})):
+        headers = await signed()
+        assert (await change(path, what)).status_code == 200
+        assert (await door.call("", "GET", "/api/me", headers=headers)).status_code == 401, path
+    refused = await _sign_in(door, "anna", PASSWORD)
+    assert (refused.status_code, refused.json()["code"]) == (401, "wrong-password")
+    seen = (await change("anna", {"disabled": False})).json()
+    assert (seen["role"], seen["disabled"]) == ("user", False)
+    headers = await signed()
+    assert (await door.call("", "GET", "/api/settings", headers=headers)).status_code == 403
+    # What changes nothing ends nothing.
+    assert (await change("anna", {"role": "user"})).status_code == 200
+    assert (await door.call("", "GET", "/api/me", headers=headers)).status_code == 200
+    assert (await change("nobody", {"role": "user"})).status_code == 404
+    assert (await change("nobody/sign-out")).status_code == 404
+    assert (await change("anna", {"role": "root"})).status_code == 400
+
+
+async def test_the_last_administrator_stays_one(door: Door) -> None:
+    await door.cookie("admin")
+    for what in ({"role": "user"}, {"disabled": True}):
+        answer = await door.call("admin", "PATCH", "/api/users/the-admin", json=what)
+        assert (answer.status_code, answer.json()["code"]) == (409, "last-administrator")
+    assert (await door.call("admin", "GET", "/api/me")).json()["role"] == "admin"
 
 
 async def test_tokens_are_shown_once_and_can_be_revoked(door: Door) -> None:

@@ -258,6 +258,8 @@ async def _people(world: World, client: httpx.AsyncClient) -> AsyncIterator[http
     yield await client.post("/api/users/schulz/second-factor/remove")
     yield await own("POST", "/api/me/password", {"old": PASSWORD, "new": f"{PASSWORD}-new"})
     yield await client.post("/api/users/schulz/password", json={"password": PASSWORD})
+    yield await client.patch("/api/users/schulz", json={"role": "user", "disabled": False})
+    yield await client.post("/api/users/schulz/sign-out")
     yield await sign_in(PASSWORD)
     yield await own("POST", "/api/logout")
 
