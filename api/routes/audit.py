@@ -17,6 +17,10 @@ from appliance import audit
 from appliance.moments import iso
 from appliance.records import audit as rows
 
+Fitting = Annotated[
+    str, QueryParameter(name="q", description="Filter, such as `actor:meyer action:identity.* at<7d`; words by `filter-words`.")
+]
+
 
 class AnchorView(View, frozen=True, kw_only=True):
     """An anchor: number of rows and last hash, signed; `anchor` is all of it as one word."""
@@ -30,11 +34,12 @@ class AnchorView(View, frozen=True, kw_only=True):
 @get("/api/audit", operation_id="listAudit", tags=["audit"], **declared("audit.read"))
 async def list_audit(
     visit: NamedDependency[Visit],
+    filter_text: Fitting = "",
     cursor: Annotated[int, QueryParameter(ge=0, description="`next` of the page before.")] = 0,
     limit: Limit = 200,
 ) -> AuditList:
     """Who did or saw what, newest first; reading the audit is in the audit."""
-    found = await rows.page(cursor, limit + 1)
+    found = await rows.page(cursor, limit + 1, text=filter_text, now=visit.now)
     if not cursor:
         await visit.note("audit.read", "")
     items = [AuditRowView(**{**msgspec.structs.asdict(one), "at": iso(one.at)}) for one in found[:limit]]

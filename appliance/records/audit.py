@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from appliance.records.filter import compile_filter
 from appliance.records.tables import AuditRow
+from appliance.records.words import AUDIT_WORDS
 
 _LOCK = 7_263_842
 _BATCH = 2000
@@ -46,12 +48,14 @@ async def add(entry: AuditEntry) -> None:
     await AuditRow.insert(AuditRow(**msgspec.structs.asdict(entry))).run()
 
 
-async def page(before: int = 0, limit: int = 200) -> list[AuditEntry]:
-    """Rows with a lower number than `before` (0: from the newest), newest first."""
-    query = AuditRow.select().order_by(AuditRow.seq, ascending=False).limit(limit)
-    if before:
-        query = query.where(AuditRow.seq < before)
-    return [msgspec.convert(row, AuditEntry) for row in await query.run()]
+async def page(before: int = 0, limit: int = 200, *, text: str = "", now: int = 0) -> list[AuditEntry]:
+    """Rows with a lower number than `before` (0: from the newest) that fit a filter, newest first; raises `FilterProblem`."""
+    fitting = compile_filter(text, AUDIT_WORDS, now)
+    conditions = [one for one in (fitting.sql, "a.seq < {}" if before else "") if one]
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    values = (*fitting.values, *((before,) if before else ()), limit)
+    rows = await AuditRow.raw(f"SELECT a.* FROM audit a {where}ORDER BY a.seq DESC LIMIT {{}}", *values).run()
+    return [msgspec.convert(row, AuditEntry) for row in rows]
 
 
 async def in_order() -> AsyncIterator[AuditEntry]:

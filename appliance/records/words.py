@@ -303,3 +303,15 @@ RESULT_WORDS: Vocabulary = {
     "study": Word("Beginning or end of the study's identifier", "study:0199ab12", identifier("o.study")),
     "id": Word("Beginning or end of the report's identifier", "id:0199ab12", identifier("r.id")),
 }
+
+AUDIT_WORDS: Vocabulary = {
+    "": Word(
+        "Text anywhere in a row", "bypass", free_text(("a.target",), "a.actor", "a.action", "a.origin", "a.result", "a.detail")
+    ),
+    "actor": Word("Who", "actor:meyer", text_of("a.actor", indexed=False)),
+    "action": Word("What", "action:identity.*", text_of("a.action", indexed=False)),
+    "target": Word("On what, by our identifiers", "target:0199ab12*", text_of("a.target", indexed=False)),
+    "origin": Word("From where", "origin:10.0.0.*", text_of("a.origin", indexed=False)),
+    "result": Word("With which result", "!result:done", text_of("a.result", indexed=False)),
+    "at": Word("When", "at<1d", moment("a.at")),
+}

@@ -82,3 +82,37 @@ async def test_every_kind_of_event_of_the_requirement_is_audited(door: Door, fil
     assert all(row.actor for row in rows if row.result == "done")
     assert not [row for row in rows if any(one in str(row) for one in filed.phantom.identity_tokens)]
     assert (await chain.verify()).ok
+
+
+async def test_the_audit_is_searched_in_the_language_of_every_list(door: Door) -> None:
+    """Issue 8: one filter language, read on the server; who did what, on what, from where, with which result, and when."""
+    now = now_ms()
+    day = 86_400_000
+    for number, (actor, action, result, at) in enumerate(
+        [
+            ("anna", "identity.reveal", "done", now - 3 * day),
+            ("anna", "order.bypass-qc", "done", now),
+            ("otto", "identity.lookup", "done", now),
+            ("otto", "settings.change", "stale", now),
+        ]
+    ):
+        await chain.append(actor, action, f"0199ab12-{number}", result, f"10.0.0.{number}", at, "The 100%_scan")
+
+    async def found(text: str, **more: Any) -> list[str]:
+        page = await door.get("/api/audit", params={"q": text, **more})
+        return [one["action"] for one in page["items"]]
+
+    assert await found("actor:anna") == ["order.bypass-qc", "identity.reveal"]
+    assert await found("action:identity.*") == ["identity.lookup", "identity.reveal"]
+    assert await found("action:identity.* at<2d") == ["identity.lookup"]
+    assert await found("!result:done") == ["settings.change"]
+    assert await found("origin:10.0.0.1,10.0.0.2") == ["identity.lookup", "order.bypass-qc"]
+    assert await found("target:0199ab12-3") == ["settings.change"]
+    assert await found("100%_scan actor:otto") == ["settings.change", "identity.lookup"]
+    first = await door.get("/api/audit", params={"q": "actor:anna,otto", "limit": 3})
+    assert len(first["items"]) == 3
+    assert await found("actor:anna,otto", cursor=first["next"], limit=3) == ["identity.reveal"]
+    wrong = await door.call("admin", "GET", "/api/audit", params={"q": "actor:anna colour:red"})
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["position"]) == (400, "filter", 11)
+    words = await door.get("/api/filter-words", params={"of": "audit"})
+    assert {one["word"] for one in words} == {"", "actor", "action", "target", "origin", "result", "at"}

@@ -123,6 +123,8 @@ async def test_each_target_has_its_own_row(records: Records) -> None:
     page = await rows.page()
     assert [entry.target for entry in page] == ["two", "one"]
     assert [entry.seq for entry in await rows.page(before=2)] == [1]
+    assert await rows.page(text="actor:nobody at<1d !text", now=NOW) == []
+    assert [entry.seq for entry in await rows.page(limit=1, text="at<1d !actor:nobody", now=NOW)] == [page[0].seq]
     assert (await verify()).ok
 
 
