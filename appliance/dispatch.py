@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from uuid import uuid4
 
 import msgspec
 
@@ -11,10 +12,13 @@ from appliance import audit, outgoing
 from appliance.compute.local import StageDied, StageEnded
 from appliance.delivery.breaker import Breakers
 from appliance.delivery.destinations import send
+from appliance.delivery.dicom_status import outcome_of_promise
 from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
+from appliance.delivery.section import Destination, DicomObject
 from appliance.errors import RanvierError
 from appliance.events import (
+    DeliveryAwaited,
     DeliveryFailed,
     DeliveryRetried,
     DeliverySent,
@@ -24,7 +28,7 @@ from appliance.events import (
     OrderMoved,
 )
 from appliance.house import House
-from appliance.moments import now_ms
+from appliance.moments import now_ms, uid_of
 from appliance.parcels import parcel_of
 from appliance.records import deliveries, events, groups, orders, reports
 from appliance.records.deliveries import DeliveryRow, DeliveryTaken
@@ -100,10 +104,14 @@ class Dispatcher:
         section = outgoing.named(settings, row.destination)
         if section is None:
             return Outcome(result=Result.REFUSED, answer="This destination is no longer in the settings.")
+        promised = _promised(row, section)
+        if promised is not None:
+            return promised
         folder = self.house.storage.scratch(row.id)
         keeper = asyncio.create_task(self._keep_lease(row))
         try:
-            outcome = await send(await parcel_of(self.house, row, section, folder, settings), section)
+            transaction = await self._transaction(row, section)
+            outcome = await send(await parcel_of(self.house, row, section, folder, settings, transaction), section)
             return self._minded(row, outcome, settings)
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
@@ -117,6 +125,14 @@ class Dispatcher:
         finally:
             keeper.cancel()
             await asyncio.to_thread(remove_folder, folder)
+
+    async def _transaction(self, row: DeliveryRow, section: Destination) -> str:
+        """Under which this attempt asks for storage commitment, noted before it is sent; empty when the setting is off."""
+        if not (isinstance(section, DicomObject) and section.commitment):
+            return ""
+        transaction = uid_of(str(uuid4()))
+        await deliveries.will_ask(self.house.records, row, transaction)
+        return transaction
 
     def _minded(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> Outcome:
         """Lets the destination's breaker know; a pause that begins stands in the answer."""
@@ -139,6 +155,9 @@ class Dispatcher:
     async def _settle(self, row: DeliveryRow, outcome: Outcome, settings: Settings) -> None:
         """Records the outcome, and closes the order when this was the last of its deliveries."""
         now, section = self._clock(), settings.delivery
+        if outcome.result is Result.AWAITED:
+            await self._wait_for_promise(row, outcome, now)
+            return
         state = _STATES.get(outcome.result)
         later = None
         if state is None and outcome.result is Result.TRY_AGAIN and row.attempt < section.attempts:
@@ -150,6 +169,31 @@ class Dispatcher:
             await events.append(told, now)
             await _audited(row, to, now)
         await close_delivered(self.house, now=now)
+
+    async def _wait_for_promise(self, row: DeliveryRow, outcome: Outcome, now: int) -> None:
+        """A stored report waits, as no attempt, until its PACS calls back or the time for that is over."""
+        until = now + round((outcome.retry_after_s or 0.0) * 1000)
+        study = (await orders.get(row.order)).study if row.order else ""
+        told = DeliveryAwaited(
+            study=study, order=row.order, destination=row.destination, attempt=row.attempt, answer=outcome.answer
+        )
+        async with self.house.records.transaction():
+            await deliveries.wait_for_promise(
+                self.house.records, row, answer=outcome.answer, warned=outcome.warned, now=now, until=until
+            )
+            await events.append(told, now)
+
+
+def _promised(row: DeliveryRow, section: Destination) -> Outcome | None:
+    """What has come of a storage commitment that was asked for; None when the report is to be sent."""
+    if not (isinstance(section, DicomObject) and section.commitment and row.transaction_uid):
+        return None
+    if row.commitment >= 0:
+        return outcome_of_promise(row.commitment, section.called_ae, warned=row.warned)
+    if row.asked_at:
+        words = f"{section.called_ae} stored the report and did not commit to it within {section.commitment_wait_s} s"
+        return Outcome(result=Result.TRY_AGAIN, answer=words)
+    return None
 
 
 async def _told(row: DeliveryRow, to: DeliveryState, answer: str) -> Event:

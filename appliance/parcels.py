@@ -32,7 +32,9 @@ from appliance.storage import remove_folder
 _THERE = (DeliveryState.SENT, DeliveryState.SENT_WITH_WARNING)
 
 
-async def parcel_of(house: House, row: DeliveryRow, section: Destination, folder: Path, settings: Settings) -> Parcel:
+async def parcel_of(
+    house: House, row: DeliveryRow, section: Destination, folder: Path, settings: Settings, transaction_uid: str = ""
+) -> Parcel:
     """The parcel of one delivery; copies are made below `folder` by a stage. Raises what the stage raises."""
     if not row.order:
         return await _of_group(house, row)
@@ -53,6 +55,7 @@ async def parcel_of(house: House, row: DeliveryRow, section: Destination, folder
         files=files,
         idempotency_key=row.idempotency_key,
         sop_instance_uid=row.sop_instance_uid,
+        transaction_uid=transaction_uid,
         values=_values(order, report, named),
     )
 

@@ -17,11 +17,13 @@ from pydicom.uid import (
 from pynetdicom import build_context, build_role
 
 from appliance.associating import NotAssociated, associated, leave, unreachable
+from appliance.delivery.dicom_commitment import Question
 from appliance.delivery.dicom_status import outcome_of
 from appliance.delivery.parcel import Outcome, Parcel, Result
-from appliance.delivery.section import Dicom, DicomSr
+from appliance.delivery.section import Dicom, DicomObject, DicomSr
 from appliance.errors import Misconfigured
 from appliance.probe import Probe
+from appliance.promises import PUSH_MODEL
 
 Verification = UID("1.2.840.10008.1.1")
 """PS3.4 annex A."""
@@ -40,17 +42,18 @@ def object_of(section: Dicom) -> tuple[UID, str, str]:
     return EncapsulatedPDFStorage, "Encapsulated PDF", "dicom-pdf"
 
 
-async def send(parcel: Parcel, section: Dicom) -> Outcome:
+async def send(parcel: Parcel, section: DicomObject) -> Outcome:
     """Stores the parcel's Part 10 file at the destination.
 
     0000 is SENT, warnings are SENT_WITH_WARNING; A9xx, Cxxx and the refusals of PS3.7 are REFUSED; A7xx, an abort, a broken or
-    missing connection and a transient rejection are tried again.
+    missing connection and a transient rejection are tried again. With a Transaction UID in the parcel the PACS is then asked
+    for its storage commitment, and what is stored is AWAITED until it has answered.
     """
     file = parcel.files.get(object_of(section)[2])
     if file is None:
         return Outcome(result=Result.REFUSED, answer=f"This {parcel.kind} has no DICOM object.")
     try:
-        return await asyncio.to_thread(_send, Path(file), section)
+        return await asyncio.to_thread(_send, Path(file), section, parcel)
     except Misconfigured as error:
         return Outcome(result=Result.REFUSED, answer=error.what)
 
@@ -72,14 +75,26 @@ async def _probed(section: Dicom, *, storing: bool) -> Probe:
         return Probe(ok=False, lines=[error.what, error.advice])
 
 
-def _send(file: Path, section: Dicom) -> Outcome:
+def _send(file: Path, section: DicomObject, parcel: Parcel) -> Outcome:
+    asked = parcel.transaction_uid
+    question = Question(asked, str(object_of(section)[0]), parcel.sop_instance_uid) if asked else None
     try:
-        association = _associate(section)
+        association = _associate(section, question=question)
     except NotAssociated as fault:
         return _without(fault, section, object_of(section)[1])
     try:
         with config.disable_value_validation():
+            if question and not _takes(association, PUSH_MODEL):
+                words = f"{section.called_ae} takes no storage commitment, so nothing was sent"
+                return Outcome(result=Result.REFUSED, answer=words)
             status = association.send_c_store(dcmread(io.BytesIO(file.read_bytes())))
+            if "Status" not in status:
+                words = f"{section.called_ae} broke off before it answered"
+                return Outcome(result=Result.TRY_AGAIN, answer=words)
+            stored = outcome_of(int(status.Status))
+            if question is None or stored.result not in (Result.SENT, Result.SENT_WITH_WARNING):
+                return stored
+            return question.ask(association, section, stored)
     except (ValueError, RuntimeError, AttributeError):
         # pynetdicom raises these for a context that fell away, or an association that ended meanwhile.
         return Outcome(
@@ -87,9 +102,10 @@ def _send(file: Path, section: Dicom) -> Outcome:
         )
     finally:
         leave(association)
-    if "Status" not in status:
-        return Outcome(result=Result.TRY_AGAIN, answer=f"{section.called_ae} broke off before it answered")
-    return outcome_of(int(status.Status))
+
+
+def _takes(association: Any, sop_class: str) -> bool:
+    return any(context.abstract_syntax == sop_class for context in association.accepted_contexts)
 
 
 def _probe(section: Dicom, *, storing: bool) -> Probe:
@@ -120,14 +136,15 @@ def _probe(section: Dicom, *, storing: bool) -> Probe:
     return Probe(ok=(stores or not storing) and echoed, lines=[*lines, "Nothing was stored by this test."])
 
 
-def _associate(section: Dicom, *, storing: bool = True, echo: bool = False) -> Any:
+def _associate(section: Dicom, *, storing: bool = True, echo: bool = False, question: Question | None = None) -> Any:
     """An association for one object, or an echo, or both; raises `NotAssociated`."""
     sop_class = object_of(section)[0]
     # One context for each syntax: the PACS may take any, and no choice shuts another out.
     contexts = [build_context(sop_class, SYNTAXES[one]) for one in section.transfer_syntaxes] if storing else []
     contexts += [build_context(Verification, ImplicitVRLittleEndian)] if echo else []
+    contexts += [build_context(PUSH_MODEL)] if question else []
     roles = [build_role(sop_class, scu_role=True)] if section.role_selection and storing else []
-    return associated(section, contexts, roles=roles)
+    return associated(section, contexts, roles=roles, handlers=question.handlers if question else ())
 
 
 def _without(fault: NotAssociated, section: Dicom, wanted: str) -> Outcome:

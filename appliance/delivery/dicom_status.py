@@ -27,6 +27,25 @@ REFUSALS = {
     0x0212: "mistyped argument",
 }
 
+NOT_KEPT = {
+    0x0112: "it has no such object",
+    0x0119: "class and instance do not fit",
+    0x0122: "SOP class not supported",
+    0x0131: "it knows the transaction already",
+    0x0213: "out of resources",
+}
+"""Failure reasons of storage commitment (PS3.3 section C.14.1.1)."""
+_NEVER = (0x0119, 0x0122)
+
+
+def outcome_of_promise(reason: int, peer: str, *, warned: bool) -> Outcome:
+    """What the result of a storage commitment means: 0 is delivered, as the store was answered; else it is stored again."""
+    if not reason:
+        kind = Result.SENT_WITH_WARNING if warned else Result.SENT
+        return Outcome(result=kind, answer=f"{peer} stored the report{' with a warning' * warned} and committed to it")
+    words = f"{peer} did not commit to the report: {reason:04X}H ({NOT_KEPT.get(reason, 'processing failure')})"
+    return Outcome(result=Result.REFUSED if reason in _NEVER else Result.TRY_AGAIN, answer=words)
+
 
 def outcome_of(status: int, service: str = "C-STORE") -> Outcome:
     """What a status means for the delivery; the error comment of the PACS is never repeated."""

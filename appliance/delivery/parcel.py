@@ -30,6 +30,8 @@ class Parcel(msgspec.Struct, kw_only=True, frozen=True):
     """Format (`pdf`, `json`, ...) -> file. For DICOM destinations `dicom-pdf` is a finished Part 10 file."""
     idempotency_key: str
     sop_instance_uid: str = ""
+    transaction_uid: str = ""
+    """Under which storage commitment is asked for; empty: it is not."""
     values: dict[str, str] = {}
     """Named values that a template may use: order, report, study, state, verdict, made_at, product columns; identity only
     where the destination's setting allows it."""
@@ -40,6 +42,8 @@ class Result(StrEnum):
 
     SENT = "sent"
     SENT_WITH_WARNING = "sent-with-warning"
+    AWAITED = "awaited"
+    """Stored, and the other side has yet to say that it keeps it; `retry_after_s` is how long that is waited for."""
     TRY_AGAIN = "try-again"
     REFUSED = "refused"
 
@@ -50,3 +54,5 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     result: Result
     answer: str
     retry_after_s: float | None = None
+    warned: bool = False
+    """With AWAITED: whether the store itself was answered with a warning."""

@@ -55,13 +55,32 @@ class Dicom(Section, frozen=True, kw_only=True):
     timeout_s: Wait = 30
 
 
-class DicomPdf(Dicom, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-pdf"):
+class DicomObject(Dicom, frozen=True, kw_only=True):
+    """What every destination by C-STORE has besides"""
+
+    commitment: Annotated[
+        bool,
+        field(
+            "Storage commitment",
+            "Delivered only when the PACS has committed to keep it; it must know this appliance's AE title, address and port.",
+        ),
+    ] = False
+    commitment_wait_s: Annotated[
+        int, field("Wait for the commitment", "Then the report is sent again.", unit="s", ge=10, le=604_800)
+    ] = 3600
+    commitment_hold_s: Annotated[
+        int,
+        field("Keep the association for it", "For a PACS that answers over the same association.", unit="s", ge=0, le=60),
+    ] = 2
+
+
+class DicomPdf(DicomObject, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-pdf"):
     """DICOM Encapsulated PDF"""
 
     identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
 
 
-class DicomSr(Dicom, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-sr"):
+class DicomSr(DicomObject, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-sr"):
     """DICOM Structured Report"""
 
 

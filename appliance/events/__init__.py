@@ -20,6 +20,7 @@ from appliance.events.house import (
     SettingsChanged,
 )
 from appliance.events.orders import (
+    DeliveryAwaited,
     DeliveryFailed,
     DeliveryRetried,
     DeliverySent,
@@ -67,6 +68,7 @@ __all__ = [
     "CertificateExpires",
     "CertificateInForce",
     "CertificateUnusable",
+    "DeliveryAwaited",
     "DeliveryFailed",
     "DeliveryRetried",
     "DeliverySent",

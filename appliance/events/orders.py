@@ -187,6 +187,16 @@ class DeliverySent(Event, frozen=True, kw_only=True):
     answer: str = ""
 
 
+class DeliveryAwaited(Event, frozen=True, kw_only=True):
+    """A PACS has stored a report and was asked to commit to keep it."""
+
+    title = "Storage commitment awaited"
+    sentence = "{destination} has the report since attempt {attempt}. {answer}"
+    destination: str
+    attempt: int
+    answer: str
+
+
 class DeliveryRetried(Event, frozen=True, kw_only=True):
     """A destination did not take a report yet."""
 

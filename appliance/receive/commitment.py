@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from appliance.moments import new_id
+from appliance.promises import PUSH_MODEL_INSTANCE
 from appliance.receive.header import is_uid
 from appliance.receive.part10 import NotPart10, read_prefix
 from appliance.receive.section import ReceiveSection
@@ -27,8 +28,6 @@ from appliance.storage import Storage
 
 log = logging.getLogger(__name__)
 
-PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
-PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 SUCCESS, FAILED, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0112
 NO_SUCH_ACTION, MISSING_ARGUMENT, INVALID_ARGUMENT = 0x0123, 0x0114, 0x0115
 CLASS_CONFLICT = 0x0119

@@ -13,7 +13,8 @@ from pynetdicom.presentation import build_context
 
 from appliance.associating import NotAssociated, associated, leave
 from appliance.errors import Misconfigured
-from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Outcome, Reference, Result
+from appliance.promises import PUSH_MODEL, PUSH_MODEL_INSTANCE
+from appliance.receive.commitment import Outcome, Reference, Result
 from appliance.receive.messages import p_data
 from appliance.receive.section import ReceiveSection, ResultTaker
 from appliance.records.commitments import CommitmentRow

@@ -23,6 +23,7 @@ from appliance.receive.inbox import Inbox, Roll, on_the_roll
 from appliance.receive.intake import Audited, Intake, nobody
 from appliance.receive.nodes.completeness import Completion
 from appliance.receive.nodes.pull import Nodes, Puller
+from appliance.receive.promised import Promises
 from appliance.receive.scp import Listener
 from appliance.receive.section import NodesSection, ReceiveSection
 from appliance.receive.stable import Settler
@@ -80,6 +81,7 @@ async def run(
         listener = Listener(section, inbox, intake, clock=clock)
         commitments = Commitments(storage, keys, records, listener.reporter.report, clock=clock)
         listener.commit = commitments.ask
+        listener.promised = Promises(records, clock=clock).take
         puller = Puller(keys, records, inbox, intake, nodes, clock=clock)
         receiver = _Receiver(storage, records, inbox, holds, filer, intake, listener, commitments, puller, reload, clock)
         settler = Settler(records, monotonic=monotonic, ready=Completion(keys, records, nodes, clock=clock).ready)

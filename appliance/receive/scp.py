@@ -17,19 +17,22 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from appliance import promises
 from appliance.errors import Misconfigured
 from appliance.moments import new_id
+from appliance.promises import PUSH_MODEL
 from appliance.receive import header as tags
 from appliance.receive import plain
 from appliance.receive.admission import refusal
 from appliance.receive.association import Server, SharedContexts, Wire, handler_of
-from appliance.receive.commitment import FAILED, INVALID_ARGUMENT, PUSH_MODEL, Asking, understood
+from appliance.receive.commitment import FAILED, INVALID_ARGUMENT, NO_SUCH_INSTANCE, Asking, understood
 from appliance.receive.door import Door, Refusal, Request
 from appliance.receive.endings import NO_REQUEST, Trouble, unwanted
 from appliance.receive.event_report import Reporter
 from appliance.receive.inbox import Arrival, Inbox
 from appliance.receive.journal import Entry
 from appliance.receive.part10 import Origin
+from appliance.receive.promised import Promising
 from appliance.receive.section import ReceiveSection
 from appliance.receive.statuses import CANNOT_UNDERSTAND
 from appliance.receive.takes import Storing
@@ -95,6 +98,8 @@ def _contexts(private_classes: Sequence[str]) -> SharedContexts:
     standard = [one.abstract_syntax or "" for one in AllStoragePresentationContexts]
     storage = [build_context(one, syntaxes) for one in dict.fromkeys([*standard, *private_classes])]
     services = [build_context(one, list(_NATIVE)) for one in (Verification, PUSH_MODEL)]
+    # Who asks us is SCU, who answers what we asked comes as SCP (PS3.7 section D.3.3.4).
+    services[1].scu_role = services[1].scp_role = True
     return SharedContexts([*services, *storage])
 
 
@@ -104,6 +109,8 @@ class Listener:
     def __init__(self, section: ReceiveSection, inbox: Inbox, notices: Notices, *, clock: Callable[[], int]) -> None:
         self.commit: Asking = lambda *_: FAILED
         """Given what a sender wants to be committed to, it gives the status of the answer."""
+        self.promised: Promising = lambda *_: NO_SUCH_INSTANCE
+        """Given what a PACS that we asked promises, it gives the status of the answer."""
         self.reporter = Reporter(lambda association: self._open.get(association))
         self._inbox = inbox
         self._notices = notices
@@ -137,6 +144,7 @@ class Listener:
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_N_EVENT_REPORT, self._on_report),
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_RELEASED, self._on_ended),
@@ -279,6 +287,23 @@ class Listener:
             log.error("a storage commitment failed: %s", type(fault).__name__, exc_info=fault, extra=extra)
         if status:
             log.warning("a storage commitment of %s was refused with 0x%04X", sender, status, extra={"sender": sender})
+        return status, None
+
+    def _on_report(self, event: evt.Event) -> tuple[int, None]:
+        """N-EVENT-REPORT of a PACS that was asked to keep a report (PS3.4 section J.3.3)."""
+        sender = printable_ae(event.assoc.requestor.ae_title)
+        try:
+            found = promises.understood(event.event_type, event.event_information)
+            status = found if isinstance(found, int) else self.promised(sender, found)
+        except Exception as fault:
+            # The edge of the process towards a peer: what is not stored must not be answered with success.
+            extra = {"sender": sender, "code": "commitment-failed"}
+            log.error("the result of a storage commitment failed: %s", type(fault).__name__, exc_info=fault, extra=extra)
+            return FAILED, None
+        if status:
+            log.warning(
+                "the result of a storage commitment by %s was refused with 0x%04X", sender, status, extra={"sender": sender}
+            )
         return status, None
 
     def _on_message(self, event: evt.Event) -> None:

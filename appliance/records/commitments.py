@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from appliance.records.engine import Records
-from appliance.records.tables import Commitment
+from appliance.records.retrieval_tables import Commitment
 
 _AT_ONCE = 400
 

@@ -6,7 +6,7 @@ by hand, brings the receiver the same object again.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,13 @@ class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
     not_before: int
     created_at: int
     sent_at: int | None
+    transaction_uid: str = ""
+    """Under which the newest attempt asked for storage commitment; empty when none did."""
+    asked_at: int = 0
+    """When the wait for the commitment began; 0 while there is none."""
+    commitment: int = -1
+    """What the PACS answered: 0 for kept, else its failure reason; -1 until then."""
+    warned: bool = False
 
 
 class Settlement(msgspec.Struct, kw_only=True, frozen=True):
@@ -108,16 +115,18 @@ async def claim(
     """Takes the delivery that is due longest: a waiting one, or one whose sender's lease has run out; None when there is none.
 
     `leave_out` names destinations that are busy, so that they delay no other; `paused` those that are known to be down, which
-    get only what a person has just asked to send again: a first attempt that has an earlier one's answer.
+    get only what a person has just asked to send again: a first attempt that has an earlier one's answer. A look at what has
+    come of a storage commitment is no new attempt and asks nothing of the destination.
     """
     others = f"AND destination NOT IN ({_marks(leave_out)}) " if leave_out else ""
     if paused:
-        others += f"AND (destination NOT IN ({_marks(paused)}) OR (attempt = 0 AND answer <> '')) "
+        others += f"AND (destination NOT IN ({_marks(paused)}) OR (attempt = 0 AND answer <> '') OR asked_at > 0) "
     skip = "" if records.on_sqlite else "FOR UPDATE SKIP LOCKED"
     due = "((state = {} AND not_before <= {}) OR (state = {} AND lease_until <= {}))"
     moment = (str(DeliveryState.PENDING), now, str(DeliveryState.SENDING), now)
     rows = await records.run(
-        "UPDATE deliveries SET state = {}, worker = {}, attempt = attempt + 1, lease_until = {} WHERE id = ("
+        "UPDATE deliveries SET state = {}, worker = {}, lease_until = {}, "
+        "attempt = attempt + CASE WHEN asked_at > 0 THEN 0 ELSE 1 END WHERE id = ("
         f"SELECT id FROM deliveries WHERE {due} {others}ORDER BY not_before, id LIMIT 1 {skip}) AND {due} RETURNING *",
         str(DeliveryState.SENDING),
         worker,
@@ -155,7 +164,9 @@ async def settle(records: Records, row: DeliveryRow, to: DeliveryState, *, answe
     """
     check_delivery_move(row.state, to)
     rows = await records.run(
-        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, not_before = {}, sent_at = {} "
+        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, not_before = {}, sent_at = {}, "
+        "asked_at = 0, transaction_uid = CASE WHEN commitment > 0 THEN '' ELSE transaction_uid END, "
+        "commitment = CASE WHEN commitment > 0 THEN -1 ELSE commitment END "
         "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
         str(to),
         answer,
@@ -180,16 +191,78 @@ async def send_again(records: Records, delivery: str, *, now: int) -> DeliveryRo
     if row.state in OPEN:
         raise DeliveryTaken(delivery=delivery)
     rows = await records.run(
-        "UPDATE deliveries SET state = {}, attempt = 0, not_before = {}, sent_at = NULL "
+        "UPDATE deliveries SET state = {}, attempt = 0, not_before = {}, sent_at = NULL, "
+        "transaction_uid = '', asked_at = 0, commitment = -1, warned = {} "
         "WHERE id = {} AND state = {} RETURNING *",
         str(DeliveryState.PENDING),
         now,
+        False,
         delivery,
         str(row.state),
     )
     if not rows:
         raise DeliveryTaken(delivery=delivery)
     return _row(rows[0])
+
+
+async def will_ask(records: Records, row: DeliveryRow, transaction_uid: str) -> None:
+    """Notes, before anything is sent, under which Transaction UID this attempt asks; raises `DeliveryTaken`."""
+    rows = await records.run(
+        "UPDATE deliveries SET transaction_uid = {}, asked_at = 0, commitment = -1, warned = {} "
+        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+        transaction_uid,
+        False,
+        row.id,
+        str(row.state),
+        row.worker,
+        row.attempt,
+    )
+    if not rows:
+        raise DeliveryTaken(delivery=row.id)
+
+
+async def wait_for_promise(records: Records, row: DeliveryRow, *, answer: str, warned: bool, now: int, until: int) -> None:
+    """Lets a stored report wait for its commitment; due at `until`, or at once when the PACS was quicker than we.
+
+    Joins the transaction that is open. Raises `IllegalMove` or `DeliveryTaken`.
+    """
+    check_delivery_move(row.state, DeliveryState.PENDING)
+    rows = await records.run(
+        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, asked_at = {}, warned = {}, "
+        "not_before = CASE WHEN commitment >= 0 THEN CAST({} AS BIGINT) ELSE CAST({} AS BIGINT) END "
+        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+        str(DeliveryState.PENDING),
+        answer,
+        now,
+        warned,
+        now,
+        until,
+        row.id,
+        str(row.state),
+        row.worker,
+        row.attempt,
+    )
+    if not rows:
+        raise DeliveryTaken(delivery=row.id)
+
+
+async def promised(records: Records, transaction_uid: str, instances: Mapping[str, int], *, now: int) -> bool:
+    """Writes what a PACS says of a report it was asked to keep, once; false when nobody asked for it.
+
+    The delivery is due at once. A row that is being sent keeps its state: `wait_for_promise` sees the answer.
+    """
+    row = await Delivery.select().where(Delivery.transaction_uid == transaction_uid).first().run() if transaction_uid else None
+    reason = instances.get(row["sop_instance_uid"]) if row else None
+    if row is None or reason is None:
+        return False
+    await records.run(
+        "UPDATE deliveries SET commitment = {}, not_before = {} WHERE id = {} AND transaction_uid = {} AND commitment < 0",
+        reason,
+        now,
+        row["id"],
+        transaction_uid,
+    )
+    return True
 
 
 async def get(delivery: str) -> DeliveryRow:

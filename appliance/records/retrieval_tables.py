@@ -1,4 +1,4 @@
-"""The tables of query and retrieve, and of watched folders."""
+"""The tables of query and retrieve, of storage commitment, and of watched folders."""
 
 from piccolo.columns import BigInt, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
@@ -68,3 +68,15 @@ class DropStudy(Table, tablename="drop_studies"):
     drop_id = Varchar(36, index=True)
     folder = Varchar(40)
     uid_key = Varchar(32, index=True)
+
+
+class Commitment(Table, tablename="commitments"):
+    """A request of storage commitment whose result was not taken yet."""
+
+    id = Varchar(36, primary_key=True)
+    sender = Varchar(16)
+    association = Varchar(36, default="")
+    sealed = Bytea()
+    tries = Integer(default=0)
+    asked_at = BigInt()
+    next_at = BigInt()

@@ -9,7 +9,7 @@ from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Va
 from piccolo.table import Table
 
 from appliance.records.cohort_tables import Cohort, CohortReport, Mark, Notice
-from appliance.records.retrieval_tables import Completeness, Drop, DropStudy, Pull
+from appliance.records.retrieval_tables import Commitment, Completeness, Drop, DropStudy, Pull
 
 
 class Study(Table, tablename="studies"):
@@ -97,18 +97,6 @@ class Identity(Table, tablename="identities"):
     linking = Bytea(default=b"")
     patient_key = Varchar(32, index=True, default="")
     accession_key = Varchar(32, index=True, default="")
-
-
-class Commitment(Table, tablename="commitments"):
-    """A request of storage commitment whose result was not taken yet."""
-
-    id = Varchar(36, primary_key=True)
-    sender = Varchar(16)
-    association = Varchar(36, default="")
-    sealed = Bytea()
-    tries = Integer(default=0)
-    asked_at = BigInt()
-    next_at = BigInt()
 
 
 class Activity(Table, tablename="activities"):
@@ -209,6 +197,10 @@ class Delivery(Table, tablename="deliveries"):
     not_before = BigInt(default=0)
     created_at = BigInt()
     sent_at = BigInt(null=True, default=None)
+    transaction_uid = Varchar(64, default="", index=True)
+    asked_at = BigInt(default=0)
+    commitment = Integer(default=-1)
+    warned = Boolean(default=False)
 
 
 class EventRow(Table, tablename="events"):

@@ -14,7 +14,7 @@ from pynetdicom import AE, evt
 
 from appliance import certificates
 from appliance.checkpoint import undisturbed
-from appliance.receive.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
+from appliance.promises import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from tests.certificates import make
 from tests.phantoms import PhantomStudy
 from tests.receiving import Receiver, Section, opened, until_async

@@ -189,3 +189,29 @@ async def test_a_paused_destination_gets_only_what_a_person_sends_again(records:
     again = await claimed("HIS", "PACS")
     assert again is not None
     assert again.id == row.id
+
+
+async def test_a_promise_is_taken_once_and_a_look_at_it_is_no_attempt(records: Records) -> None:
+    """RES-08: an answer that comes before the wait is written is not lost; the retry forgets a refusal."""
+    await deliveries.create(REPORT, ORDER, ["PACS"], NOW)
+    row = await a_claim(records)
+    uid = row.sop_instance_uid
+    await deliveries.will_ask(records, row, "2.25.1")
+    assert not await deliveries.promised(records, "", {uid: 0}, now=NOW)
+    assert not await deliveries.promised(records, "2.25.2", {uid: 0}, now=NOW)
+    assert not await deliveries.promised(records, "2.25.1", {"2.25.9": 0}, now=NOW)
+    await deliveries.wait_for_promise(records, row, answer="stored", warned=True, now=NOW, until=NOW + 500)
+    assert await deliveries.claim(records, worker="w1", now=NOW + 499, lease_ms=LEASE) is None
+    assert await deliveries.promised(records, "2.25.1", {uid: 0x0112}, now=NOW + 5)
+    assert await deliveries.promised(records, "2.25.1", {uid: 0}, now=NOW + 6)
+    look = await a_claim(records, now=NOW + 6)
+    assert (look.attempt, look.commitment, look.warned, look.asked_at) == (1, 0x0112, True, NOW)
+    await deliveries.settle(records, look, DeliveryState.PENDING, answer="not kept", now=NOW + 6, not_before=NOW + 6)
+    again = await a_claim(records, now=NOW + 6)
+    assert (again.attempt, again.commitment, again.transaction_uid, again.asked_at) == (2, -1, "", 0)
+    await deliveries.will_ask(records, again, "2.25.3")
+    assert await deliveries.promised(records, "2.25.3", {uid: 0}, now=NOW + 7)
+    await deliveries.wait_for_promise(records, again, answer="stored", warned=False, now=NOW + 8, until=NOW + 999)
+    assert (await a_claim(records, worker="w2", now=NOW + 8)).commitment == 0
+    with pytest.raises(DeliveryTaken):
+        await deliveries.will_ask(records, again, "2.25.4")
