@@ -10,13 +10,14 @@ from appliance.delivery import destinations
 from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
 from appliance.house import House
 from appliance.receive.section import Node, WebNode
-from appliance.records import last_use
+from appliance.records.last_use import last_use
 from appliance.settings import Settings, load_bootstrap
 
 Identified = Literal["yes", "no", "sealed"]
 Encrypted = Literal["yes", "no", "may be", "does not leave"]
 
 
+_NOTICE_PROTOCOLS = {"email": "SMTP", "webhook": "REST (POST)", "apprise": "Apprise"}
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,10 +44,14 @@ async def flows(house: House) -> list[Flow]:
     settings = (await house.settings()).settings
     url = load_bootstrap(house.home).url(house.home)
     found = [*_deliveries(settings), *_nodes(settings), *_services(settings), *_notices(settings), *_parts(settings, url)]
-    delivered = await last_use.of_destinations(house.records, [one.name for one in found if one.section == "delivery"])
-    return [
-        msgspec.structs.replace(one, last_at=delivered.get(one.name, 0)) if one.section == "delivery" else one for one in found
-    ]
+    return [msgspec.structs.replace(one, last_at=await last_use(house.records, one.section, _key(one))) for one in found]
+
+
+def _key(flow: Flow) -> str:
+    """By what the records know a destination."""
+    if flow.section == "notify":
+        return next(way for way, protocol in _NOTICE_PROTOCOLS.items() if protocol == flow.protocol)
+    return flow.address if flow.section == "audit" else flow.name
 
 
 def _deliveries(settings: Settings) -> list[Flow]:
@@ -139,16 +144,16 @@ def _notices(settings: Settings) -> list[Flow]:
     section = settings.notify
     used: set[str] = {route for one in section.rules if one.name in section.events for route in one.routes}
     used |= {section.protocol} if section.events else set()
-    ways: list[tuple[str, bool, str, str, Encrypted]] = [
-        ("email", bool(section.smtp_host), "SMTP", f"{section.smtp_host}:{section.smtp_port}", _of_mail(section.smtp_security)),
-        ("webhook", bool(section.webhook_url), "REST (POST)", shown(section.webhook_url), _by_scheme(section.webhook_url)),
-        ("apprise", bool(section.url), "Apprise", "set; not shown, it may hold a token", "may be"),
+    ways: list[tuple[str, bool, str, Encrypted]] = [
+        ("email", bool(section.smtp_host), f"{section.smtp_host}:{section.smtp_port}", _of_mail(section.smtp_security)),
+        ("webhook", bool(section.webhook_url), shown(section.webhook_url), _by_scheme(section.webhook_url)),
+        ("apprise", bool(section.url), "set; not shown, it may hold a token", "may be"),
     ]
     return [
         Flow(
             section="notify",
             name="Notices",
-            protocol=protocol,
+            protocol=_NOTICE_PROTOCOLS[route],
             address=address,
             gets="events by our identifiers" + (", with the patient's name and ID" if section.identity else ""),
             identified="yes" if section.identity and route in used else "no",
@@ -156,7 +161,7 @@ def _notices(settings: Settings) -> list[Flow]:
             active=route in used,
             remark="" if route in used else "used by its test only",
         )
-        for route, there, protocol, address, encrypted in ways
+        for route, there, address, encrypted in ways
         if there and (route in used or route == section.protocol)
     ]
 

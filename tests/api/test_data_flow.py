@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from appliance import settings
-from appliance.moments import now_ms
+from appliance import audit, settings
+from appliance.moments import iso, now_ms
+from appliance.records import notices, trail
 from tests.api.conftest import Door, Filed, a_report, an_order
 
 SECRET = "Very-Secret-Token-1"
@@ -55,6 +56,35 @@ async def test_every_destination_of_the_settings_is_shown_with_what_it_gets(door
     assert found["PACS"]["address"] == "PACS@pacs.example:11112"
     assert SECRET not in answer.text
     assert (await door.call("user", "GET", "/api/data-flow")).status_code == 403
+
+
+async def test_the_last_use_of_nodes_notices_and_the_audit_repository_is_shown(door: Door) -> None:
+    """UI-12: last use, of whatever the records tell."""
+    change = {
+        "nodes": {
+            "nodes": [{"name": one, "host": "store.example", "called_ae": "STORE"} for one in ("Asked", "Pulled", "New")]
+        },
+        "notify": {"events": ["qc-failed"], "protocol": "email", "smtp_host": "mail.example"},
+        "audit": {"syslog": "tls", "syslog_host": "logs.example", "syslog_port": 6514, "messages": True},
+    }
+    result, changed = settings.patched((await door.house.settings()).settings, change)
+    await door.house.save(result, based_on=0, actor="test", now=now_ms(), changed=changed)
+    at = 1_790_000_000_000
+    await audit.append("meyer", "node.find", "node/Asked", "done", "10.0.0.9", at, "STUDY")
+    await door.house.records.run(
+        "INSERT INTO pulls (id, node, state, created_at, ended_at, attempt) VALUES ('p', 'Pulled', 'DONE', {}, {}, 1)",
+        at,
+        at + 1,
+    )
+    row = notices.NoticeRow(
+        id="n", seq=1, subject="qc-failed", severity="warning", route="email", state="sent", reason="", digest=False, attempt=1,
+        worker="", lease_until=0, not_before=0, at=at, sent_at=at + 2, topic="", body="{}",
+    )  # fmt: skip
+    await notices.add(door.house.records, row)
+    await trail.note(trail.Mark(destination="logs.example:6514", seq=1, at=at + 3))
+    found = {one["name"]: one["last_use"] for one in await door.get("/api/data-flow")}
+    expected = {"Asked": iso(at), "Pulled": iso(at + 1), "New": None, "Notices": iso(at + 2), "Syslog": iso(at + 3)}
+    assert found == expected
 
 
 def test_every_setting_that_names_a_host_is_on_the_page() -> None:
