@@ -34,7 +34,10 @@ def connected(server: MailServer) -> smtplib.SMTP:
     found = smtplib.SMTP(server.host, server.port, timeout=server.timeout_s)
     if server.security == "starttls":
         try:
-            found.ehlo()
+            code, _ = found.ehlo()
+            if code != 250:
+                # "Busy" is no statement about what it offers; the server's own words are dropped.
+                raise smtplib.SMTPResponseException(code, b"")
             if not found.has_extn("starttls"):
                 raise NoStartTls(field="security", host=server.host)
             found.starttls(context=context)

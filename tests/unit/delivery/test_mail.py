@@ -29,6 +29,8 @@ class Box:
         self.got: list[Any] = []
 
     async def handle_EHLO(self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]) -> list[str]:
+        if "EHLO" in self.refusals:
+            return [self.refusals["EHLO"]]
         session.host_name = hostname
         return responses
 
@@ -93,6 +95,8 @@ async def test_a_report_arrives_as_attachments_over_starttls(tmp_path: Path) -> 
 
 
 VERBS = [
+    ({"EHLO": "421 4.3.2 too busy " + PHI}, Result.TRY_AGAIN),
+    ({"EHLO": "554 5.7.1 no service " + PHI}, Result.REFUSED),
     ({"MAIL": "451 4.7.1 greylisted " + PHI}, Result.TRY_AGAIN),
     ({"MAIL": "550 5.7.1 not you " + PHI}, Result.REFUSED),
     ({"RCPT": "450 4.2.0 later " + PHI}, Result.TRY_AGAIN),
