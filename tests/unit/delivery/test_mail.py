@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from appliance.delivery import destinations
 from appliance.delivery.parcel import Outcome, Result
@@ -50,17 +51,19 @@ class Box:
         if "DATA" in self.refusals:
             return self.refusals["DATA"]
         self.got.append(message_from_bytes(envelope.content, policy=policy.default))
+        if self.refusals.pop("after DATA", None):
+            server.transport.abort()
         return "250 OK"
 
 
 @contextlib.contextmanager
-def a_server(box: Box, folder: Path, *, starttls: bool = True) -> Iterator[int]:
+def a_server(box: Box, folder: Path, *, starttls: bool = True, **more: Any) -> Iterator[int]:
     """aiosmtpd on a free port, with STARTTLS unless somebody stripped it."""
     (folder / "mail.pem").write_text(OUR.certificate + OUR.key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "mail.pem")
     tls: dict[str, Any] = {"tls_context": context, "require_starttls": True} if starttls else {}
-    controller = Controller(box, hostname=HOST, port=a_free_port(), ready_timeout=30, **tls)
+    controller = Controller(box, hostname=HOST, port=a_free_port(), ready_timeout=30, **tls, **more)
     controller.start()
     try:
         yield controller.port
@@ -114,6 +117,31 @@ async def test_each_verb_can_fail_for_now_or_for_good(refusals: dict[str, str], 
     outcome = await sent(Box(**refusals), tmp_path)
     assert outcome.result is result
     assert PHI not in outcome.answer
+
+
+async def test_a_message_whose_answer_was_lost_is_sent_again_under_the_same_name(tmp_path: Path) -> None:
+    """RES-04, faults row 22: the connection ends after DATA; the Message-ID lets mail systems know the second as the first."""
+    box = Box(**{"after DATA": "broken"})
+    with a_server(box, tmp_path) as port:
+        lost = await destinations.send(a_parcel(tmp_path), to(port))
+        again = await destinations.send(a_parcel(tmp_path), to(port))
+    assert (lost.result, again.result) == (Result.TRY_AGAIN, Result.SENT)
+    assert [one["Message-ID"] for one in box.got] == ["<key-1@ranvier.invalid>"] * 2
+
+
+@pytest.mark.parametrize(("code", "result"), [("454 4.7.0", Result.TRY_AGAIN), ("535 5.7.8", Result.REFUSED)])
+async def test_a_sign_in_can_fail_for_now_or_for_good(code: str, result: Result, tmp_path: Path) -> None:
+    """Faults row 22: AUTH (RFC 4954 section 6)."""
+    box = Box()
+
+    def refuses(*_: object) -> AuthResult:
+        return AuthResult(success=False, handled=False, message=f"{code} {PHI}")
+
+    with a_server(box, tmp_path, authenticator=refuses) as port:
+        outcome = await destinations.send(a_parcel(tmp_path), to(port, user="ranvier", password=Secret("x")))
+    assert outcome.result is result, outcome.answer
+    assert PHI not in outcome.answer
+    assert box.got == []
 
 
 async def test_a_server_whose_starttls_was_stripped_gets_nothing(tmp_path: Path) -> None:
