@@ -32,6 +32,15 @@ def commands(console: "Console", screen: Screen[Any]) -> Iterator[SystemCommand]
         yield SystemCommand("Reveal all", "Show the patients of this page for 30 s (audited)", screen.action_reveal_all)
         for row in screen.rows.values():
             yield SystemCommand(row.study, "Open this study", partial(screen.open_study, row.study))
+    if console.signed_in and "nodes" not in offered and console.me.role in {"admin", "user", ""}:
+        yield SystemCommand("PACS nodes", "Test them, find studies on them, pull studies", partial(_open_nodes, console))
     if console.signed_in:
         yield SystemCommand("Relative or absolute times", "How long ago, or when", console.action_relative_times)
         yield SystemCommand("Sign out", "End the session on the appliance", console.action_sign_out)
+
+
+async def _open_nodes(console: "Console") -> None:
+    from tui.screens.nodes import NodesPage
+
+    await console.action_page("system")
+    await console.push_screen(NodesPage())

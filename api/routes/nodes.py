@@ -46,7 +46,7 @@ class FindAsked(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
     modality: Annotated[str, msgspec.Meta(max_length=16, pattern=r"^[A-Z0-9]*(?!\n)$")] = ""
     description: Text64 = ""
     pick: Annotated[str, msgspec.Meta(max_length=8_192)] = ""
-    """Of a study: its series; of a series: its instances."""
+    """Of a study: its series, or itself at the level STUDY; of a series: its instances."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=retrieval.MOST_ANSWERS)] = 50
     skip: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
     reveal: bool = False
@@ -168,6 +168,9 @@ async def find_on_node(visit: NamedDependency[Visit], node: FromPath[str], data:
         require(visit.caller.role, "identity.reveal")
     async with visit.audited("node.find-revealed" if data.reveal else "node.find", f"node/{where.name}", data.level):
         answers, more = await retrieval.find(visit.house, where, query, limit=data.limit, skip=data.skip)
+    if data.pick and data.level == "STUDY":
+        # A node that does not match this key would show another patient than the one asked about.
+        answers = [one for one in answers if one.found.study_uid == at.study_uid]
     return FoundPage(items=[_found(one, data.reveal) for one in answers], more=more)
 
 

@@ -30,6 +30,7 @@ from tests.tui.facts import (
     iso,
     study_row,
 )
+from tests.tui.nodes import Archive
 from tests.tui.schedule import task_routes
 
 FLOW: list[Json] = [
@@ -99,6 +100,7 @@ class World:
         self.paused, self.limits, self.waiting = False, True, 0
         self.parts_paused = {"receiving": False, "delivery": False}
         self.tasks_asked: list[str] = []
+        self.archive = Archive()
         self.days_until_full: float | None = None
         self.second_factor = ""
         """The code that the account wants beside the password; empty: none."""
@@ -202,6 +204,7 @@ class World:
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
             **proof_routes(self),
             **task_routes(self.tasks_asked),
+            **self.archive.routes(),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
             ("POST", "/api/receiving/*"): partial(self._pause_part, "receiving"),

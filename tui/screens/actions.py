@@ -16,7 +16,7 @@ from tui.trouble import Trouble
 MAY_REVEAL = 200
 _RETRYABLE = frozenset({"QC_FAILED", "HELD", "FAILED", "CANCELLED", "EXPIRED"})
 _ADMIN_ONLY = frozenset({"bypass", "force_stable", "release", "urgency"})
-_ON_ROWS = frozenset({"cancel", "bypass", "metadata", "retry", "force_stable", "release", "show_status", "urgency"})
+_ON_ROWS = frozenset({"cancel", "bypass", "metadata", "retry", "force_stable", "release", "show_status", "urgency", "priors"})
 
 
 def _quarantined(row: StudyRow) -> bool:
@@ -38,6 +38,7 @@ class StudyActions(Page):
         Binding("U", "urgency", "Urgent"),
         Binding("F", "force_stable", "Stable"),
         Binding("F", "release", "Release"),
+        Binding("N", "priors", "Pull priors"),
     ]
 
     def chosen(self) -> Sequence[StudyRow]:
@@ -65,7 +66,16 @@ class StudyActions(Page):
                 return any(_quarantined(row) for row in rows)
             case "show_status":
                 return bool(rows)
+            case "priors":
+                return bool(rows) and self.console.me.role in {"admin", "user", ""}
         return super().check_action(action, parameters)
+
+    def action_priors(self) -> None:
+        """Pulls the patient's other MR studies from a PACS node that is chosen."""
+        from tui.screens.priors import choose_node
+
+        for row in self.chosen()[:1]:
+            choose_node(self, row.study)
 
     # Showing -------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class _Form(ModalScreen[object], Fields[object]):
+class AskForm(ModalScreen[object], Fields[object]):
     """Fields, a line for what is wrong, Ok and Cancel."""
 
     CSS_PATH = "dialogs.tcss"
@@ -105,7 +105,7 @@ class _Form(ModalScreen[object], Fields[object]):
         self.query_one(".wrong", Static).update(Text(text))
 
 
-class AskReason(_Form):
+class AskReason(AskForm):
     """The warning before a QC bypass, and the reason for it; gives the reason."""
 
     TITLE_LINE = "Bypass quality control"
@@ -146,7 +146,7 @@ class Lookup:
     value: str
 
 
-class AskLookup(_Form):
+class AskLookup(AskForm):
     """An accession number or a patient ID, one of them; gives `Lookup`."""
 
     TITLE_LINE = "Find by accession number or patient ID"
@@ -181,7 +181,7 @@ class GivenMetadata:
     sex: str
 
 
-class AskMetadata(_Form):
+class AskMetadata(AskForm):
     """Age and sex of a study whose header has none; gives `GivenMetadata`."""
 
     TITLE_LINE = "Age and sex"

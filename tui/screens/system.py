@@ -43,8 +43,9 @@ class SystemPage(Page):
         Binding("a", "associations", "Associations"),
         Binding("s", "senders", "Senders"),
         Binding("f", "data_flow", "Data flow"),
+        Binding("n", "nodes", "PACS nodes"),
     ]
-    KEYS = ("pause", "resume", "refresh", "associations", "senders", "data_flow", "app.sign_out")
+    KEYS = ("pause", "resume", "refresh", "nodes", "associations", "senders", "data_flow", "app.sign_out")
 
     class Loaded(Message):
         """The appliance answered."""
@@ -89,6 +90,8 @@ class SystemPage(Page):
         """Only what is not so already is offered, and only to somebody who may."""
         if action == "data_flow":
             return self.console.me.role in {"admin", ""}
+        if action == "nodes":
+            return self.console.me.role in {"admin", "user", ""}
         if action in {"pause", "resume"}:
             may = self.console.me.role in {"admin", ""} and self._status is not None
             return may and (action == "resume") == (self._status is not None and self._status.paused)
@@ -202,6 +205,12 @@ class SystemPage(Page):
             self.post_message(WentWrong(trouble))
             return
         self.app.push_screen(TextDialog("Associations", associations_text(self.console, found), wide=True))
+
+    def action_nodes(self) -> None:
+        """The PACS nodes: test them, find studies on them, follow what is pulled."""
+        from tui.screens.nodes import NodesPage
+
+        self.app.push_screen(NodesPage())
 
     @work(group="flow", exclusive=True)
     async def action_senders(self) -> None:
