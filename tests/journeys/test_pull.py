@@ -45,6 +45,8 @@ def test_a_study_is_found_on_a_pacs_and_pulled_whole(
         (hidden,) = visitor.post("/api/nodes/archive/find", asked)["items"]
         assert (hidden["patient_name"], hidden["instances"], hidden["study"]) == (None, len(files), None)
         (shown,) = visitor.post("/api/nodes/archive/find", {**asked, "reveal": True})["items"]
+        alone = visitor.post("/api/nodes/archive/find", {"pick": hidden["pick"], "reveal": True})["items"]
+        assert [one["patient_id"] for one in alone] == [shown["patient_id"]], "one answer is revealed alone"
         assert shown["patient_id"] == phantom.patient.patient_id
         series = visitor.post("/api/nodes/archive/find", {"level": "SERIES", "pick": shown["pick"]})["items"]
         assert sum(one["instances"] for one in series) == len(files)

@@ -34,6 +34,8 @@ def test_a_study_is_found_on_a_dicomweb_archive_and_pulled_whole(started: World,
         (hidden,) = visitor.post("/api/nodes/web/find", asked)["items"]
         assert (hidden["patient_name"], hidden["instances"], hidden["study"]) == (None, len(files), None)
         (shown,) = visitor.post("/api/nodes/web/find", {**asked, "reveal": True})["items"]
+        alone = visitor.post("/api/nodes/web/find", {"pick": hidden["pick"], "reveal": True})["items"]
+        assert [one["patient_id"] for one in alone] == [shown["patient_id"]], "one answer is revealed alone"
         assert shown["patient_id"] == phantom.patient.patient_id
         (patient,) = visitor.post("/api/nodes/web/find", {**asked, "level": "PATIENT", "reveal": True})["items"]
         assert (patient["pick"], patient["patient_id"]) == ("", phantom.patient.patient_id)

@@ -51,6 +51,17 @@ def _pull(number: int, **more: Any) -> Json:
     }
 
 
+def pulls_in_every_state() -> list[Json]:
+    """One that runs, one that failed, one that waits, one that is done."""
+    away = "The PACS node ARCHIVE refuses the query with A900H."
+    return [
+        _pull(3, state="RUNNING", completed=120, remaining=192, study=identifier(3)),
+        _pull(2, state="FAILED", attempt=3, failed=4, completed=308, detail=away),
+        _pull(1),
+        _pull(0, state="DONE", completed=312, remaining=0, study=identifier(0), reason="priors", node="web one"),
+    ]
+
+
 class Archive:
     """Holds so many studies; the first is here already. `refusal` is what it answers instead."""
 

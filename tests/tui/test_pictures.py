@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import console_over, endless_pause, screen_text, settled, table, until
 from tests.tui.facts import PASSWORD, PATIENT
+from tests.tui.nodes import pulls_in_every_state
 from tests.tui.world import World
 from tui.screens.login import LoginScreen
 from tui.screens.studies import StudiesPage
@@ -235,6 +236,22 @@ def test_settings_are_forms_with_what_changed_marked(snap_compare: Compare, worl
 @both_sizes
 def test_the_system_page_shows_processes_queue_and_receiver(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
     assert snap_compare(console_over(world), terminal_size=size, run_before=then(row(0), "7", "see:Receiver"))
+
+
+@both_sizes
+def test_pacs_nodes_are_listed_above_their_pulls(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
+    """A pull that runs, one that is done, one that failed."""
+    world.archive.pulls = pulls_in_every_state()
+    steps = then(row(0), "7", "see:Receiver", "n", "see:120 of 312", "tab", "down", "see:refuses")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=steps)
+
+
+@both_sizes
+def test_what_a_node_holds_is_listed_with_its_patients_hidden(
+    snap_compare: Compare, world: World, size: tuple[int, int]
+) -> None:
+    steps = then(row(0), "7", "see:Receiver", "n", "see:ARCHIVE", "slash", "see:Modality", "ctrl+s", "see:3 studies", "space")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=steps)
 
 
 @both_sizes

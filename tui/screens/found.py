@@ -51,21 +51,22 @@ class FoundPage(ListPage[Found]):
     # The list ------------------------------------------------------------------------------------------------------
 
     def columns(self, width: int) -> Sequence[Column]:
-        """78 cells at 80 columns."""
+        """Names and numbers; descriptions where there is room."""
         counts = [Column("modalities", "Mod.", 8), Column("instances", "Inst.", 8)]
         match self._sought.level:
             case "IMAGE":
                 return [Column("row", "Instance", width - 4)]
             case "SERIES":
                 return [Column("number", "Series", 8), *counts, Column("description", "Description", width - 4 - 24)]
-        identifier = 12 if width < 100 else 14
-        rest = width - 4 - identifier - 11 - 8 - 16 - 6 - 9
+        wide = width >= 100
+        rest = width - 4 - 14 - 11 - 8 - 16 - 6 - 9
+        name = rest // 2 + 3 if wide else rest
         return [
-            Column("patient_name", "Patient", rest // 2 + 3),
-            Column("patient_id", "Patient ID", identifier),
+            Column("patient_name", "Patient", name),
+            Column("patient_id", "Patient ID", 14),
             Column("study_date", "Date", 11),
             Column("accession", "Acc.", 8),
-            Column("description", "Descr.", rest - rest // 2 - 3),
+            *([Column("description", "Descr.", rest - name)] if wide else []),
             *counts,
             Column("series", "Ser.", 6),
             Column("here", "Here", 9),

@@ -359,14 +359,15 @@ def _node_cells(one: NodeView) -> list[Text]:
 
 
 def _pull_columns(width: int) -> list[Column]:
-    rest = width - 4 - 9 - 13 - 9 - 9 - 6
-    progress = max(24, rest * 2 // 3)
-    return [
+    wide = width >= 100
+    rest = width - 4 - 9 - 13 - 9 - 6 - (9 if wide else 0)
+    progress = max(24, rest // 2)
+    columns = [
         Column("pull", "Pull", 9),
         Column("node", "Node", rest - progress),
         Column("state", "State", 13),
         Column("progress", "Instances", progress),
         Column("study", "Study", 9),
-        Column("why", "Why", 9),
         Column("asked", "Asked", 6),
     ]
+    return [*columns, Column("why", "Why", 9)] if wide else columns
