@@ -7,7 +7,20 @@ import msgspec
 
 from appliance import outgoing
 from appliance.delivery import destinations
-from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
+from appliance.delivery.section import (
+    Destination,
+    Dicom,
+    DicomPdf,
+    DicomSr,
+    DicomStudy,
+    Email,
+    Folder,
+    Hl7,
+    Rest,
+    Sftp,
+    StowRs,
+    StudyDestination,
+)
 from appliance.house import House
 from appliance.receive.section import Node, WebNode
 from appliance.records.last_use import last_use
@@ -61,7 +74,21 @@ def _deliveries(settings: Settings) -> list[Flow]:
         *(_delivery(one, "failure reports") for one in section.failure_destinations),
         *(_delivery(one, "group reports") for one in section.group_destinations),
         *(_delivery(outgoing.outgoing_of(one), "every report of its own studies") for one in settings.drops.folders),
+        *(_study(one) for one in section.study_destinations),
     ]
+
+
+def _study(one: StudyDestination) -> Flow:
+    return Flow(
+        section="delivery",
+        name=one.name,
+        protocol="DICOM (images)" if isinstance(one, DicomStudy) else "DICOMweb (STOW-RS)",
+        address=f"{one.called_ae}@{one.host}:{one.port}" if isinstance(one, DicomStudy) else shown(one.url),
+        gets=f"the de-identified images of {'every study' if one.send == 'every' else 'studies that somebody sends by hand'}",
+        identified="no",
+        encrypted=("yes" if one.tls else "no") if isinstance(one, DicomStudy) else _by_scheme(one.url),
+        active=True,
+    )
 
 
 def _delivery(one: Destination, what: str) -> Flow:

@@ -15,7 +15,7 @@ from appliance.delivery.destinations import send
 from appliance.delivery.dicom_status import outcome_of_promise
 from appliance.delivery.parcel import Outcome, Result
 from appliance.delivery.schedule import next_attempt
-from appliance.delivery.section import Destination, DicomObject
+from appliance.delivery.section import AnyDestination, DicomObject, DicomStudy, StowStudy
 from appliance.errors import RanvierError
 from appliance.events import (
     DeliveryAwaited,
@@ -34,6 +34,7 @@ from appliance.records import deliveries, events, groups, orders, reports
 from appliance.records.deliveries import DeliveryRow, DeliveryTaken
 from appliance.records.orders import LeaseLost
 from appliance.settings import Settings
+from appliance.shipments import send_on
 from appliance.states import DeliveryState, OrderState
 from appliance.storage import remove_folder
 
@@ -110,8 +111,11 @@ class Dispatcher:
         folder = self.house.storage.scratch(row.id)
         keeper = asyncio.create_task(self._keep_lease(row))
         try:
-            transaction = await self._transaction(row, section)
-            outcome = await send(await parcel_of(self.house, row, section, folder, settings, transaction), section)
+            if isinstance(section, DicomStudy | StowStudy):
+                outcome = await send_on(self.house, row, section)
+            else:
+                transaction = await self._transaction(row, section)
+                outcome = await send(await parcel_of(self.house, row, section, folder, settings, transaction), section)
             return self._minded(row, outcome, settings)
         except StageEnded as ended:
             return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
@@ -126,7 +130,7 @@ class Dispatcher:
             keeper.cancel()
             await asyncio.to_thread(remove_folder, folder)
 
-    async def _transaction(self, row: DeliveryRow, section: Destination) -> str:
+    async def _transaction(self, row: DeliveryRow, section: AnyDestination) -> str:
         """Under which this attempt asks for storage commitment, noted before it is sent; empty when the setting is off."""
         if not (isinstance(section, DicomObject) and section.commitment):
             return ""
@@ -184,7 +188,7 @@ class Dispatcher:
             await events.append(told, now)
 
 
-def _promised(row: DeliveryRow, section: Destination) -> Outcome | None:
+def _promised(row: DeliveryRow, section: AnyDestination) -> Outcome | None:
     """What has come of a storage commitment that was asked for; None when the report is to be sent."""
     if not (isinstance(section, DicomObject) and section.commitment and row.transaction_uid):
         return None
@@ -224,7 +228,9 @@ async def close_delivered(house: House, *, now: int) -> None:
     """Reported orders whose deliveries have all ended become DELIVERED, or stay REPORTED with a flag when one failed."""
     for order in await orders.settled_reported(house.records):
         newest = await reports.newest(order.id, "report")
-        failed = newest is not None and not (await deliveries.settlement(newest.id)).complete
+        # What belongs to no report are the study's images.
+        due = {"", newest.id if newest is not None else ""}
+        failed = any(one.report in due and one.state is DeliveryState.FAILED for one in await deliveries.of_order(order.id))
         with contextlib.suppress(LeaseLost):
             async with house.records.transaction():
                 if failed:

@@ -1,6 +1,6 @@
 """Where the reports of a study go: the destinations of the settings, and the folder that the study was put into."""
 
-from appliance.delivery.section import Destination, Folder
+from appliance.delivery.section import AnyDestination, Folder
 from appliance.receive.section import DropFolder
 from appliance.records import drops
 from appliance.records.engine import Records
@@ -19,7 +19,7 @@ async def names(records: Records, settings: Settings, study: str, kind: str) -> 
     return [*found, outgoing_of(home).name] if home is not None else found
 
 
-def named(settings: Settings, name: str) -> Destination | None:
+def named(settings: Settings, name: str) -> AnyDestination | None:
     """A destination by its name; None when it is no longer in the settings."""
     folders = (outgoing_of(one) for one in settings.drops.folders)
     return next((one for one in (*settings.delivery.everyone, *folders) if one.name == name), None)

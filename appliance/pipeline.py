@@ -382,10 +382,14 @@ async def resend(house: House, delivery: str, *, actor: str, now: int) -> None:
     order = await orders.get(row.order) if row.order else None
     async with house.records.transaction():
         await deliveries.send_again(house.records, delivery, now=now)
-        if order is None:
-            return
-        if order.state is OrderState.DELIVERED:
-            await orders.move(house.records, order, OrderState.REPORTED, now=now, changes={})
-            await events.append(OrderMoved(study=order.study, order=order.id, old=order.state, new=OrderState.REPORTED), now)
-        else:
-            await orders.clear_delivery_failed(house.records, order.id)
+        if order is not None:
+            await reopen_delivery(house, order, now=now)
+
+
+async def reopen_delivery(house: House, order: OrderRow, *, now: int) -> None:
+    """Something of this order is to be delivered again, or besides; joins the transaction that is open."""
+    if order.state is OrderState.DELIVERED:
+        await orders.move(house.records, order, OrderState.REPORTED, now=now, changes={})
+        await events.append(OrderMoved(study=order.study, order=order.id, old=order.state, new=OrderState.REPORTED), now)
+    else:
+        await orders.clear_delivery_failed(house.records, order.id)

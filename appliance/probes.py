@@ -11,7 +11,7 @@ from appliance.access.section import SamlSection
 from appliance.cloud import token
 from appliance.cloud.section import CloudSection
 from appliance.delivery import destinations
-from appliance.delivery.section import Destination, Dicom
+from appliance.delivery.section import AnyDestination, DicomNode
 from appliance.fields import Section
 from appliance.notify import mail, messenger, webhook
 from appliance.notify.section import NotifySection
@@ -55,7 +55,7 @@ def _wanted(in_force: Settings, kind: Kind, values: dict[str, Any]) -> Section:
 
 async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
     match wanted:
-        case Dicom() if kind == "echo":
+        case DicomNode() if kind == "echo":
             return await destinations.echo(wanted)
         case PacsNode():
             from appliance.receive.nodes.echo import echo
@@ -84,14 +84,14 @@ async def _run(kind: Kind, wanted: Section, now: int) -> Probe:
             return await token.probe(wanted)
         case ScanSection():
             return await clamd.probe(wanted)
-    assert isinstance(wanted, Destination)
+    assert isinstance(wanted, AnyDestination)
     return await destinations.probe(wanted)
 
 
-def destination(in_force: Settings, values: dict[str, Any], kind: Kind = "delivery") -> Destination:
+def destination(in_force: Settings, values: dict[str, Any], kind: Kind = "delivery") -> AnyDestination:
     """A destination as it stands in a form, with a time-out that leaves room for the answer; raises `SettingsRefused`."""
     given = {"protocol": "dicom-pdf", "name": "echo", **values} if kind == "echo" else values
     found = settings.destination_from(in_force, given)
-    if kind == "echo" and not isinstance(found, Dicom):
+    if kind == "echo" and not isinstance(found, DicomNode):
         raise settings.SettingsRefused([settings.FieldProblem(field="protocol", message="only DICOM nodes answer an echo")])
     return msgspec.structs.replace(found, timeout_s=min(found.timeout_s, TEST_S))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from appliance import errors
-from appliance.delivery.section import Destination
+from appliance.delivery.section import AnyDestination
 from appliance.events import SettingsChanged
 from appliance.fields import UNCHANGED, Restart, Secret, Section, decode_hook, masked, section_fields, to_plain
 from appliance.keys import Keys
@@ -213,9 +213,9 @@ def section_from(settings: Settings, name: str, fields: dict[str, Any]) -> Secti
     return msgspec.convert(merged, kind, dec_hook=decode_hook)
 
 
-def destination_from(settings: Settings, plain: dict[str, Any]) -> Destination:
+def destination_from(settings: Settings, plain: dict[str, Any]) -> AnyDestination:
     """A destination as a form holds it, with its stored secret where the form has the mark; raises `SettingsRefused`."""
-    found: Destination = _entry_from(settings.delivery.everyone, plain, Destination, "destination")
+    found: AnyDestination = _entry_from(settings.delivery.everyone, plain, AnyDestination, "destination")
     return found
 
 

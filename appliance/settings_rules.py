@@ -13,7 +13,7 @@ from appliance.compute.section import ComputeSection
 from appliance.delivery.body import check
 from appliance.delivery.destinations import names_in_values, wants_identity
 from appliance.delivery.rules import check as check_destination
-from appliance.delivery.section import Destination, Rest
+from appliance.delivery.section import AnyDestination, Rest
 from appliance.fields import section_fields, to_plain
 from appliance.qc.section import CHECK_NAMES
 from appliance.receive.section import DropFolder
@@ -125,7 +125,7 @@ def _saml_problems(section: SamlSection) -> list[FieldProblem]:
     return problems
 
 
-def _destination_problems(destination: Destination) -> list[FieldProblem]:
+def _destination_problems(destination: AnyDestination) -> list[FieldProblem]:
     """What a destination could never be sent anything for."""
     try:
         if isinstance(destination, Rest):

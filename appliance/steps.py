@@ -24,7 +24,7 @@ from appliance.products import catalogue
 from appliance.products.manifest import Manifest
 from appliance.qc import ages
 from appliance.qc.finding import Origin, QcImagesRequest, QcReport, QcRequest, SeriesFile, SourceCount, Verdict
-from appliance.records import durations, identities, pulls, studies
+from appliance.records import deliveries, durations, identities, pulls, studies
 from appliance.records.orders import OrderRow
 from appliance.settings import Settings
 from appliance.states import OrderState
@@ -268,6 +268,9 @@ async def deidentify(work: Work) -> Move:
 
     async def writes() -> None:
         await identities.put_linking(house.keys, row.study, answer.linking)
+        for one in work.settings.delivery.study_destinations if answer.passport.images else ():
+            if one.send == "every":
+                await deliveries.create_of_study(row.study, row.study_version, row.id, one.name, work.now)
 
     return Move(OrderState.DEIDENTIFIED, [], {"passport": passport}, writes)
 

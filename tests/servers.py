@@ -188,13 +188,13 @@ class StoreScp:
 
 
 @contextlib.contextmanager
-def a_storescp(folder: Path, *options: str, ae_title: str = "PACS") -> Iterator[StoreScp]:
+def a_storescp(folder: Path, *options: str, ae_title: str = "PACS", port: int = 0) -> Iterator[StoreScp]:
     """A storescp that keeps what it gets below `folder`; `options` go to it, so that it can misbehave (`--refuse`,
     `--abort-after`, `--sleep-after 3`).
     """
     kept = folder / "received"
     kept.mkdir(parents=True)
-    server = StoreScp(ae_title, HOST, a_free_port(), kept, folder / "storescp.log")
+    server = StoreScp(ae_title, HOST, port or a_free_port(), kept, folder / "storescp.log")
     argv = [program("storescp", "dcmtk"), "-v", "-aet", ae_title, "-od", str(kept), "+xa", *options, str(server.port)]
     with running(argv, lambda: answers(server.port), server.log):
         yield server

@@ -112,6 +112,7 @@ KINDS: dict[str, Kind] = {
     "delivery.sent": Kind(EXPORT, "R", None, "order", "out"),
     "delivery.failed": Kind(EXPORT, "R", None, "order", "out"),
     "delivery.resend": Kind(EXPORT, "R", None, "delivery", "out"),
+    "delivery.send": Kind(EXPORT, "R", None, "order", "out"),
     "group.create": Kind(ORDER, "C", None, "none"),
     "group.remove": Kind(ORDER, "D", None, "none"),
     "group.send": Kind(EXPORT, "R", None, "none", "out"),

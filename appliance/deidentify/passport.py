@@ -104,6 +104,11 @@ class Passport(msgspec.Struct, kw_only=True, frozen=True):
         """Whether the study may leave."""
         return not self.residues
 
+    @property
+    def images(self) -> list[str]:
+        """The names of the DICOM files; none when the study came as NIfTI."""
+        return [one.path for one in self.files if one.path.endswith(".dcm")]
+
 
 class DeidAnswer(msgspec.Struct, kw_only=True, frozen=True):
     """The passport, and the linking table, which the caller seals."""

@@ -3,8 +3,24 @@
 A protocol's module, with its heavy library, is imported when it is first used.
 """
 
-from appliance.delivery.parcel import Outcome, Parcel
-from appliance.delivery.section import Destination, Dicom, DicomPdf, DicomSr, Email, Folder, Hl7, Rest, Sftp, StowRs
+from appliance.delivery.parcel import Outcome, Parcel, Shipment
+from appliance.delivery.section import (
+    AnyDestination,
+    Destination,
+    Dicom,
+    DicomNode,
+    DicomPdf,
+    DicomSr,
+    DicomStudy,
+    Email,
+    Folder,
+    Hl7,
+    Rest,
+    Sftp,
+    StowRs,
+    StowStudy,
+    StudyDestination,
+)
 from appliance.probe import Probe
 
 
@@ -41,14 +57,23 @@ async def send(parcel: Parcel, section: Destination) -> Outcome:
             return await hl7.send(parcel, section)
 
 
-async def probe(section: Destination) -> Probe:
-    """Tests a destination without sending a report."""
+async def send_study(shipment: Shipment, section: StudyDestination) -> Outcome:
+    """Sends a study's images; every way it can end is an outcome."""
+    from appliance.delivery import images
+
+    return await images.send(shipment, section)
+
+
+async def probe(section: AnyDestination) -> Probe:
+    """Tests a destination without sending anything."""
     match section:
+        case DicomStudy():
+            return await echo(section)
         case DicomPdf() | DicomSr():
             from appliance.delivery import dicom
 
             return await dicom.probe(section)
-        case StowRs():
+        case StowRs() | StowStudy():
             from appliance.delivery import stow
 
             return await stow.probe(section)
@@ -117,7 +142,7 @@ def made_anew(section: Destination) -> bool:
     return isinstance(section, Dicom | StowRs | Hl7) or wants_identity(section)
 
 
-async def echo(section: Dicom) -> Probe:
+async def echo(section: DicomNode) -> Probe:
     """Asks a DICOM node for an echo."""
     from appliance.delivery import dicom
 

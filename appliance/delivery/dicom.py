@@ -20,7 +20,7 @@ from appliance.associating import NotAssociated, associated, leave, unreachable
 from appliance.delivery.dicom_commitment import Question
 from appliance.delivery.dicom_status import outcome_of
 from appliance.delivery.parcel import Outcome, Parcel, Result
-from appliance.delivery.section import Dicom, DicomObject, DicomSr
+from appliance.delivery.section import Dicom, DicomNode, DicomObject, DicomSr
 from appliance.errors import Misconfigured
 from appliance.probe import Probe
 from appliance.promises import PUSH_MODEL
@@ -35,7 +35,7 @@ SYNTAXES: dict[str, UID] = {
 }
 
 
-def object_of(section: Dicom) -> tuple[UID, str, str]:
+def object_of(section: DicomNode) -> tuple[UID, str, str]:
     """SOP class, its name for people, and the parcel's format of what a destination gets."""
     if isinstance(section, DicomSr):
         return ComprehensiveSRStorage, "Comprehensive SR", "dicom-sr"
@@ -63,12 +63,12 @@ async def probe(section: Dicom) -> Probe:
     return await _probed(section, storing=True)
 
 
-async def echo(section: Dicom) -> Probe:
+async def echo(section: DicomNode) -> Probe:
     """Asks a DICOM node for an echo and nothing else (PS3.4 annex A)."""
     return await _probed(section, storing=False)
 
 
-async def _probed(section: Dicom, *, storing: bool) -> Probe:
+async def _probed(section: DicomNode, *, storing: bool) -> Probe:
     try:
         return await asyncio.to_thread(_probe, section, storing=storing)
     except Misconfigured as error:
@@ -81,7 +81,7 @@ def _send(file: Path, section: DicomObject, parcel: Parcel) -> Outcome:
     try:
         association = _associate(section, question=question)
     except NotAssociated as fault:
-        return _without(fault, section, object_of(section)[1])
+        return without(fault, section, object_of(section)[1])
     try:
         with config.disable_value_validation():
             if question and not _takes(association, PUSH_MODEL):
@@ -108,7 +108,7 @@ def _takes(association: Any, sop_class: str) -> bool:
     return any(context.abstract_syntax == sop_class for context in association.accepted_contexts)
 
 
-def _probe(section: Dicom, *, storing: bool) -> Probe:
+def _probe(section: DicomNode, *, storing: bool) -> Probe:
     why = unreachable(section)
     if why:
         return Probe(ok=False, lines=[f"{why}."])
@@ -116,7 +116,7 @@ def _probe(section: Dicom, *, storing: bool) -> Probe:
         association = _associate(section, storing=storing, echo=True)
     except NotAssociated as fault:
         wanted = object_of(section)[1] if storing else "Verification"
-        return Probe(ok=False, lines=[f"{_without(fault, section, wanted).answer}."])
+        return Probe(ok=False, lines=[f"{without(fault, section, wanted).answer}."])
     lines = [f"{section.called_ae} accepted the association."]
     try:
         taken = {context.abstract_syntax for context in association.accepted_contexts}
@@ -136,18 +136,19 @@ def _probe(section: Dicom, *, storing: bool) -> Probe:
     return Probe(ok=(stores or not storing) and echoed, lines=[*lines, "Nothing was stored by this test."])
 
 
-def _associate(section: Dicom, *, storing: bool = True, echo: bool = False, question: Question | None = None) -> Any:
+def _associate(section: DicomNode, *, storing: bool = True, echo: bool = False, question: Question | None = None) -> Any:
     """An association for one object, or an echo, or both; raises `NotAssociated`."""
     sop_class = object_of(section)[0]
     # One context for each syntax: the PACS may take any, and no choice shuts another out.
-    contexts = [build_context(sop_class, SYNTAXES[one]) for one in section.transfer_syntaxes] if storing else []
+    report = section if storing and isinstance(section, Dicom) else None
+    contexts = [build_context(sop_class, SYNTAXES[one]) for one in report.transfer_syntaxes] if report else []
     contexts += [build_context(Verification, ImplicitVRLittleEndian)] if echo else []
     contexts += [build_context(PUSH_MODEL)] if question else []
-    roles = [build_role(sop_class, scu_role=True)] if section.role_selection and storing else []
+    roles = [build_role(sop_class, scu_role=True)] if report and report.role_selection else []
     return associated(section, contexts, roles=roles, handlers=question.handlers if question else ())
 
 
-def _without(fault: NotAssociated, section: Dicom, wanted: str) -> Outcome:
+def without(fault: NotAssociated, section: DicomNode, wanted: str) -> Outcome:
     """What it means for a delivery that there is no association."""
     if fault.cause == "contexts":
         words = f"{section.called_ae} takes no {wanted} in a transfer syntax that we speak"

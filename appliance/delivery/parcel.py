@@ -37,6 +37,20 @@ class Parcel(msgspec.Struct, kw_only=True, frozen=True):
     where the destination's setting allows it."""
 
 
+class Shipment(msgspec.Struct, kw_only=True, frozen=True):
+    """The released images of one study for one destination."""
+
+    folder: Path
+    names: list[str]
+    """Below the folder."""
+    digest: str
+    """Of all names and contents: a ledger that begins with another one is of other files."""
+    ledger: Path
+    """What the destination has acknowledged; written by whoever sends."""
+    afresh: bool = False
+    """A first attempt: a ledger that is complete is of an earlier sending."""
+
+
 class Result(StrEnum):
     """What happens to the delivery next."""
 

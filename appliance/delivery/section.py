@@ -32,7 +32,7 @@ Identity = Annotated[
 ]
 
 
-class Dicom(Section, frozen=True, kw_only=True):
+class DicomNode(Section, frozen=True, kw_only=True):
     """What every DICOM node is asked for"""
 
     name: DestinationName
@@ -40,6 +40,17 @@ class Dicom(Section, frozen=True, kw_only=True):
     port: Annotated[Port, field("Port")] = 104
     called_ae: Annotated[AeTitle, field("Called AE title")] = "PACS"
     calling_ae: Annotated[AeTitle, field("Calling AE title")] = "RANVIER"
+    tls: Annotated[bool, field("TLS", "Associate over TLS 1.2 or newer.", recommended="on")] = False
+    authority: Authority = ""
+    certificate: OwnCertificate = ""
+    key: OwnKey = msgspec.field(default_factory=Secret)
+    host_name: ProvenName = ""
+    timeout_s: Wait = 30
+
+
+class Dicom(DicomNode, frozen=True, kw_only=True):
+    """What every DICOM node that takes reports is asked for"""
+
     transfer_syntaxes: Annotated[
         tuple[TransferSyntax, ...],
         field("Transfer syntaxes", "Proposed in this order; the PACS chooses.", min_length=1, max_length=3),
@@ -47,12 +58,6 @@ class Dicom(Section, frozen=True, kw_only=True):
     role_selection: Annotated[
         bool, field("Role selection", "Propose the role SCU in so many words (PS3.7 D.3.3.4); some archives ask for it.")
     ] = False
-    tls: Annotated[bool, field("TLS", "Associate over TLS 1.2 or newer.", recommended="on")] = False
-    authority: Authority = ""
-    certificate: OwnCertificate = ""
-    key: OwnKey = msgspec.field(default_factory=Secret)
-    host_name: ProvenName = ""
-    timeout_s: Wait = 30
 
 
 class DicomObject(Dicom, frozen=True, kw_only=True):
@@ -221,6 +226,29 @@ FailureDestination = Rest | Email | Folder | Sftp
 """Protocols that can carry what is no result of a study."""
 
 
+SendingRule = Annotated[
+    Literal["every", "asked"],
+    field("Which studies", "every: each once it is de-identified; asked: those that somebody sends by hand."),
+]
+
+
+class DicomStudy(DicomNode, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-study"):
+    """De-identified study by DICOM (C-STORE)"""
+
+    send: SendingRule = "every"
+
+
+class StowStudy(Endpoint, frozen=True, kw_only=True, tag_field="protocol", tag="stow-study"):
+    """De-identified study by DICOMweb (STOW-RS)"""
+
+    send: SendingRule = "every"
+
+
+StudyDestination = DicomStudy | StowStudy
+"""What takes images; they leave de-identified and proven, never as they came."""
+AnyDestination = Destination | StudyDestination
+
+
 class DeliverySection(Section, frozen=True, kw_only=True):
     """Delivery"""
 
@@ -242,6 +270,13 @@ class DeliverySection(Section, frozen=True, kw_only=True):
             max_length=5, widget="destinations",
         ),
     ] = ()  # fmt: skip
+    study_destinations: Annotated[
+        tuple[StudyDestination, ...],
+        field(
+            "Study destinations", "Up to five archives; each gets the de-identified images of studies.", max_length=5,
+            widget="destinations",
+        ),
+    ] = ()  # fmt: skip
     attempts: Annotated[int, field("Attempts", "Then the delivery counts as failed.", ge=1, le=10)] = 3
     first_wait_s: Annotated[int, field("First wait", "Doubles with each attempt.", unit="s", ge=0, le=3600)] = 30
     paused: Annotated[bool, field("Paused", "Begin no delivery, for maintenance; reports wait and count no attempt.")] = False
@@ -259,6 +294,6 @@ class DeliverySection(Section, frozen=True, kw_only=True):
     ] = 60
 
     @property
-    def everyone(self) -> tuple[Destination, ...]:
+    def everyone(self) -> tuple[AnyDestination, ...]:
         """All destinations, whatever they get."""
-        return (*self.destinations, *self.failure_destinations, *self.group_destinations)
+        return (*self.destinations, *self.failure_destinations, *self.group_destinations, *self.study_destinations)

@@ -1,4 +1,4 @@
-"""Deliveries: one row for each report and destination; claim, renew, settle, send again, read.
+"""Deliveries: one row for each report, or study, and destination; claim, renew, settle, send again, read.
 
 A row's identifier, idempotency key and SOP Instance UID follow from the report and the destination's name and never change.
 So a second call that makes the rows finds them there, and a second sending, after a death between sending and recording or
@@ -101,6 +101,27 @@ async def create(report: str, order: str, destinations: Iterable[str], now: int)
     if rows:
         await Delivery.insert(*rows).on_conflict(target=Delivery.id, action="DO NOTHING").run()
     return await of_report(report)
+
+
+async def create_of_study(study: str, version: int, order: str, destination: str, now: int) -> tuple[DeliveryRow, bool]:
+    """The delivery of a study's images to a destination, and whether it is new: one for each version, whatever its orders.
+
+    It belongs to no report, and to the order whose copy is sent.
+    """
+    identifier = delivery_id(study, f"{version}/{destination}")
+    row = Delivery(
+        id=identifier,
+        report="",
+        order=order,
+        destination=destination,
+        state=str(DeliveryState.PENDING),
+        idempotency_key=identifier,
+        not_before=now,
+        created_at=now,
+    )
+    there = await Delivery.exists().where(Delivery.id == identifier).run()
+    await Delivery.insert(row).on_conflict(target=Delivery.id, action="DO NOTHING").run()
+    return await get(identifier), not there
 
 
 async def claim(

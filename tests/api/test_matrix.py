@@ -136,6 +136,7 @@ async def test_a_user_is_kept_from_what_is_the_administrators(door: Door) -> Non
         ("POST", f"/api/orders/{NOTHING}/bypass"),
         ("POST", "/api/bypass-qc"),
         ("POST", f"/api/deliveries/{NOTHING}/resend"),
+        ("POST", f"/api/orders/{NOTHING}/send"),
         ("POST", "/api/users"),
         ("GET", "/api/audit"),
         ("POST", "/api/force-stable"),

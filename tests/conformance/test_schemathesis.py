@@ -39,6 +39,7 @@ from appliance.storage import write_durable
 from tests.api.conftest import PASSWORD, a_report, an_order, file_phantom, served
 from tests.api.test_proof import deidentified
 from tests.api.test_quality import with_a_flipped_table
+from tests.api.test_sending import with_archives
 from tests.certificates import make
 from tests.phantoms import a_small_diffusion_study
 from tests.servers import Orthanc, an_orthanc
@@ -326,6 +327,8 @@ async def _findings(world: World, client: httpx.AsyncClient) -> AsyncIterator[ht
     await world.house.records.run("UPDATE deliveries SET state = 'SENT' WHERE id = {}", delivery.id)
     await world.house.records.run("UPDATE orders SET state = 'DELIVERED' WHERE id = {}", world.order)
     yield await client.post(f"/api/deliveries/{delivery.id}/resend")
+    await with_archives(world.house)
+    yield await client.post(f"/api/orders/{proven}/send", json={"destination": "web"})
     for method, path, body in (
         ("POST", f"/api/studies/{study}/force-stable", None),
         ("POST", "/api/force-stable", {"study": study}),

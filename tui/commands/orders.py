@@ -12,7 +12,7 @@ import msgspec
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, add_listing, all_pages, list_out, many, parser, run, verbs
-from tui.contract import OrderView, QcReport
+from tui.contract import DeliveryView, OrderView, QcReport
 from tui.saving import save
 
 _USUAL = ("order", "study", "word", "products", "qc_verdict", "code", "created_at")
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     metadata.add_argument("--sex", default="", choices=("", "F", "M", "O"))
     for one in (show, qc, repair, bypass, metadata):
         one.add_argument("order")
+    send = verb.add_parser("send", help="send the de-identified images to an archive of the settings")
+    send.add_argument("order")
+    send.add_argument("--to", required=True, metavar="NAME", help="a study destination")
     several = {
         "retry": "start orders again",
         "cancel": "end orders; asks nothing",
@@ -80,6 +83,9 @@ async def _orders(client: Client, given: argparse.Namespace) -> int:
             await client.post(f"/api/orders/{given.order}/bypass", object, {"reason": given.reason})
         case "metadata":
             return await _metadata(client, given)
+        case "send":
+            sent = await client.post(f"/api/orders/{given.order}/send", DeliveryView, {"destination": given.to})
+            print(f"{sent.delivery} {sent.word}")
         case "wait":
             return await _wait(client, given)
         case verb:

@@ -28,7 +28,7 @@ TESTS = {
 }
 """Section -> the API's word for its test."""
 _LISTS = {
-    "delivery": ("destinations", "failure_destinations", "group_destinations"),
+    "delivery": ("destinations", "failure_destinations", "group_destinations", "study_destinations"),
     "nodes": ("nodes", "web"),
     "drops": ("folders",),
 }
