@@ -41,7 +41,13 @@ async def list_results(
     return ResultList(items=items, **whole(found, limit))
 
 
-@get("/api/results/bundle", operation_id="downloadBundle", tags=["results"], **declared("results.read"))
+@get(
+    "/api/results/bundle",
+    operation_id="downloadBundle",
+    tags=["results"],
+    media_type="application/zip",
+    **declared("results.read"),
+)
 async def download_bundle(
     visit: NamedDependency[Visit],
     filter_text: Filter = "",
