@@ -166,11 +166,16 @@ def _marks(names: Collection[str]) -> str:
 
 async def renew(records: Records, row: DeliveryRow, *, now: int, lease_ms: int) -> None:
     """Keeps the lease of a sending that takes long; raises `DeliveryTaken`."""
+    await _write(records, row, "lease_until = {}", now + lease_ms)
+
+
+async def _write(records: Records, row: DeliveryRow, change: str, *values: str | int | None) -> None:
+    """Changes a delivery where state, worker and attempt are still those of `row`; raises `DeliveryTaken`."""
     rows = await records.run(
-        "UPDATE deliveries SET lease_until = {} WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
-        now + lease_ms,
+        f"UPDATE deliveries SET {change} WHERE id = {{}} AND state = {{}} AND worker = {{}} AND attempt = {{}} RETURNING id",
+        *values,
         row.id,
-        str(DeliveryState.SENDING),
+        str(row.state),
         row.worker,
         row.attempt,
     )
@@ -184,22 +189,17 @@ async def settle(records: Records, row: DeliveryRow, to: DeliveryState, *, answe
     `not_before` is when a delivery that goes back to PENDING is due again. Raises `IllegalMove` or `DeliveryTaken`.
     """
     check_delivery_move(row.state, to)
-    rows = await records.run(
-        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, not_before = {}, sent_at = {}, "
-        "asked_at = 0, transaction_uid = CASE WHEN commitment > 0 THEN '' ELSE transaction_uid END, "
-        "commitment = CASE WHEN commitment > 0 THEN -1 ELSE commitment END "
-        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+    await _write(
+        records,
+        row,
+        "state = {}, answer = {}, worker = '', lease_until = 0, not_before = {}, sent_at = {}, asked_at = 0, "
+        "transaction_uid = CASE WHEN commitment > 0 THEN '' ELSE transaction_uid END, "
+        "commitment = CASE WHEN commitment > 0 THEN -1 ELSE commitment END",
         str(to),
         answer,
         not_before if to is DeliveryState.PENDING else row.not_before,
         now if to in SETTLED else None,
-        row.id,
-        str(row.state),
-        row.worker,
-        row.attempt,
     )
-    if not rows:
-        raise DeliveryTaken(delivery=row.id)
 
 
 async def send_again(records: Records, delivery: str, *, now: int) -> DeliveryRow:
@@ -228,18 +228,7 @@ async def send_again(records: Records, delivery: str, *, now: int) -> DeliveryRo
 
 async def will_ask(records: Records, row: DeliveryRow, transaction_uid: str) -> None:
     """Notes, before anything is sent, under which Transaction UID this attempt asks; raises `DeliveryTaken`."""
-    rows = await records.run(
-        "UPDATE deliveries SET transaction_uid = {}, asked_at = 0, commitment = -1, warned = {} "
-        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
-        transaction_uid,
-        False,
-        row.id,
-        str(row.state),
-        row.worker,
-        row.attempt,
-    )
-    if not rows:
-        raise DeliveryTaken(delivery=row.id)
+    await _write(records, row, "transaction_uid = {}, asked_at = 0, commitment = -1, warned = {}", transaction_uid, False)
 
 
 async def wait_for_promise(records: Records, row: DeliveryRow, *, answer: str, warned: bool, now: int, until: int) -> None:
@@ -248,23 +237,18 @@ async def wait_for_promise(records: Records, row: DeliveryRow, *, answer: str, w
     Joins the transaction that is open. Raises `IllegalMove` or `DeliveryTaken`.
     """
     check_delivery_move(row.state, DeliveryState.PENDING)
-    rows = await records.run(
-        "UPDATE deliveries SET state = {}, answer = {}, worker = '', lease_until = 0, asked_at = {}, warned = {}, "
-        "not_before = CASE WHEN commitment >= 0 THEN CAST({} AS BIGINT) ELSE CAST({} AS BIGINT) END "
-        "WHERE id = {} AND state = {} AND worker = {} AND attempt = {} RETURNING id",
+    await _write(
+        records,
+        row,
+        "state = {}, answer = {}, worker = '', lease_until = 0, asked_at = {}, warned = {}, "
+        "not_before = CASE WHEN commitment >= 0 THEN CAST({} AS BIGINT) ELSE CAST({} AS BIGINT) END",
         str(DeliveryState.PENDING),
         answer,
         now,
         warned,
         now,
         until,
-        row.id,
-        str(row.state),
-        row.worker,
-        row.attempt,
     )
-    if not rows:
-        raise DeliveryTaken(delivery=row.id)
 
 
 async def promised(records: Records, transaction_uid: str, instances: Mapping[str, int], *, now: int) -> bool:
