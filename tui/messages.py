@@ -44,5 +44,12 @@ class WentWrong(Message):
     trouble: Trouble
 
 
+@dataclass
+class NotLoaded(Message):
+    """What a page shows did not come."""
+
+    trouble: Trouble
+
+
 class SessionEnded(Message):
     """The API asks to sign in again."""

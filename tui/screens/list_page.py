@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from tui.clock import age
-from tui.messages import Happened, SessionEnded
+from tui.messages import Happened, NotLoaded
 from tui.screens.page import Page
 from tui.trouble import Problem, Trouble
 from tui.widgets.filter_bar import FilterBar
@@ -69,20 +69,12 @@ class ListPage(Page, Generic[Row]):
         wish: Wish
         page: Fetched[object]
 
-    @dataclass
-    class NotLoaded(Message):
-        """A page of the list did not come."""
-
-        wish: Wish
-        trouble: Trouble
-
     def __init__(self) -> None:
         super().__init__()
         self.rows: dict[str, Row] = {}
         self.shown = Wish()
         self.total = self.matched = 0
         self.total_exact = self.matched_exact = True
-        self.trouble: Trouble | None = None
         self._loaded_at: datetime | None = None
         self._next: str | None = None
         self._gathering = False
@@ -185,7 +177,7 @@ class ListPage(Page, Generic[Row]):
         try:
             page = await self.fetch(wish)
         except Trouble as trouble:
-            self.post_message(self.NotLoaded(wish, trouble))
+            self.post_message(NotLoaded(trouble))
             return
         self.post_message(
             self.Loaded(
@@ -212,19 +204,14 @@ class ListPage(Page, Generic[Row]):
                 self.table.focus()
         self.draw()
 
-    @on(NotLoaded)
-    def _not_loaded(self, message: NotLoaded) -> None:
-        trouble = message.trouble
-        if isinstance(trouble, Problem) and trouble.signed_out:
-            self.app.post_message(SessionEnded())
-            return
+    def not_loaded(self, trouble: Trouble) -> None:
+        """A filter that cannot be understood is shown where it was typed."""
         if not self.ready:
             return
         if isinstance(trouble, Problem) and trouble.code == "filter":
             self.query_one(FilterBar).refused(trouble.what, trouble.position)
             return
-        self.trouble = trouble
-        self.draw()
+        super().not_loaded(trouble)
 
     def happened(self, message: Happened) -> None:
         """Something changed: ask again soon, once for many events."""

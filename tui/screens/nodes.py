@@ -14,11 +14,11 @@ from textual.widgets import DataTable, Static
 from tui.clock import age, day_or_time, moment
 from tui.contract import SettingsView, tail
 from tui.inert import fit, inert
-from tui.messages import Happened, SessionEnded, Went, WentWrong
+from tui.messages import Happened, NotLoaded, Went, WentWrong
 from tui.pacs import NodeView, PullList, PullView, Sought
 from tui.screens.page import Page
 from tui.screens.settings_test import run
-from tui.trouble import Problem, Trouble
+from tui.trouble import Trouble
 from tui.widgets.cells import state_text
 from tui.widgets.live_table import Column, LiveTable
 from tui.widgets.states import EmptyState, ErrorState
@@ -56,13 +56,6 @@ class NodesPage(Page):
             super().__init__()
             self.nodes, self.pulls = nodes, pulls
 
-    class NotLoaded(Message):
-        """The API did not answer."""
-
-        def __init__(self, trouble: Trouble) -> None:
-            super().__init__()
-            self.trouble = trouble
-
     class Tested(Message):
         """A node answered the test, or did not."""
 
@@ -74,7 +67,6 @@ class NodesPage(Page):
         super().__init__()
         self.nodes: dict[str, NodeView] = {}
         self.pulls: dict[str, PullView] = {}
-        self._trouble: Trouble | None = None
         self._loaded_at: datetime | None = None
         self._asked_at: datetime | None = None
 
@@ -118,10 +110,10 @@ class NodesPage(Page):
         columns = _pull_columns(width)
         self._table("pulls").show(columns, [(key, self._pull_cells(one, columns)) for key, one in self.pulls.items()])
         nothing = not self.nodes and not self.pulls
-        self.set_class(nothing and self._trouble is not None, "-broken")
-        self.set_class(nothing and self._trouble is None and self._loaded_at is not None, "-empty")
-        if self._trouble is not None:
-            self.query_one(ErrorState).show(self._trouble)
+        self.set_class(nothing and self.trouble is not None, "-broken")
+        self.set_class(nothing and self.trouble is None and self._loaded_at is not None, "-empty")
+        if self.trouble is not None:
+            self.query_one(ErrorState).show(self.trouble)
         self.query_one(EmptyState).show(
             "No PACS node yet.",
             "Settings, PACS nodes, enters one: host, port, AE titles, or the URL of a DICOMweb archive.",
@@ -167,8 +159,8 @@ class NodesPage(Page):
 
     def status(self) -> list[Text | str]:
         """How many nodes, and how many pulls are open."""
-        if self._trouble is not None:
-            return [Text(self._trouble.what, self.console.colour("!"))]
+        if self.trouble is not None:
+            return [Text(self.trouble.what, self.console.colour("!"))]
         if self._loaded_at is None:
             return ["loading"]
         running = sum(not one.ended for one in self.pulls.values())
@@ -202,7 +194,7 @@ class NodesPage(Page):
             nodes = await client.get("/api/nodes", list[NodeView])
             pulls = await client.get("/api/pulls", PullList, limit=_MOST_PULLS)
         except Trouble as trouble:
-            self.post_message(self.NotLoaded(trouble))
+            self.post_message(NotLoaded(trouble))
             return
         self.post_message(self.Loaded(nodes, pulls.items))
 
@@ -210,15 +202,7 @@ class NodesPage(Page):
     def _loaded(self, message: Loaded) -> None:
         self.nodes = {one.name: one for one in message.nodes}
         self.pulls = {one.pull: one for one in message.pulls}
-        self._trouble, self._loaded_at = None, self.console.clock.now()
-        self.draw()
-
-    @on(NotLoaded)
-    def _not_loaded(self, message: NotLoaded) -> None:
-        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
-            self.app.post_message(SessionEnded())
-            return
-        self._trouble = message.trouble
+        self.trouble, self._loaded_at = None, self.console.clock.now()
         self.draw()
 
     # Keys ----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from tui.clock import clock_time
-from tui.messages import Happened, LiveLost, LiveUp, Went, WentWrong
+from tui.messages import Happened, LiveLost, LiveUp, NotLoaded, SessionEnded, Went, WentWrong
 from tui.screens.frame import Frame, notice
+from tui.trouble import Problem, Trouble
 from tui.widgets.lines import KeyLine, StatusLine, TabLine
 
 
@@ -23,6 +24,8 @@ class Page(Frame):
         Binding("y", "copy", "Copy"),
         Binding("escape", "back", "Back"),
     ]
+    trouble: Trouble | None = None
+    """Why what it shows did not come."""
     MODE: ClassVar[str] = ""
     """The page whose number is lit on the tab line."""
 
@@ -101,6 +104,18 @@ class Page(Frame):
         if not live.reason:
             return "connecting"
         return Text(f"live {look.glyph('✖', 'X')} retry {live.wait_s:.0f} s", self.console.colour("X"))
+
+    @on(NotLoaded)
+    def _not_loaded(self, message: NotLoaded) -> None:
+        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
+            self.app.post_message(SessionEnded())
+            return
+        self.not_loaded(message.trouble)
+
+    def not_loaded(self, trouble: Trouble) -> None:
+        """Shows why; what is there already stays."""
+        self.trouble = trouble
+        self.draw()
 
     def tick(self) -> None:
         """Once a second, for whatever counts down."""

@@ -17,7 +17,7 @@ from tui.clock import full_time, moment
 from tui.contract import SettingsSaved, SettingsView
 from tui.form import FormField, FormSection, Unreadable, sections
 from tui.inert import inert, short
-from tui.messages import Happened, SessionEnded, Went, WentWrong
+from tui.messages import Happened, NotLoaded, Went, WentWrong
 from tui.screens import settings_test
 from tui.screens.dialogs import Confirm
 from tui.trouble import Problem, Trouble
@@ -48,12 +48,6 @@ class SettingsPage(settings_test.Testing):
         schema: dict[str, Any]
         view: SettingsView
 
-    @dataclass
-    class NotLoaded(Message):
-        """They did not."""
-
-        trouble: Trouble
-
     def __init__(self) -> None:
         super().__init__()
         self._sections: list[FormSection] = []
@@ -62,7 +56,6 @@ class SettingsPage(settings_test.Testing):
         self._wrong: dict[str, str] = {}
         self.drafts: dict[str, str] = {}
         """Field key -> what was typed and is not saved; kept through other pages and a new sign-in."""
-        self.trouble: Trouble | None = None
 
     def body(self) -> ComposeResult:
         """Two halves, and a place for help."""
@@ -89,7 +82,7 @@ class SettingsPage(settings_test.Testing):
             schema = await client.get("/api/settings/schema", dict[str, Any])
             view = await client.get("/api/settings", SettingsView)
         except Trouble as trouble:
-            self.post_message(self.NotLoaded(trouble))
+            self.post_message(NotLoaded(trouble))
             return
         self.post_message(self.Loaded(schema, view))
 
@@ -102,14 +95,6 @@ class SettingsPage(settings_test.Testing):
         self._view, self._sections = message.view, sections(message.schema)
         if not same:
             await self._show_sections()
-        self.draw()
-
-    @on(NotLoaded)
-    def _not_loaded(self, message: NotLoaded) -> None:
-        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
-            self.app.post_message(SessionEnded())
-            return
-        self.trouble = message.trouble
         self.draw()
 
     def happened(self, message: Happened) -> None:

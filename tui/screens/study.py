@@ -15,7 +15,7 @@ from textual.widgets import Static, Tree
 
 from tui.contract import QcReport, StudyDetail, StudyRow, tail
 from tui.inert import fit, inert
-from tui.messages import Happened, SessionEnded
+from tui.messages import Happened, NotLoaded
 from tui.screens import proof, quality, study_text
 from tui.screens.actions import StudyActions
 from tui.trouble import Problem, Trouble
@@ -95,12 +95,6 @@ class StudyScreen(StudyActions):
         """PNGs by their address."""
 
     @dataclass
-    class NotLoaded(Message):
-        """The study did not come."""
-
-        trouble: Trouble
-
-    @dataclass
     class ReportCame(Message):
         """The text of a report, or why there is none."""
 
@@ -116,7 +110,6 @@ class StudyScreen(StudyActions):
         self._qc = QcReport()
         self._pictures: dict[str, bytes] = {}
         self._report = ("", "")
-        self.trouble: Trouble | None = None
         self._gathering = False
 
     def body(self) -> ComposeResult:
@@ -230,7 +223,7 @@ class StudyScreen(StudyActions):
             known = self._pictures if qc == self._qc else {}
             pictures = await quality.pictures(client, qc, known) if self._tab == "qc" else known
         except Trouble as trouble:
-            self.post_message(self.NotLoaded(trouble))
+            self.post_message(NotLoaded(trouble))
             return
         self.post_message(self.Loaded(study, qc, pictures))
         report = newest_report(study)
@@ -267,14 +260,6 @@ class StudyScreen(StudyActions):
             self._report = ("", "No report yet. It is made when processing has ended.")
         elif not self._report[0] and self._tab == "report":
             self._report = ("", "Loading" + self.console.look.ellipsis)
-        self.draw()
-
-    @on(NotLoaded)
-    def _not_loaded(self, message: NotLoaded) -> None:
-        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
-            self.app.post_message(SessionEnded())
-            return
-        self.trouble = message.trouble
         self.draw()
 
     @on(ReportCame)

@@ -16,10 +16,10 @@ from tui.clock import age, full_time, moment
 from tui.contract import Health, Status
 from tui.flows import AssociationTrouble, Flow, Sender
 from tui.inert import fit, inert
-from tui.messages import Happened, SessionEnded, Went, WentWrong
+from tui.messages import Happened, NotLoaded, Went, WentWrong
 from tui.screens.dialogs import Confirm
 from tui.screens.page import Page
-from tui.trouble import Problem, Trouble
+from tui.trouble import Trouble
 from tui.widgets.lines import Field, sheet
 from tui.widgets.states import ErrorState
 
@@ -54,18 +54,10 @@ class SystemPage(Page):
             super().__init__()
             self.status, self.health = status, health
 
-    class NotLoaded(Message):
-        """The appliance did not answer."""
-
-        def __init__(self, trouble: Trouble) -> None:
-            super().__init__()
-            self.trouble = trouble
-
     def __init__(self) -> None:
         super().__init__()
         self._status: Status | None = None
         self._health = Health()
-        self._trouble: Trouble | None = None
         self._asked_at: datetime | None = None
 
     def body(self) -> ComposeResult:
@@ -162,22 +154,14 @@ class SystemPage(Page):
             status = await client.get("/api/status", Status)
             health = await client.get("/api/health", Health)
         except Trouble as trouble:
-            self.post_message(self.NotLoaded(trouble))
+            self.post_message(NotLoaded(trouble))
             return
         self.post_message(self.Loaded(status, health))
 
     @on(Loaded)
     def _loaded(self, message: Loaded) -> None:
-        self._status, self._health, self._trouble = message.status, message.health, None
+        self._status, self._health, self.trouble = message.status, message.health, None
         self.console.appliance = message.status
-        self.draw()
-
-    @on(NotLoaded)
-    def _not_loaded(self, message: NotLoaded) -> None:
-        if isinstance(message.trouble, Problem) and message.trouble.signed_out:
-            self.app.post_message(SessionEnded())
-            return
-        self._trouble = message.trouble
         self.draw()
 
     @work(group="flow", exclusive=True)
@@ -234,9 +218,9 @@ class SystemPage(Page):
         """The text from what is known."""
         if not self.ready:
             return
-        self.set_class(self._status is None and self._trouble is not None, "-broken")
-        if self._trouble is not None:
-            self.query_one(ErrorState).show(self._trouble)
+        self.set_class(self._status is None and self.trouble is not None, "-broken")
+        if self.trouble is not None:
+            self.query_one(ErrorState).show(self.trouble)
         if self._status is not None:
             self.query_one("#text", Static).update(self._text(self._status))
         super().draw()
