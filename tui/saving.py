@@ -19,6 +19,16 @@ class NotSaved(Trouble):
         super().__init__(self.what)
 
 
+def folder_at(name: str) -> Path:
+    """A folder to save into, made where it is missing; raises `NotSaved`."""
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise NotSaved(folder, f"{fault.strerror}.") from fault
+    return folder
+
+
 @contextmanager
 def beginning(path: Path) -> Iterator[BinaryIO]:
     """A new file that only the user can read, for what comes in pieces; it is gone again when they do not all come."""

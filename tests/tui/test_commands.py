@@ -131,6 +131,15 @@ def test_wait_ends_with_the_order_and_124_when_it_takes_too_long(ranvier: Run, w
     assert ranvier("orders", "wait", world.studies[4]["order"], "--timeout", "0.1").returncode == 124
 
 
+def test_a_folder_that_cannot_be_made_is_73_and_said(ranvier: Run, world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    where = str(tmp_path / "file" / "below")
+    order = world.studies[3]["order"]
+    for words in (("orders", "qc", order, "--pictures", where), ("results", "download", identifier(6, 2), "--out", where)):
+        done = ranvier(*words)
+        assert (done.returncode, where in done.stderr, "Traceback" in done.stderr) == (73, True, False)
+
+
 def test_a_report_is_downloaded_under_its_name_and_never_over_another(ranvier: Run, tmp_path: Path) -> None:
     report = identifier(6, 2)
     saved = ranvier("results", "download", report, "--format", "txt", "--out", str(tmp_path))

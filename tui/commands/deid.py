@@ -14,7 +14,7 @@ from tui.commands import exits, printing
 from tui.commands.session import add_json, many, parser, run, verbs
 from tui.inert import inert
 from tui.proof import Linking, Preview, Recheck
-from tui.saving import save
+from tui.saving import folder_at, save
 
 _PROFILES = ("safe-harbor-shifted", "safe-harbor", "ps3.15-basic")
 
@@ -51,12 +51,7 @@ async def _deid(client: Client, given: argparse.Namespace) -> int:
             return await _verify(client, given)
         case "linking":
             return await _linking(client, given)
-    folder = Path(given.out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        printing.say(f"{folder}: {fault.strerror}.")
-        return exits.CANNOT_WRITE
+    folder = folder_at(given.out)
     return await many(given.orders, lambda order: _passport(client, order, given.format, folder))
 
 

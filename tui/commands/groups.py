@@ -8,7 +8,7 @@ from typing import Any
 from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, many, parser, run, verbs
-from tui.saving import save
+from tui.saving import folder_at, save
 
 _FORMATS = ("csv", "schema", "pdf", "png")
 
@@ -92,12 +92,7 @@ async def _report(client: Client, given: argparse.Namespace) -> int:
     if set(wanted) - set(_FORMATS):
         printing.say(f"There are the formats {', '.join(_FORMATS)}.")
         return exits.USAGE
-    folder = Path(given.out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        printing.say(f"{folder}: {fault.strerror}.")
-        return exits.CANNOT_WRITE
+    folder = folder_at(given.out)
     made = await client.post(f"/api/groups/{given.group}/reports", dict[str, Any], {"send": given.send})
     saved = []
     for one in wanted:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from tui.client import Client
 from tui.commands import exits, printing
 from tui.commands.session import add_json, add_listing, all_pages, list_out, many, parser, run, verbs
 from tui.contract import DeliveryView, OrderView, QcReport
-from tui.saving import save
+from tui.saving import folder_at, save
 
 _USUAL = ("order", "study", "word", "products", "qc_verdict", "code", "created_at")
 URGENT = 5
@@ -139,8 +138,7 @@ async def _qc(client: Client, given: argparse.Namespace) -> int:
             gain = f"coherence {repair.before:g} to {repair.after:g}"
             printing.say(f"Gradient table of series {repair.number}: {repair.words} ({gain}); {agreed}.")
     if given.pictures:
-        folder = Path(given.pictures)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = folder_at(given.pictures)
         for one in report.findings:
             if one.picture:
                 file = await client.download(one.picture)

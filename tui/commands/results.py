@@ -76,12 +76,9 @@ async def _download(client: Client, given: argparse.Namespace) -> int:
         file = await client.download(f"/api/reports/{wanted[0]}")
         sys.stdout.buffer.write(file.content)
         return exits.DONE
-    folder = Path(given.out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        printing.say(f"{folder}: {fault.strerror}.")
-        return exits.CANNOT_WRITE
+    from tui.saving import folder_at
+
+    folder = folder_at(given.out)
     return await many(wanted, lambda one: _save(client, one, folder))
 
 
