@@ -323,7 +323,7 @@ async def result_views(lines: list[ResultLine]) -> list[ResultView]:
 
 class _Number(msgspec.Struct):
     label: str
-    value: float
+    value: float | None
     unit: str = ""
 
 

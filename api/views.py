@@ -40,7 +40,7 @@ class ValueView(View, frozen=True, kw_only=True):
     """One number of a report."""
 
     label: str
-    value: float
+    value: float | None
     unit: str
 
 

@@ -189,7 +189,8 @@ async def _shown(house: House, order: str) -> None:
     for section in content.sections:
         _say(f"  {section.title} {section.version}")
         for row in section.rows:
-            _say(f"    {row.label:<44} {row.value:>10.4g} {row.unit}")
+            value = "none" if row.value is None else f"{row.value:.4g}"
+            _say(f"    {row.label:<44} {value:>10} {row.unit}")
     folder = house.storage.absolute(report.folder)
     _say(f"\n  PDF      {folder / file_name(order, 'report', report.version, 'pdf')}")
     _say(f"  others   {', '.join(report.format_list)} in the same folder")

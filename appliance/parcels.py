@@ -174,7 +174,7 @@ def _values(order: OrderRow, report: ReportRow, identity: PatientIdentity | None
         "verdict": content.qc_verdict,
         "made_at": content.made_at,
     }
-    values |= {row.name: f"{row.value:g}" for section in content.sections for row in section.rows}
+    values |= {row.name: "" if row.value is None else f"{row.value:g}" for section in content.sections for row in section.rows}
     if identity is not None:
         values |= {
             "patient_id": identity.patient_id,

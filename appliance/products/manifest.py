@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from appliance.finite import finite
+
 
 class Limit(msgspec.Struct, kw_only=True, frozen=True):
     """A range; outside `warn` the check warns, outside `fail` it fails. None is open."""
@@ -99,9 +101,13 @@ class Value(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     """Stable column name, `fa_mean_white_matter`."""
     label: str
-    value: float
+    value: float | None
+    """None where it cannot be computed; what is not finite becomes None."""
     unit: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "value", finite(self.value))
 
 
 class Picture(msgspec.Struct, kw_only=True, frozen=True):

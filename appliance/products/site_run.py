@@ -27,6 +27,7 @@ MOST_VALUES = 2000
 LAST_LINES = 20
 """Of what a command printed, when it failed."""
 RESULT_BYTES = 16 * 1024 * 1024
+_MOST = 1e300
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
 _WANT_OF_MEMORY = re.compile(rb"MemoryError|bad_alloc|annot allocate|ut of memory")
 """What programs print when the kernel refuses them memory: Python, C++, C, MATLAB and Java."""
@@ -211,10 +212,10 @@ def _result(manifest: Manifest, out_folder: Path) -> SiteResult:
     except msgspec.ValidationError as fault:
         raise refuse("result.json: " + str(fault)) from fault
     except msgspec.DecodeError as fault:
-        raise refuse("result.json is no JSON") from fault
+        raise refuse("result.json is no JSON; a number that cannot be computed is null there") from fault
     named = {one.name for one in result.values}
     more = [
-        Value(name=name, label=name, value=float(value))
+        Value(name=name, label=name, value=float(value) if abs(value) < _MOST else None)
         for name, value in plain.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and _NAME.match(name) and name not in named
     ]

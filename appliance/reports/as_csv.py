@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Sequence
 
 from appliance.reports import words
@@ -49,9 +48,9 @@ def numbers_of(content: ReportContent) -> dict[str, str]:
     }
 
 
-def plain(value: float) -> str:
+def plain(value: float | None) -> str:
     """A number as programs read it; empty when it cannot be computed."""
-    if not math.isfinite(value):
+    if value is None:
         return ""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
 

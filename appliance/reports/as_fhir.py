@@ -5,7 +5,6 @@ identifier of the study.
 """
 
 import base64
-import math
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -145,7 +144,7 @@ def _number(content: ReportContent, section: ProductSection, row: Row) -> Resour
         made["bodySite"] = {"coding": [_system_code(found.site)]}
     if row.note:
         made["note"] = [{"text": row.note}]
-    if not math.isfinite(row.value):
+    if row.value is None:
         return made | {"dataAbsentReason": _concept(_NOT_A_NUMBER)}
     value, _, meaning = found.unit
     return made | {"valueQuantity": {"value": row.value, "unit": meaning, "system": _SYSTEMS["UCUM"], "code": value}}

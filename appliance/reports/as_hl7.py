@@ -4,7 +4,6 @@ Numbers are NM observations in the codes of the SR, what must be read first is t
 """
 
 import base64
-import math
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -105,7 +104,7 @@ def _number(product: str, row: Row) -> tuple[str, str, str, str, str]:
     found = coded(row)
     own = Code(row.name, "99RANVIER", row.label)
     code = _ce(own if found.concept.scheme == own.scheme else found.concept, own)
-    if not math.isfinite(row.value):
+    if row.value is None:
         return "TX", code, _text(f"{product}.{row.name}"), "not computable", ""
     return "NM", code, _text(f"{product}.{row.name}"), f"{row.value:.10g}", _ce(found.unit)
 

@@ -38,8 +38,6 @@ def document(content: ReportContent) -> JsonReport:
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the report; what it describes changes only with the version in its `$id`."""
     described = msgspec.json.schema(JsonReport)
-    # What is not finite is written as null, which the type of the number does not tell.
-    described["$defs"]["Row"]["properties"]["value"] = {"type": ["number", "null"]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{SCHEMA}", "title": SCHEMA} | described
 
 

@@ -51,11 +51,9 @@ def _reason(content: ReportContent) -> Iterator[str]:
         yield from _wrapped(content.failure.what)
         yield ""
         yield from _heading("WHY")
-        yield from _wrapped(f"It ended in the step “{words.stage(content.failure.stage)}” with code {content.failure.code}.")
-        yield ""
+        yield from _bullets(words.why(content), "-")
         yield from _heading("WHAT TO DO")
-        yield from _wrapped(content.failure.advice)
-        yield ""
+        yield from _bullets(words.to_do(content), "-")
 
 
 def _product(content: ReportContent, section: ProductSection) -> Iterator[str]:
@@ -70,8 +68,9 @@ def _product(content: ReportContent, section: ProductSection) -> Iterator[str]:
     widest = min(max((len(row.label) for row in section.rows), default=0), 44)
     for row in section.rows:
         note = f"  [{row.note}]" if row.note else ""
-        beside = "".join(f"  ({one})" for one in words.beside(content, section, row))
-        yield from _wrapped(f"{row.label:<{widest}}  {words.measured(row)}{beside}{note}", indent=widest + 2)
+        yield from _wrapped(f"{row.label:<{widest}}  {words.measured(row)}{note}", indent=widest + 2)
+        for one in words.beside(content, section, row):
+            yield from _wrapped(f"{'':<{widest}}  {one}", indent=widest + 2)
     if section.rows:
         yield ""
     yield from _bullets(section.notes, "-")
@@ -105,11 +104,11 @@ def _quality(content: ReportContent) -> Iterator[str]:
 
 def _provenance(content: ReportContent) -> Iterator[str]:
     yield from _heading("PROVENANCE")
-    for name, value in content.provenance.items():
-        yield from _pair(name, value)
-    for section in content.sections:
-        for name, value in section.provenance.items():
-            yield from _pair(f"{section.product}: {name}", value)
+    told = list(content.provenance.items())
+    told += [(f"{one.product}: {name}", value) for one in content.sections for name, value in one.provenance.items()]
+    widest = min(max((len(name) for name, _ in told), default=0), 40)
+    for name, value in told:
+        yield from _wrapped(f"{name:<{widest}}  {value}", indent=widest + 2)
     yield ""
 
 

@@ -1,13 +1,12 @@
 """The report as XML: the same words and numbers as the JSON under the same names, in the namespace `urn:ranvier:report:1`."""
 
-import math
 import xml.etree.ElementTree as Xml
 from typing import Any
 
 import msgspec
 
 from appliance.reports.as_json import document
-from appliance.reports.content import RenderRequest
+from appliance.reports.content import RenderRequest, Row
 
 NAMESPACE = "urn:ranvier:report:1"
 
@@ -35,7 +34,9 @@ def make(request: RenderRequest) -> bytes:
 
 def _fill(parent: Xml.Element, found: msgspec.Struct) -> None:
     for name in found.__struct_fields__:
-        _add(parent, name, getattr(found, name))
+        value = getattr(found, name)
+        # A number that cannot be computed is empty, and never absent.
+        _add(parent, name, "" if value is None and isinstance(found, Row) else value)
 
 
 def _add(parent: Xml.Element, name: str, value: Any) -> None:
@@ -51,6 +52,6 @@ def _add(parent: Xml.Element, name: str, value: Any) -> None:
         for key, one in value.items():
             Xml.SubElement(child, "entry", {"name": key}).text = str(one)
     elif isinstance(value, float):
-        child.text = f"{value!r}" if math.isfinite(value) else ""
+        child.text = f"{value!r}"
     else:
         child.text = str(value)

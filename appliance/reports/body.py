@@ -81,15 +81,12 @@ def _failure(content: ReportContent, width: float) -> list[Any]:
     failure = content.failure
     if failure is None:
         return []
-    why = [f"It ended in the step “{words.stage(failure.stage)}”; the code for support is {failure.code}."]
-    why += [f"{row.title}: found {row.found}, expected {row.expected}." for row in content.qc_rows if row.verdict == "failed"]
-    actions = [row.action for row in content.qc_rows if row.verdict == "failed" and row.action]
     return [
         *titled("What happened"),
         said(failure.what, 10.5),
         *titled("Why"),
-        *(said(line, 9.5, after=2) for line in why),
-        _boxed("What to do", dict.fromkeys([failure.advice, *actions]), width, points=9.5),
+        *(said(line, 9.5, after=2) for line in words.why(content)),
+        _boxed("What to do", words.to_do(content), width, points=9.5),
     ]
 
 

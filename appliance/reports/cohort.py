@@ -1,7 +1,6 @@
 """The stage `cohort`: a group's table with its schema, and the page of its statistics."""
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, median, quantiles, stdev
@@ -111,7 +110,7 @@ def distributions(request: CohortRequest) -> list[Distribution]:
             (member.study, one.value)
             for member in request.members
             for one in member.numbers
-            if one.column == column.column and math.isfinite(one.value)
+            if one.column == column.column and one.value is not None
         ]
         if values:
             found.append(_distribution(column, values))

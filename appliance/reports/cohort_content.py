@@ -2,6 +2,8 @@
 
 import msgspec
 
+from appliance.finite import finite
+
 SCHEMA = "ranvier-group-report/1"
 FORMATS = ("csv", "schema", "pdf", "png")
 EXTENSIONS = {"csv": "csv", "schema": "schema.json", "pdf": "pdf", "png": "png"}
@@ -19,8 +21,12 @@ class Number(msgspec.Struct, kw_only=True, frozen=True):
     column: str
     """`product.name`."""
     label: str
-    value: float
+    value: float | None
+    """None where it cannot be computed."""
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "value", finite(self.value))
 
 
 class CohortMember(msgspec.Struct, kw_only=True, frozen=True):

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from appliance.finite import finite
+
 SCHEMA = "ranvier-report/1"
 
 
@@ -10,9 +12,13 @@ class Row(msgspec.Struct, kw_only=True, frozen=True):
 
     name: str
     label: str
-    value: float
+    value: float | None
+    """None where it cannot be computed; what is not finite becomes None."""
     unit: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "value", finite(self.value))
 
 
 class PictureFile(msgspec.Struct, kw_only=True, frozen=True):

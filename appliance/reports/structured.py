@@ -5,7 +5,6 @@ before the numbers stands as texts under Qualitative Evaluations.
 """
 
 import io
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -124,7 +123,7 @@ def _groups(
     content: ReportContent, section: ProductSection, sources: Sequence[Source]
 ) -> list[sr.MeasurementsAndQualitativeEvaluations]:
     """One group for each place that a product measured (TID 1501)."""
-    known = [(coded(row), row) for row in section.rows if math.isfinite(row.value)]
+    known = [(coded(row), row) for row in section.rows if row.value is not None]
     ordered = sorted(known, key=lambda one: place_of(one[0]))
     return [
         _group(content, section, place, list(rows), sources) for place, rows in groupby(ordered, lambda one: place_of(one[0]))
@@ -151,6 +150,7 @@ def _group(
 
 
 def _measurement(found: Coded, row: Row) -> sr.Measurement:
+    assert row.value is not None, "a row without a value is no measurement"
     return sr.Measurement(
         name=_concept(found.concept),
         value=row.value,
@@ -166,7 +166,7 @@ def _evaluations(content: ReportContent) -> sr.ContainerContentItem:
     for section in content.sections:
         if section.failure:
             said.append((NO_RESULT, f"{section.title}: {section.failure}"))
-        said += [(NO_RESULT, f"{row.label}: not computable") for row in section.rows if not math.isfinite(row.value)]
+        said += [(NO_RESULT, f"{row.label}: not computable") for row in section.rows if row.value is None]
         said += [(CAVEAT, f"{section.title}: {note}") for note in section.notes]
     said += [(NOT_SAID, one) for one in words.limits(content)]
     box = sr.ContainerContentItem(name=_concept(_PARTS), relationship_type=sr.RelationshipTypeValues.CONTAINS)

@@ -1,7 +1,5 @@
 """The sentences and numbers that every format shares, so that no format says more or less than another."""
 
-import math
-
 from appliance.reports.content import PageIdentity, ProductSection, QcRow, ReportContent, Row
 from appliance.states import ORDER_FACTS, OrderState
 
@@ -139,6 +137,23 @@ def stage(name: str) -> str:
     return ORDER_FACTS[OrderState(name)].word if name in OrderState.__members__ else name
 
 
+def why(content: ReportContent) -> list[str]:
+    """Why an order ended without a result: the step, and each check that failed."""
+    if content.failure is None:
+        return []
+    ended = f"It ended in the step “{stage(content.failure.stage)}”; the code for support is {content.failure.code}."
+    failed = [row for row in content.qc_rows if row.verdict == "failed"]
+    return [ended, *(f"{row.title}: found {row.found}, expected {row.expected}." for row in failed)]
+
+
+def to_do(content: ReportContent) -> list[str]:
+    """What helps, each advice once."""
+    if content.failure is None:
+        return []
+    actions = [row.action for row in content.qc_rows if row.verdict == "failed" and row.action]
+    return list(dict.fromkeys([content.failure.advice, *actions]))
+
+
 def limits(content: ReportContent) -> tuple[str, ...]:
     """What this report does not say."""
     if content.kind == "failure":
@@ -188,9 +203,9 @@ def unit(text: str) -> str:
     return _UNITS.get(text, text)
 
 
-def number(value: float, of_unit: str = "") -> str:
-    """A value to four significant digits, diffusivities in 10⁻³ mm²/s; what is not finite reads `not computable`."""
-    if not math.isfinite(value):
+def number(value: float | None, of_unit: str = "") -> str:
+    """A value to four significant digits, diffusivities in 10⁻³ mm²/s; one that there is not reads `not computable`."""
+    if value is None:
         return "not computable"
     if _is_small_diffusivity(value, of_unit):
         return f"{value * 1000:.3f} × 10⁻³"
@@ -221,9 +236,9 @@ def beside(content: ReportContent, section: ProductSection, row: Row) -> list[st
     """What stands with a key number: its place in the normal range where one is installed, its change since the last study."""
     said = []
     score = next((one for one in section.rows if one.name == f"z_{row.name}"), None)
-    if score is not None and math.isfinite(score.value):
+    if score is not None and score.value is not None:
         place = "within" if abs(score.value) <= NORMAL_Z else "above" if score.value > 0 else "below"
-        said.append(f"{place} the normal range (z = {score.value:+.1f})")
+        said.append(f"{place} the normal range (z\u00a0=\u00a0{score.value:+.1f})")
     was = next(
         (
             (past, old)
@@ -234,7 +249,7 @@ def beside(content: ReportContent, section: ProductSection, row: Row) -> list[st
         ),
         None,
     )
-    if was is not None and math.isfinite(row.value) and math.isfinite(was[1].value):
+    if was is not None and row.value is not None and was[1].value is not None:
         change = row.value - was[1].value
         sign = "+" if change > 0 else "−" if change < 0 else "±"
         days = was[0].days_before

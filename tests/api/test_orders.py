@@ -170,7 +170,7 @@ async def test_formats_with_an_identity_or_from_elsewhere_are_not_served(door: D
 async def test_results_show_numbers_and_where_they_went(door: Door, filed: Filed) -> None:
     order = await an_order(door.house, filed.study, state="REPORTED")
     report = await a_report(door.house, filed.study, order)
-    rows = [Row(name="fa_mean", label="FA, white matter", value=0.61, unit="")]
+    rows = [Row(name="fa_mean", label="FA, white matter", value=0.61), Row(name="fit", label="Fit", value=float("nan"))]
     content = ReportContent(
         order=order,
         report=report,
@@ -186,7 +186,10 @@ async def test_results_show_numbers_and_where_they_went(door: Door, filed: Filed
     await door.house.records.run("UPDATE reports SET content = {} WHERE id = {}", text, report)
     (delivery,) = await deliveries.create(report, order, ["pacs"], now_ms())
     (result,) = (await door.get("/api/results", role="user", params={"q": "product:dti"}))["items"]
-    assert result["values"] == [{"label": "FA, white matter", "value": 0.61, "unit": ""}]
+    assert result["values"] == [
+        {"label": "FA, white matter", "value": 0.61, "unit": ""},
+        {"label": "Fit", "value": None, "unit": ""},
+    ]
     assert (result["report"], result["study"], result["kind"]) == (report, filed.study, "report")
     assert [(one["delivery"], one["destination"], one["word"]) for one in result["deliveries"]] == [
         (delivery.id, "pacs", "Waiting")

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from tui.clock import age, day_or_time, moment
-from tui.contract import DeliveryView, ResultPage, ResultRow, tail
+from tui.contract import DeliveryView, ResultPage, ResultRow, Value, tail
 from tui.inert import fit, inert
 from tui.messages import Happened, Went, WentWrong
 from tui.screens.list_page import PAGE_ROWS, Fetched, ListPage, Wish
@@ -138,9 +138,7 @@ class ResultsPage(ListPage[ResultRow]):
         if row is None:
             about.update(Text())
             return
-        values = "   ".join(
-            f"{inert(one.label)} {inert(str(one.value))} {inert(one.unit or '')}".strip() for one in row.values[:6]
-        )
+        values = "   ".join(f"{inert(one.label)} {_shown(one)} {inert(one.unit or '')}".strip() for one in row.values[:6])
         lines = [Text(f"Report {tail(row.report)} of order {tail(row.order)}", "bold")]
         if values:
             lines.append(Text(values))
@@ -217,3 +215,7 @@ class ResultsPage(ListPage[ResultRow]):
                 return bool(row and row.deliveries) and self.console.me.role in {"admin", ""}
             return row is not None
         return super().check_action(action, parameters)
+
+
+def _shown(value: Value) -> str:
+    return "not computable" if value.value is None else inert(str(value.value))

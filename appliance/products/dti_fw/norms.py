@@ -54,7 +54,7 @@ def z_scores(data_folder: Path, values: list[Value], age_years: float | None, se
     scores = []
     for value in values:
         row = _group(norms.rows, value.name, age_years, sex)
-        if row is not None:
+        if row is not None and value.value is not None:
             note = f"{norms.name} {norms.version}: mean {row.mean:g}, SD {row.sd:g}, {row.people} people"
             z = round((value.value - row.mean) / row.sd, 2)
             scores.append(Value(name=f"z_{value.name}", label=f"z-score, {value.label}", value=z, note=note))

@@ -84,7 +84,7 @@ def write_features(values: list[Value], folder: Path) -> list[str]:
     with (folder / "features.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow([one.name for one in values])
-        writer.writerow([f"{one.value:.6g}" for one in values])
+        writer.writerow(["" if one.value is None else f"{one.value:.6g}" for one in values])
     with (folder / "features_columns.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["column", "description", "unit", "note"])

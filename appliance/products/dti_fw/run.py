@@ -239,7 +239,7 @@ def _judged(
     if data_folder is None:
         return values, [model.NONE_INSTALLED], {}
     scores, said = norms.z_scores(data_folder, values, request.age_years, request.sex)
-    features = {one.name: one.value for one in values}
+    features = {one.name: one.value for one in values if one.value is not None}
     if request.age_years is not None:
         features["age_years"] = request.age_years
     predicted = model.predict(data_folder, features, (MANIFEST.id, MANIFEST.version), shells)

@@ -154,12 +154,15 @@ async def test_a_command_sees_its_contract_and_nothing_of_the_appliances_environ
     program = """
         import json, os
         found = {"notes": sorted(os.environ), "inputs": len(os.listdir(os.environ["MERCURE_IN_DIR"])), "wide": True}
+        found["values"] = [{"name": "fit", "label": "Fit", "value": None}]
         open(os.environ["MERCURE_OUT_DIR"] + "/result.json", "w").write(json.dumps(found))
     """
     result = await run(tmp_path, a_product(tmp_path / "home", program))
     assert {"MERCURE_IN_DIR", "MERCURE_OUT_DIR", "RANVIER_CORES", "OMP_NUM_THREADS", "TMPDIR"} <= set(result.notes)
     assert not {"RANVIER_SECRET", "RANVIER_HOME"} & set(result.notes)
-    assert [(one.name, one.value) for one in result.values] == [("inputs", 4.0)], "numbers become values, truth does not"
+    assert [(one.name, one.value) for one in result.values] == [("fit", None), ("inputs", 4.0)], (
+        "numbers become values, truth does not"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,9 +170,10 @@ async def test_a_command_sees_its_contract_and_nothing_of_the_appliances_environ
     [
         ("", "there is no result.json"),
         ("not JSON", "no JSON"),
+        ('{"fit": NaN}', "null there"),
         ("[1, 2]", "Expected `object`"),
         ('{"values": [{"name": "a"}]}', "label"),
-        ('{"values": [{"name": "a", "label": "A", "value": "much"}]}', "Expected `float`"),
+        ('{"values": [{"name": "a", "label": "A", "value": "much"}]}', "Expected `float | null`"),
         ('{"maps": ["../../secret"]}', "outside the out-folder"),
         ('{"maps": ["/etc/passwd"]}', "outside the out-folder"),
         ('{"maps": ["absent.nii"]}', "not there"),

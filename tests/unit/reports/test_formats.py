@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from PIL import Image
 
-from appliance.reports import as_json, as_png, as_text, words
-from appliance.reports.content import Earlier, Failure, RenderRequest, ReportContent, Row
+from appliance.products.manifest import Value
+from appliance.reports import as_json, as_png, as_text, render, words
+from appliance.reports.content import REPORT_FORMATS, Earlier, Failure, RenderRequest, ReportContent, Row
 from tests.unit.reports.samples import CAVEATS, IDENTITY, ORDER, a_failure, a_picture, a_report, a_request, a_section
 
 
@@ -104,7 +105,11 @@ def test_a_failure_says_what_happened_why_and_what_to_do(tmp_path: Path) -> None
     text = " ".join(as_text.make(a_request(tmp_path, a_failure())).decode().split())
     assert "WHAT HAPPENED" in text
     assert "No series of this study is input of the product" in text
-    assert "It ended in the step “Queued” with code nothing-to-process" in text
+    assert "It ended in the step “Queued”; the code for support is nothing-to-process." in text
+    assert "Gradient directions: found 3, expected at least 6." in text
+    assert (
+        "Send the diffusion series with all its directions" in text.partition("WHAT TO DO")[2].partition("QUALITY CONTROL")[0]
+    )
     assert "send the diffusion series and run the order again" in text
     found = json.loads(as_json.make(a_request(tmp_path, a_failure())))
     assert (found["kind"], found["failure"]["code"]) == ("failure", "nothing-to-process")
@@ -140,12 +145,27 @@ def test_the_picture_shows_all_pages_one_below_the_other(tmp_path: Path) -> None
         (0.00012345, "", "1.234 × 10⁻⁴"),
         (-3.2e9, "", "-3.200 × 10⁹"),
         (0, "mm2/s", "0"),
-        (math.nan, "", "not computable"),
-        (math.inf, "mm2/s", "not computable"),
+        (None, "mm2/s", "not computable"),
     ],
 )
-def test_numbers_are_printed_as_a_reader_expects(value: float, unit: str, printed: str) -> None:
+def test_numbers_are_printed_as_a_reader_expects(value: float | None, unit: str, printed: str) -> None:
     assert words.number(value, unit) == printed
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_nobody_can_compute_is_none_and_comes_back_from_every_record(value: float, tmp_path: Path) -> None:
+    """RES-01: rows of a product and of a report, as the records keep them, in every format that is made of them."""
+    result = msgspec.json.encode(Value(name="fit", label="Fit", value=value))
+    assert msgspec.json.decode(result, type=Value).value is None
+    was = Earlier(
+        days_before=3, study="s", order="o", product="dti", product_version="1", rows=[Row(name="fit", label="", value=value)]
+    )
+    content = a_report(sections=[a_section(rows=[Row(name="fit", label="Fit", value=value)])], earlier=[was])
+    kept = msgspec.json.decode(msgspec.json.encode(content), type=ReportContent)
+    assert kept == content
+    assert kept.sections[0].rows[0].value is None
+    for name in REPORT_FORMATS:
+        assert render.render(a_request(tmp_path, kept), name), name
 
 
 @pytest.mark.parametrize(
@@ -204,9 +224,9 @@ def test_key_numbers_say_their_normal_range_and_their_change(tmp_path: Path) -> 
     section = a_section(rows=[Row(name="fa_mean", label="FA", value=0.2874), Row(name="z_fa_mean", label="z", value=-2.4)])
     content = a_report(sections=[section], earlier=[past])
     assert words.beside(content, section, section.rows[0]) == [
-        "below the normal range (z = -2.4)",
+        "below the normal range (z\u00a0=\u00a0-2.4)",
         "−0.0126 since 412 days ago",
     ]
     assert words.beside(content, section, section.rows[1]) == []
     text = " ".join(as_text.make(a_request(tmp_path, content)).decode().split())
-    assert "(below the normal range (z = -2.4)) (−0.0126 since 412 days ago)" in text
+    assert "below the normal range (z = -2.4) −0.0126 since 412 days ago" in text
