@@ -1,11 +1,11 @@
 """From records to answers: states become words and glyphs, JSON columns become lists, moments become ISO 8601."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from api.study_lines import order_facts, study_row
 from api.views import (
     DeliveryView,
     FindingView,
@@ -17,10 +17,10 @@ from api.views import (
     ResultView,
     RunView,
     SeriesView,
-    StudyRow,
     StudyView,
     TimelineView,
     ValueView,
+    at,
 )
 from appliance.compute.dask import WAITING
 from appliance.errors import Unknown
@@ -32,10 +32,10 @@ from appliance.records import details, events, lists, orders, studies
 from appliance.records.deliveries import DeliveryRow
 from appliance.records.details import OrderDetails, ReportHead
 from appliance.records.engine import Records
-from appliance.records.lists import ResultLine, StudyLine
+from appliance.records.lists import ResultLine
 from appliance.records.orders import OrderRow
 from appliance.reports.content import REPORT_FORMATS
-from appliance.states import DELIVERY_FACTS, ORDER_FACTS, STUDY_FACTS, DeliveryState, Facts, OrderState, StudyState
+from appliance.states import DELIVERY_FACTS, ORDER_FACTS, OrderState, StudyState
 
 
 class NoQcYet(Unknown):
@@ -48,71 +48,6 @@ class NoQcYet(Unknown):
 TIMELINE = 1000
 SHOWN_FORMATS = REPORT_FORMATS
 """What can be downloaded: the formats that carry no identity."""
-
-
-def at(moment: int | None) -> str | None:
-    """A moment as ISO 8601; none for 0."""
-    return iso(moment) if moment else None
-
-
-_WAITS = Facts("Waiting", "waiting", "◌", ".", "", active=True)
-"""An order whose state is at work and which cannot go on now; its code says for what it waits."""
-
-
-def _order_facts(state: OrderState, delivery_failed: bool, code: str) -> Facts:
-    # A failed delivery leaves the order REPORTED; what people must see is the delivery.
-    if delivery_failed and state is OrderState.REPORTED:
-        return DELIVERY_FACTS[DeliveryState.FAILED]
-    return _WAITS if code in WAITING and ORDER_FACTS[state].active else ORDER_FACTS[state]
-
-
-@lru_cache(maxsize=256)
-def _row_facts(state: str, of_order: bool, delivery_failed: bool, code: str) -> Facts:
-    if of_order:
-        return _order_facts(OrderState(state), delivery_failed, code)
-    return STUDY_FACTS[StudyState(state)]
-
-
-def study_row(line: StudyLine) -> StudyRow:
-    """One study as the list shows it."""
-    state, of_order = line.order_state or line.study_state, bool(line.order)
-    facts = _row_facts(state, of_order, line.delivery_failed, line.code)
-    return StudyRow(
-        study=line.study,
-        version=line.version,
-        order=line.order or None,
-        state=state,
-        word=facts.word,
-        glyph=facts.glyph,
-        plain_glyph=facts.plain_glyph,
-        percent=line.percent,
-        step=line.step,
-        qc=qc_word(line.qc_asked, line.qc_failed, line.bypass_by),
-        products=line.products.split(",") if line.products else [],
-        group=line.group,
-        received_at=at(line.received_at),
-        updated_at=at(line.updated_at if line.updated_at > line.last_at else line.last_at),
-        instances=line.instances,
-        series=line.series,
-        has_accession=line.has_accession,
-        sender=line.sender,
-        needs_person=facts.needs_person,
-        terminal=facts.terminal and not facts.needs_person,
-        code=line.code or line.reason,
-        detail=line.detail,
-        delivery_failed=line.delivery_failed,
-        bypassed=bool(line.bypass_by),
-        priority=line.priority,
-    )
-
-
-def qc_word(asked: int, failed: int, bypass_by: str) -> str:
-    """The QC column: empty before QC, `bypassed`, `ok 8/8`, or `6/8`."""
-    if bypass_by:
-        return "bypassed"
-    if not asked:
-        return ""
-    return f"{asked - failed}/{asked}" if failed else f"ok {asked}/{asked}"
 
 
 def _split(listed: str) -> list[str]:
@@ -194,7 +129,7 @@ async def order_by_id(order: str) -> OrderView:
 def order_view(found: OrderDetails) -> OrderView:
     """One order with its runs, reports and deliveries."""
     row = found.order
-    facts = _order_facts(row.state, row.delivery_failed, row.code)
+    facts = order_facts(row.state, row.delivery_failed, row.code)
     return OrderView(
         order=row.id,
         study=row.study,

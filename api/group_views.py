@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from api.fill import at, delivery_view
-from api.views import DeliveryView, View
+from api.fill import delivery_view
+from api.views import DeliveryView, View, at
 from appliance.groups import rules
 from appliance.records import deliveries
 from appliance.records.groups import GroupLine, GroupReportRow

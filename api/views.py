@@ -2,6 +2,13 @@
 
 import msgspec
 
+from appliance.moments import iso
+
+
+def at(moment: int | None) -> str | None:
+    """A moment as ISO 8601; none for 0."""
+    return iso(moment) if moment else None
+
 
 class View(msgspec.Struct, kw_only=True, frozen=True):
     """The base of all answers; times are ISO 8601 in UTC, or null."""

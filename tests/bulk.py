@@ -12,7 +12,8 @@ EVERY_MS = 60_000
 RARE = 100_000
 """One study in so many is of a group of its own, `RARE-<number>`."""
 
-_MIGRATION = "appliance.records.migrations.records_2026_11_22t08_10_00_000000"
+_LISTED = "appliance.records.migrations.records_2026_11_22t08_10_00_000000"
+_LINES = "appliance.records.migrations.records_2026_11_22t16_23_37_000000"
 _STATE = (
     "CASE WHEN i % 100 < 90 THEN 'DELIVERED' WHEN i % 100 < 94 THEN 'REPORTED' WHEN i % 100 < 97 THEN 'FAILED' "
     "WHEN i % 100 = 97 THEN 'QC_FAILED' WHEN i % 100 = 98 THEN 'CANCELLED' ELSE 'EXPIRED' END"
@@ -66,14 +67,16 @@ async def many_studies(records: Records, count: int) -> None:
 @asynccontextmanager
 async def at_once(records: Records) -> AsyncIterator[None]:
     """What is put into empty, migrated records in this block is listed and indexed at its end, and not row by row."""
-    migration: Any = importlib.import_module(_MIGRATION)
+    listed: Any = importlib.import_module(_LISTED)
+    lines: Any = importlib.import_module(_LINES)
     if records.on_sqlite:
         # Rows that can be made again: nobody waits for the disk.
         await records.run("PRAGMA synchronous=OFF")
         await records.run("PRAGMA cache_size=-400000")
     engine_type = "sqlite" if records.on_sqlite else "postgres"
-    triggers = [one for one in migration.statements(engine_type) if one.startswith("CREATE TRIGGER")]
-    for name, table in [(one[0], one[2]) for one in migration.TRIGGERS]:
+    made = [*listed.statements(engine_type), *lines.statements(engine_type)]
+    triggers = [one for one in made if one.startswith("CREATE TRIGGER")]
+    for name, table in [(one[0], one[2]) for one in (*listed.TRIGGERS, *lines.TRIGGERS)]:
         await records.engine.run_ddl(f"DROP TRIGGER {name}" + ("" if records.on_sqlite else f" ON {table}"))
     if records.on_sqlite:
         for name in ("words_added", "words_removed", "words_changed"):
@@ -82,8 +85,8 @@ async def at_once(records: Records) -> AsyncIterator[None]:
         await records.engine.run_ddl("DROP INDEX IF EXISTS study_texts_words")
     yield
     statements = [] if records.on_sqlite else ["ANALYZE"]
-    statements += migration.fills(engine_type)
-    statements.append("INSERT INTO study_words (study_words) VALUES ('rebuild')" if records.on_sqlite else migration.PG_TRGM[1])
+    statements += [*lines.fills(engine_type), *listed.fills(engine_type)[1:]]
+    statements.append("INSERT INTO study_words (study_words) VALUES ('rebuild')" if records.on_sqlite else listed.PG_TRGM[1])
     for statement in (*statements, *triggers):
         await records.engine.run_ddl(statement)
     if records.on_sqlite:

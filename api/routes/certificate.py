@@ -8,10 +8,10 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api.fill import at
 from api.guards import declared
 from api.house_views import CertificateView
 from api.presented import Presented
+from api.views import at
 from api.visit import Visit
 from appliance import certificates, settings
 from appliance.certificates import Facts

@@ -3,9 +3,8 @@
 from litestar import get
 from litestar.di import NamedDependency
 
-from api.fill import at
 from api.guards import declared
-from api.views import View
+from api.views import View, at
 from api.visit import Visit
 from appliance import dataflow
 from appliance.dataflow import Encrypted, Identified

@@ -11,10 +11,10 @@ from litestar.params import FromPath, JSONBody, PathParameter
 from litestar.response import File
 
 from api.doorstep import PIECE
-from api.fill import study_row
 from api.group_views import GroupDetail, GroupReportView, GroupView, group_view, report_view, report_views
 from api.guards import declared
 from api.routes.reports import ReportFileMissing
+from api.study_lines import study_row
 from api.views import StudyRow, View
 from api.visit import Visit
 from appliance import cohort_reports, cohort_upload, cohorts

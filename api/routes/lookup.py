@@ -7,8 +7,8 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api.fill import study_row
 from api.guards import declared
+from api.study_lines import study_row
 from api.views import StudyRow, View
 from api.visit import Visit
 from appliance.records import identities, lists

@@ -6,9 +6,8 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from api.fill import at
 from api.guards import declared
-from api.views import View
+from api.views import View, at
 from api.visit import Visit
 from appliance.notify.section import Subject
 from appliance.records import notices

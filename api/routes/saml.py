@@ -10,12 +10,11 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromQuery, JSONBody
 from litestar.response import Redirect
 
-from api.fill import at
 from api.guards import declared
 from api.headers import session_cookie
 from api.house_views import WhoAmI
 from api.pages import page, refusal
-from api.views import ProbeView, View
+from api.views import ProbeView, View, at
 from api.visit import Visit
 from appliance import audit, settings
 from appliance.access import identity_provider, saml, saml_logout

@@ -6,11 +6,10 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api.fill import at
 from api.guards import declared
 from api.headers import session_cookie
 from api.house_views import WhoAmI
-from api.views import View
+from api.views import View, at
 from api.visit import Visit
 from appliance import audit, service_account
 from appliance.access import accounts, passwords, sessions

@@ -7,10 +7,10 @@ from litestar import Response, get, patch
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
-from api.fill import at
 from api.guards import declared
 from api.house_views import RevisionView, SettingsSaved, SettingsView
 from api.problems import VersionMissing
+from api.views import at
 from api.visit import Visit
 from appliance import settings
 from appliance.moments import iso

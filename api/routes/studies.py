@@ -7,9 +7,10 @@ from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from api.fill import study_row, study_view
+from api.fill import study_view
 from api.guards import declared
-from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked, whole
+from api.routes.asked import Cursor, Filter, Limit, Number, Sort, asked
+from api.study_lines import study_list, study_row
 from api.views import FilterWordView, StudyList, StudyRow, StudyView
 from api.visit import Visit
 from appliance.receive.stable import force_stable, release
@@ -34,10 +35,10 @@ async def list_studies(
     cursor: Cursor = "",
     limit: Limit = 200,
     page: Number = 1,
-) -> StudyList:
+) -> Response[StudyList]:
     """A page of studies, each with its newest order; no patient value is part of it."""
-    found = await lists.studies_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
-    return StudyList(items=[study_row(line) for line in found.items], **whole(found, limit))
+    found = await lists.lines_page(visit.house.records, asked(filter_text, sort, cursor, limit, page), visit.now)
+    return study_list(found, limit)
 
 
 @get("/api/studies/{study:str}", operation_id="getStudy", tags=["studies"], **declared("studies.read", 404))

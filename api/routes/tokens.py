@@ -7,9 +7,9 @@ from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
-from api.fill import at
 from api.guards import declared
 from api.house_views import TokenView
+from api.views import at
 from api.visit import Visit
 from appliance.access.permissions import Role
 from appliance.access.tokens import create_token

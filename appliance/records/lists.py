@@ -1,15 +1,24 @@
 """The lists: studies, orders and results; how a page of them is found stands in `appliance.records.paging`."""
 
+from typing import Any, NewType
+
 import msgspec
 
 from appliance.errors import Unknown
 from appliance.records.engine import Records
-from appliance.records.paging import Asked, ByState, Listed, Page, as_structs, page_of
+from appliance.records.listed import ByState, Listed
+from appliance.records.paging import Asked, Page, page_of
 from appliance.records.words import ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
+
+Line = NewType("Line", str)
+"""One study as `study_list` keeps it for the list: a `StudyLine` as JSON."""
 
 
 class StudyLine(msgspec.Struct, array_like=True, frozen=True):
-    """One study with its newest order; the fields from `order` on are empty where there is none."""
+    """One study with its newest order; the fields from `order` on are empty where there is none.
+
+    They stand in the order in which the migration `line of each study` writes them.
+    """
 
     study: str
     version: int
@@ -52,9 +61,7 @@ class ResultLine(msgspec.Struct, array_like=True, frozen=True):
     folder: str
 
 
-class _OrderLine(msgspec.Struct, array_like=True, frozen=True):
-    order: str
-
+_STUDY_LINE = msgspec.json.Decoder(StudyLine, strict=False)
 
 _OF_STUDIES = "SELECT n.id AS id FROM ({rows}) AS found CROSS JOIN orders n WHERE n.study = found.id"
 _REPORTS_OF_ORDERS = "SELECT m.id AS id FROM ({rows}) AS made CROSS JOIN reports m WHERE m.order_id = made.id"
@@ -63,12 +70,9 @@ _REPORTS_OF_STUDIES = _REPORTS_OF_ORDERS.replace("{rows}", _OF_STUDIES)
 _STUDIES = Listed(
     rows="studies s {join} study_list l ON l.study = s.id LEFT JOIN orders o ON o.id = l.order_id",
     identifier="s.id",
-    columns=(
-        's.id AS study, s.version, s.state AS study_state, s.group_name AS "group", s.first_at AS received_at, s.last_at, '
-        "s.instances, s.series, s.sender, s.reason, COALESCE(i.accession_key, '') <> '' AS has_accession, o.id AS \"order\", "
-        "o.state AS order_state, o.code, o.detail, o.products, o.percent, o.step, o.qc_asked, o.qc_failed, o.bypass_by, "
-        "o.delivery_failed, o.priority, o.updated_at"
-    ),
+    columns="l.line",
+    shown="study_list l",
+    shown_id="l.study",
     sorts={
         "received": "s.first_at",
         "updated": "s.last_at",
@@ -81,13 +85,14 @@ _STUDIES = Listed(
     quick={"words": "{rows}", "ids": "{rows}", "states": "{rows}"},
     states_of="studies",
     by_state=ByState(sort="received", table="study_list", identifier="study", column="first_at", state="shown", flag="flagged"),
-    join="LEFT JOIN identities i ON i.study = s.id",
 )
 
 _ORDERS = Listed(
     rows="orders o {join} studies s ON s.id = o.study",
     identifier="o.id",
     columns="o.id",
+    shown="orders o",
+    shown_id="o.id",
     sorts={"created": "o.created_at", "updated": "o.updated_at", "priority": "o.priority"},
     words=ORDER_WORDS,
     table="orders",
@@ -105,6 +110,8 @@ _RESULTS = Listed(
         'r.id AS report, r.order_id AS "order", o.study, r.kind, r.version, r.supersedes, r.formats, r.content, '
         "r.created_at, r.folder"
     ),
+    shown="reports r {join} orders o ON o.id = r.order_id",
+    shown_id="r.id",
     sorts={"created": "r.created_at"},
     words=RESULT_WORDS,
     table="reports",
@@ -114,26 +121,44 @@ _RESULTS = Listed(
 )
 
 
+def study_line_of(line: Line) -> StudyLine:
+    """A line of the list of studies, read."""
+    return _STUDY_LINE.decode(line)
+
+
+async def lines_page(records: Records, asked: Asked, now: int) -> Page[Line]:
+    """A page of studies, each as it is kept; raises `FilterProblem`, `BadSort`, `BadCursor`."""
+    return await page_of(records, _STUDIES, asked, now, _first)
+
+
 async def studies_page(records: Records, asked: Asked, now: int) -> Page[StudyLine]:
-    """A page of studies; raises `FilterProblem`, `BadSort`, `BadCursor`."""
-    return await page_of(records, _STUDIES, asked, now, StudyLine)
+    """A page of studies; raises as `lines_page`."""
+    page = await lines_page(records, asked, now)
+    return Page(**{**msgspec.structs.asdict(page), "items": [study_line_of(one) for one in page.items]})
 
 
 async def study_line(records: Records, study: str) -> StudyLine:
     """One study as the list shows it; raises `Unknown`."""
-    rows = _STUDIES.rows.replace("{join}", "JOIN")
-    found = await records.tuples(f"SELECT {_STUDIES.columns} FROM {rows} {_STUDIES.join} WHERE s.id = {{}}", study)
+    found = await records.tuples("SELECT line FROM study_list WHERE study = {}", study)
     if not found:
         raise Unknown(kind="study")
-    return as_structs(found, StudyLine)[0]
+    return study_line_of(found[0][0])
 
 
 async def order_ids_page(records: Records, asked: Asked, now: int) -> Page[str]:
-    """A page of orders by identifier; raises as `studies_page`."""
-    page = await page_of(records, _ORDERS, asked, now, _OrderLine)
-    return Page(**{**msgspec.structs.asdict(page), "items": [one.order for one in page.items]})
+    """A page of orders by identifier; raises as `lines_page`."""
+    return await page_of(records, _ORDERS, asked, now, _first)
 
 
 async def results_page(records: Records, asked: Asked, now: int) -> Page[ResultLine]:
-    """A page of reports; raises as `studies_page`."""
-    return await page_of(records, _RESULTS, asked, now, ResultLine)
+    """A page of reports; raises as `lines_page`."""
+    return await page_of(records, _RESULTS, asked, now, _results)
+
+
+def _first(rows: list[tuple[Any, ...]]) -> list[Any]:
+    return [row[0] for row in rows]
+
+
+def _results(rows: list[tuple[Any, ...]]) -> list[ResultLine]:
+    # One call for the whole page, which never leaves C.
+    return msgspec.convert(rows, list[ResultLine], strict=False)

@@ -8,16 +8,17 @@ the order of the list, which fill a page where many match; where few do, its qui
 What was not counted is told as the least there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from appliance.errors import Rejected
 from appliance.records import narrow
 from appliance.records.engine import Records
-from appliance.records.filter import Clause, Vocabulary, compile_filter
+from appliance.records.filter import Clause, compile_filter
+from appliance.records.listed import ByState, Listed
 from appliance.records.marks import mark_of, read_mark
 from appliance.records.narrow import FLAGGED, Narrow, Rows
 
@@ -80,46 +81,13 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class ByState:
-    """A table in which the rows of one state stand together in the order of one sort."""
-
-    sort: str
-    table: str
-    identifier: str
-    column: str
-    state: str
-    flag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One list as SQL: its rows, its columns, what it can be sorted by, and the table that `total` counts.
-
-    `{join}` stands for a join that keeps the order of the tables: the first one is walked.
-    """
-
-    rows: str
-    identifier: str
-    columns: str
-    sorts: Mapping[str, str]
-    words: Vocabulary
-    table: str
-    quick: Mapping[str, str]
-    """Kind of a quick way -> the list's own identifiers for the rows that it gives."""
-    states_of: Literal["studies", "orders"]
-    by_state: ByState | None
-    join: str = ""
-    """Joined for the page only: it takes no row away and no filter asks for it."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Count:
     rows: int
     exact: bool
 
 
 _Found = tuple[Any, ...]
-"""The columns of the list, then the sort value, the identifier, and how many match where the query counts them."""
+"""The columns of the list, then how many there are (where one query tells all), how many match, sort value and identifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +135,12 @@ class _Wish:
         return _Count(self.skip + len(rows), exact=ends)
 
 
-async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind: type[Row]) -> Page[Row]:
-    """A page of a list of structs whose fields are its columns; raises `FilterProblem`, `BadSort`, `BadCursor`, `PageTwice`."""
+async def page_of(
+    records: Records, wanted: Listed, asked: Asked, now: int, read: Callable[[list[_Found]], list[Row]]
+) -> Page[Row]:
+    """A page of a list, its rows as `read` makes them of its columns; raises `FilterProblem`, `BadSort`, `BadCursor`,
+    `PageTwice`.
+    """
     if asked.cursor and asked.number > 1:
         raise PageTwice()
     sort = asked.sort or "-" + next(iter(wanted.sorts))
@@ -187,12 +159,11 @@ async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind
         limit=limit,
         skip=max(asked.number - 1, 0) * limit,
     )
-    total = await _size(records, wanted.table)
-    rows, matched = await _found(records, wish, total)
+    rows, matched, total = await _found(records, wish)
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(
-        items=as_structs(rows[:limit], kind),
-        next=mark_of(sort, last[-3], last[-2]) if last else None,
+        items=read(rows[:limit]),
+        next=mark_of(sort, last[-2], last[-1]) if last else None,
         matched=matched.rows,
         total=total.rows,
         matched_exact=matched.exact,
@@ -200,18 +171,39 @@ async def page_of(records: Records, wanted: Listed, asked: Asked, now: int, kind
     )
 
 
-async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[_Found], _Count]:
-    """The rows of a page and one more if there is one, and how many match."""
+async def _found(records: Records, wish: _Wish) -> tuple[list[_Found], _Count, _Count]:
+    """The rows of a page and one more if there is one, how many match, and how many there are."""
+    by_state = wish.listed.by_state
+    if by_state and by_state.sort == wish.sort and (wish.condition.exact or not wish.condition.sql):
+        return await _by_small_table(records, wish, by_state)
+    total = await _size(records, wish.listed.table)
     if not wish.condition.sql:
-        return await _walked(records, wish), total
+        return await _walked(records, wish), total, total
     if total.rows <= WALKED:
         rows = await _walked(records, wish)
-        return rows, await _counted(records, wish, rows)
-    by_state = wish.listed.by_state
-    if wish.condition.exact and by_state and by_state.sort == wish.sort:
-        rows = await _of_states(records, wish, by_state)
-        quick = await _quick(records, wish, wish.condition.narrow[0], FEW)
-        return rows, _Count(quick.count, exact=quick.count <= FEW)
+        return rows, await _counted(records, wish, rows), total
+    return *await _among_many(records, wish), total
+
+
+async def _by_small_table(records: Records, wish: _Wish, by_state: ByState) -> tuple[list[_Found], _Count, _Count]:
+    """The same, in one question to the database: going there and back costs more than most questions."""
+    rows = await (_of_states if wish.condition.sql else _of_all)(records, wish, by_state)
+    total = _count_of(int(rows[0][-4])) if rows else await _size(records, wish.listed.table)
+    if not wish.condition.sql:
+        return rows, total, total
+    if rows or wish.whole:
+        matched = int(rows[0][-3]) if rows else 0
+    else:
+        matched = (await _quick(records, wish, wish.condition.narrow[0], _countable())).count
+    return rows, _Count(matched, exact=matched <= _countable()), total
+
+
+def _countable() -> int:
+    """So many rows of states are counted: what a table of up to `WALKED` rows holds always is."""
+    return max(FEW, WALKED)
+
+
+async def _among_many(records: Records, wish: _Wish) -> tuple[list[_Found], _Count]:
     best = await _best(records, wish, VERY_FEW)
     if best is None:
         rows = await _stretch(records, wish)
@@ -222,40 +214,29 @@ async def _found(records: Records, wish: _Wish, total: _Count) -> tuple[list[_Fo
         best = await _best(records, wish, min(MOST, ahead // WEIGHT))
     if best:
         rows = await _of_few(records, wish, best)
-        return rows, _Count(int(rows[0][-1]), exact=True) if rows else _Count(0, exact=wish.whole)
+        return rows, _Count(int(rows[0][-3]), exact=True) if rows else _Count(0, exact=wish.whole)
     rows = await _walked(records, wish)
     return rows, wish.at_least(rows)
 
 
-def as_structs(rows: list[_Found], kind: type[Row]) -> list[Row]:
-    """Rows whose columns are the struct's fields in order, and more; the columns of an order that is not there come as NULL:
-    the struct's own defaults stand for them.
-    """
-    plain = [row if None not in row else _defaulted(row, kind) for row in rows]
-    # One call for the whole page, which never leaves C.
-    return msgspec.convert(plain, list[kind], strict=False)  # type: ignore[valid-type]
-
-
-def _defaulted(row: _Found, kind: Any) -> _Found:
-    fields = len(kind.__struct_fields__)
-    defaults = dict(enumerate(kind.__struct_defaults__, fields - len(kind.__struct_defaults__)))
-    return tuple(defaults[place] if value is None else value for place, value in enumerate(row[:fields]))
-
-
-async def _size(records: Records, table: str) -> _Count:
+def _sized(records: Records, table: str) -> str:
+    """How many rows a table has, below nothing where that is estimated."""
     if records.on_sqlite:
         # What was deleted stands in front: the numbers from the first to the last row are nearly all taken.
         estimate = f"(SELECT MAX(rowid) FROM {table}) - (SELECT MIN(rowid) FROM {table}) + 1"
     else:
         # -1 until the table was first analysed.
-        estimate = f"(SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass)"
+        estimate = f"(SELECT reltuples::bigint FROM pg_class WHERE oid = '{table}'::regclass)"
     counted = f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT {COUNTED + 1}) AS counted)"
-    # One question to the database, not two: going there and back costs more than counting.
-    sql = f"SELECT n, CASE WHEN n > {COUNTED} THEN NULL ELSE {counted} END FROM (SELECT {estimate} AS n) AS estimated"
-    found, rows = (await records.tuples(sql))[0]
-    if rows is None:
-        return _Count(int(found), exact=False)
-    return _Count(int(rows), exact=rows <= COUNTED)
+    return f"SELECT CASE WHEN n > {COUNTED} THEN -n ELSE {counted} END FROM (SELECT {estimate} AS n) AS estimated"
+
+
+def _count_of(sized: int) -> _Count:
+    return _Count(abs(sized), exact=0 <= sized <= COUNTED)
+
+
+async def _size(records: Records, table: str) -> _Count:
+    return _count_of(int((await records.tuples(_sized(records, table)))[0][0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +250,12 @@ class _Quick:
 async def _quick(records: Records, wish: _Wish, way: Narrow, most: int) -> _Quick:
     rows = narrow.rows_of(way, wish.listed.states_of, on_sqlite=records.on_sqlite)
     rows = Rows(wish.listed.quick[way.kind].replace("{rows}", rows.sql), rows.values)
-    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM ({rows.sql}) AS quick LIMIT {most + 1}) AS counted"
-    return _Quick(rows, int((await records.run(counted, *rows.values))[0]["n"]))
+    return _Quick(rows, int((await records.run(_up_to(rows, most), *rows.values))[0]["n"]))
+
+
+def _up_to(rows: Rows, most: int) -> str:
+    """How many rows a quick way leads to: at most one more than were to be counted."""
+    return f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM ({rows.sql}) AS quick LIMIT {most + 1}) AS counted"
 
 
 async def _best(records: Records, wish: _Wish, most: int) -> _Quick | None:
@@ -290,8 +275,8 @@ async def _walked(records: Records, wish: _Wish) -> list[_Found]:
     listed, column = wish.listed, wish.column
     where = _both(wish.condition, wish.after(column, listed.identifier))
     return await records.tuples(
-        f"SELECT {listed.columns}, {column} AS sort_value, {listed.identifier} AS sort_id, 0 AS matched "
-        f"FROM {_joined(records, listed.rows)} {listed.join} {_where(where)} "
+        f"SELECT {listed.columns}, 0 AS matched, {column} AS sort_value, {listed.identifier} AS sort_id "
+        f"FROM {_joined(records, listed.rows)} {_where(where)} "
         f"{wish.order(column, listed.identifier)} {wish.cut.sql}",
         *where.values,
         *wish.cut.values,
@@ -329,6 +314,20 @@ async def _of_few(records: Records, wish: _Wish, quick: _Quick) -> list[_Found]:
     )
 
 
+async def _of_all(records: Records, wish: _Wish, by_state: ByState) -> list[_Found]:
+    """The page of all rows, by the table that stands in the order of the list and holds all that the page shows."""
+    listed = wish.listed
+    name = listed.shown.split()[1]
+    value, identifier = f"{name}.{by_state.column}", f"{name}.{by_state.identifier}"
+    begin = wish.after(value, identifier)
+    return await records.tuples(
+        f"SELECT {listed.columns}, ({_sized(records, listed.table)}) AS sized, 0 AS matched, {value} AS sort_value, "
+        f"{identifier} AS sort_id FROM {listed.shown} {_where(begin)} {wish.order(value, identifier)} {wish.cut.sql}",
+        *begin.values,
+        *wish.cut.values,
+    )
+
+
 async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[_Found]:
     """The page by the index of states: the first rows of each, which stand in the order of the list."""
     columns = f"SELECT {by_state.identifier} AS id, {by_state.column} AS value, 0 AS matched FROM {by_state.table}"
@@ -348,18 +347,24 @@ async def _of_states(records: Records, wish: _Wish, by_state: ByState) -> list[_
         where = _both(_both(Clause(by_state.flag), others), begin)
         parts.append(f"SELECT * FROM ({columns} {_where(where)} {tail}) AS one")
         values += where.values
-    return await _late(records, wish, Rows(" UNION ALL ".join(parts), tuple(values)))
+    way = narrow.rows_of(wish.condition.narrow[0], wish.listed.states_of, on_sqlite=records.on_sqlite)
+    counts = f"({_sized(records, wish.listed.table)}) AS sized, ({_up_to(way, _countable())}) AS matched"
+    return await _late(records, wish, Rows(" UNION ALL ".join(parts), tuple(values)), Rows(counts, way.values))
 
 
-async def _late(records: Records, wish: _Wish, found: Rows) -> list[_Found]:
+_AS_FOUND = Rows("found.matched AS matched", ())
+
+
+async def _late(records: Records, wish: _Wish, found: Rows, counts: Rows = _AS_FOUND) -> list[_Found]:
     """The whole rows of a page for what was found: identifiers, sort values, how many match."""
     listed = wish.listed
-    table, name, rest = _joined(records, listed.rows).split(" ", 2)
+    table, name, *rest = _joined(records, listed.shown).split(" ", 2)
     first = f"SELECT id, value, matched FROM ({found.sql}) AS every {wish.order('value', 'id')} {wish.cut.sql}"
     return await records.tuples(
-        f"SELECT {listed.columns}, found.value AS sort_value, found.id AS sort_id, found.matched AS matched "
-        f"FROM ({first}) AS found {_joined(records, '{join}')} {table} {name} ON {listed.identifier} = found.id {rest} "
-        f"{listed.join} {wish.order('found.value', 'found.id')}",
+        f"SELECT {listed.columns}, {counts.sql}, found.value AS sort_value, found.id AS sort_id "
+        f"FROM ({first}) AS found {_joined(records, '{join}')} {table} {name} ON {listed.shown_id} = found.id {' '.join(rest)} "
+        f"{wish.order('found.value', 'found.id')}",
+        *counts.values,
         *found.values,
         *wish.cut.values,
     )

@@ -40,13 +40,14 @@ class Study(Table, tablename="studies"):
 
 
 class StudyListed(Table, tablename="study_list"):
-    """The newest order of a study and what the list shows as its state; triggers keep it."""
+    """The newest order of a study, what the list shows as its state, and all that it shows of it; triggers keep it."""
 
     study = Varchar(36, primary_key=True)
     order = Varchar(36, default="", db_column_name="order_id")
     shown = Varchar(16, default="")
     flagged = Boolean(default=False)
     first_at = BigInt(default=0)
+    line = Text(default="")
 
 
 class StudyText(Table, tablename="study_texts"):

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from piccolo.columns import Column
 
+from appliance.records.engine import rows_of
 from appliance.records.tables import ApiToken, Session, User
 
 
@@ -220,7 +221,7 @@ async def revoke_kinds(kinds: list[str]) -> None:
 
 async def session_with_account(session: str) -> tuple[OpenSession, Account] | None:
     """A session and whose it is; None when either is gone."""
-    rows = await Session.raw(_SESSION_AND_ACCOUNT, session).run()
+    rows = await rows_of(Session, _SESSION_AND_ACCOUNT, session)
     if not rows:
         return None
     row = rows[0]
@@ -256,7 +257,7 @@ async def add_token(token: Token, digest: str) -> None:
 
 async def token_by_digest(digest: str) -> Token | None:
     """The token with that digest."""
-    rows = await ApiToken.raw(_TOKEN_BY_DIGEST, digest).run()
+    rows = await rows_of(ApiToken, _TOKEN_BY_DIGEST, digest)
     return msgspec.convert(rows[0], Token, strict=False) if rows else None
 
 

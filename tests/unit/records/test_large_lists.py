@@ -6,7 +6,7 @@ import pytest
 
 from appliance.records import paging
 from appliance.records.engine import Records
-from appliance.records.lists import order_ids_page, results_page, studies_page
+from appliance.records.lists import order_ids_page, results_page, studies_page, study_line_of
 from appliance.records.paging import Asked, Page
 from tests.bulk import NOW, many_studies
 from tests.unit.records.test_lists import listened, plan_of
@@ -121,6 +121,7 @@ async def test_triggers_keep_newest_order_state_and_text(records: Records) -> No
     from importlib import import_module
 
     migration: Any = import_module("appliance.records.migrations.records_2026_11_22t08_10_00_000000")
+    lines: Any = import_module("appliance.records.migrations.records_2026_11_22t16_23_37_000000")
     await many_studies(records, 60)
     rows = await records.run("SELECT id, study FROM orders ORDER BY id")
     ids, studies = [str(row["id"]) for row in rows], [str(row["study"]) for row in rows]
@@ -133,7 +134,12 @@ async def test_triggers_keep_newest_order_state_and_text(records: Records) -> No
     await records.run("INSERT INTO orders (id, study, state) VALUES ({}, {}, 'QC')", "0" * 36, studies[7])
     await records.run("DELETE FROM studies WHERE id = {}", studies[8])
     await records.run("INSERT INTO studies (id, uid_key, state, sender) VALUES ('new', 'new', 'RECEIVING', 'MRÄ')")
-    listing, words = migration.fills("sqlite" if records.on_sqlite else "postgres")
+    await records.run("UPDATE orders SET percent = 43, step = 'tensor fit' WHERE id = {}", ids[9])
+    await records.run("UPDATE studies SET instances = 7 WHERE id = {}", studies[10])
+    await records.run("UPDATE identities SET accession_key = '' WHERE study = {}", studies[11])
+    await records.run("DELETE FROM identities WHERE study = {}", studies[12])
+    (listing,) = lines.fills("sqlite" if records.on_sqlite else "postgres")
+    _, words = migration.fills("sqlite" if records.on_sqlite else "postgres")
     kept = await records.run("SELECT * FROM study_list ORDER BY study")
     kept_words = await records.run("SELECT study, body FROM study_texts ORDER BY study")
     shown = {row["study"]: (row["shown"], bool(row["flagged"]), row["order_id"]) for row in kept}
@@ -144,6 +150,12 @@ async def test_triggers_keep_newest_order_state_and_text(records: Records) -> No
     assert shown[studies[7]][2] == ids[7]
     assert studies[8] not in shown
     assert shown["new"] == ("RECEIVING", False, "")
+    line = {str(row["study"]): study_line_of(row["line"]) for row in kept}
+    assert (line[studies[3]].order_state, line[studies[3]].code) == ("HELD", "poison-study")
+    assert (line[studies[9]].percent, line[studies[9]].step) == (43, "tensor fit")
+    assert line[studies[10]].instances == 7
+    assert [line[studies[n]].has_accession for n in (10, 11, 12)] == [True, False, False]
+    assert (line[studies[5]].order, line[studies[5]].study_state, line[studies[5]].sender) == ("", "QUARANTINED", "OTHER")
     await records.run("DELETE FROM study_list")
     await records.run("DELETE FROM study_texts")
     await records.run(listing)
