@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ from appliance.records.pulls import PullRow, Wanted
 
 if TYPE_CHECKING:
     from appliance.receive.nodes.find import Found, Query
+    from appliance.receive.nodes.stop import Stop
 
 MOST_ANSWERS = 200
 _PURPOSE = "picks"
@@ -57,11 +59,17 @@ async def node_of(house: House, name: str) -> Node:
     return node
 
 
-async def find(house: House, node: Node, query: "Query", *, limit: int, skip: int = 0) -> tuple[list[Answer], bool]:
-    """A page of what a node holds, and whether there is more; raises `NodeAway`, `NodeRefuses` and `QueryRefused`."""
+async def find(
+    house: House, node: Node, query: "Query", *, limit: int, skip: int = 0, stop: "Stop | None" = None
+) -> tuple[list[Answer], bool]:
+    """A page of what a node holds, and whether there is more; `stop` has the node end its answers.
+
+    Raises `NodeAway`, `NodeRefuses` and `QueryRefused`.
+    """
     from appliance.receive.nodes import session
 
-    found, more = await asyncio.to_thread(session.page, node, query, limit=min(limit, MOST_ANSWERS), skip=skip)
+    page = partial(session.page, node, query, limit=min(limit, MOST_ANSWERS), skip=skip, stop=stop)
+    found, more = await asyncio.to_thread(page)
     keys = [pulls.study_key(house.keys, one.study_uid) if one.study_uid else "" for one in found]
     here = await studies.by_uid_keys(house.records, [one for one in keys if one])
     answers = [

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -42,16 +43,22 @@ def until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) 
 def a_free_port() -> int:
     """A port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        return _bound(probe)
 
 
 def two_free_ports() -> tuple[int, int]:
     """Two different ports that nobody listens on: held together while they are chosen."""
     with socket.socket() as first, socket.socket() as second:
-        first.bind((HOST, 0))
-        second.bind((HOST, 0))
-        return int(first.getsockname()[1]), int(second.getsockname()[1])
+        return _bound(first), _bound(second)
+
+
+def _bound(probe: socket.socket) -> int:
+    """Binds to a port below those that the system gives to outgoing connections: one of them took it before the server."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def answers(port: int) -> bool:

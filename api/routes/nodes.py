@@ -1,14 +1,15 @@
 """PACS nodes: what there is, finding studies on them, pulling studies from them (query and retrieve, REC-10)."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from api.guards import declared
+from api.leaving import when_left
 from api.views import View
 from api.visit import Visit
 from appliance import retrieval
@@ -17,6 +18,9 @@ from appliance.moments import iso
 from appliance.receive.section import WebNode
 from appliance.records import lookup, pulls
 from appliance.records.pulls import PullRow, Wanted
+
+if TYPE_CHECKING:
+    from appliance.receive.nodes.find import Query
 
 Text64 = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\\]*(?!\n)$")]
 Uid = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9.]*(?!\n)$")]
@@ -150,28 +154,41 @@ def _web(one: WebNode) -> NodeView:
     status_code=200,
     **declared("nodes.find", 400, 404, 422, 503),
 )
-async def find_on_node(visit: NamedDependency[Visit], node: FromPath[str], data: JSONBody[FindAsked]) -> FoundPage:
-    """Asks a node what it holds (C-FIND, QIDO-RS); what names a patient only with `reveal`, and then it is in the audit."""
-    from appliance.receive.nodes.find import Query
+async def find_on_node(
+    visit: NamedDependency[Visit], request: Request[Any, Any, Any], node: FromPath[str], data: JSONBody[FindAsked]
+) -> FoundPage:
+    """Asks a node what it holds (C-FIND, QIDO-RS); what names a patient only with `reveal`, and then it is in the audit.
+
+    Closing the connection stops the search at the node too (C-CANCEL).
+    """
+    from appliance.receive.nodes.stop import Stop
 
     where = await retrieval.node_of(visit.house, node)
     at = retrieval.picked(visit.house.keys, where, data.pick) if data.pick else Wanted(study_uid="")
+    if data.reveal:
+        require(visit.caller.role, "identity.reveal")
+    async with visit.audited("node.find-revealed" if data.reveal else "node.find", f"node/{where.name}", data.level):
+        stop = Stop()
+        async with when_left(request, stop.ask):
+            query = _query(data, at)
+            answers, more = await retrieval.find(visit.house, where, query, limit=data.limit, skip=data.skip, stop=stop)
+    if data.pick and data.level == "STUDY":
+        # A node that does not match this key would show another patient than the one asked about.
+        answers = [one for one in answers if one.found.study_uid == at.study_uid]
+    return FoundPage(items=[_found(one, data.reveal) for one in answers], more=more)
+
+
+def _query(data: FindAsked, at: Wanted) -> "Query":
+    from appliance.receive.nodes.find import Query
+
     given = {name: getattr(data, name) for name in ("level", "patient_id", "patient_name", "accession", "study_date")}
-    query = Query(
+    return Query(
         **given,
         modality=data.modality,
         description=data.description,
         study_uid=at.study_uid,
         series_uid=at.series_uids[0] if at.series_uids else "",
     )
-    if data.reveal:
-        require(visit.caller.role, "identity.reveal")
-    async with visit.audited("node.find-revealed" if data.reveal else "node.find", f"node/{where.name}", data.level):
-        answers, more = await retrieval.find(visit.house, where, query, limit=data.limit, skip=data.skip)
-    if data.pick and data.level == "STUDY":
-        # A node that does not match this key would show another patient than the one asked about.
-        answers = [one for one in answers if one.found.study_uid == at.study_uid]
-    return FoundPage(items=[_found(one, data.reveal) for one in answers], more=more)
 
 
 def _found(answer: retrieval.Answer, reveal: bool) -> FoundView:

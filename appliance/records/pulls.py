@@ -257,8 +257,12 @@ async def save_completeness(records: Records, row: CompletenessRow) -> None:
     await Completeness.insert(Completeness(**msgspec.structs.asdict(row))).run()
 
 
-async def held_keys(records: Records, study: str) -> tuple[set[str], set[str]]:
-    """The digests of the series UIDs and of the SOP Instance UIDs that a study holds."""
-    series = await records.run("SELECT uid_key FROM series WHERE study = {}", study)
+async def held(records: Records, study: str) -> tuple[dict[str, int], set[str]]:
+    """What a study holds: digest of a series UID -> how many instances of it, and the digests of the SOP Instance UIDs."""
+    series = await records.run(
+        "SELECT series.uid_key, COUNT(DISTINCT instances.sop_key) AS n FROM series "
+        "LEFT JOIN instances ON instances.series = series.id WHERE series.study = {} GROUP BY series.uid_key",
+        study,
+    )
     instances = await records.run("SELECT DISTINCT sop_key FROM instances WHERE study = {}", study)
-    return {str(one["uid_key"]) for one in series}, {str(one["sop_key"]) for one in instances}
+    return {str(one["uid_key"]): int(one["n"]) for one in series}, {str(one["sop_key"]) for one in instances}

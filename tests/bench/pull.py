@@ -6,7 +6,6 @@ that taking it up (at most a second) is in the figure, and until the last instan
 smaller.
 """
 
-import contextlib
 import os
 import subprocess
 import tempfile
@@ -17,11 +16,11 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, figure
 from tests.bench.loads import SMALL_BYTES, padded, part10
-from tests.journeys.archives import a_dcmqrscp, an_archive, node, sent, set_nodes
+from tests.journeys.archives import filled, node, set_nodes
 from tests.journeys.world import Visitor, World, a_world, ready
 from tests.phantoms import a_small_diffusion_study
 from tests.senders import Sent
-from tests.servers import HOST, a_free_port, program, two_free_ports, until
+from tests.servers import HOST, program, two_free_ports, until
 
 COUNT = int(os.environ.get("RANVIER_BENCH_PULL", "3900"))
 RUNS = int(os.environ.get("RANVIER_BENCH_RUNS", "3"))
@@ -40,7 +39,7 @@ def measure() -> list[Figure]:
         files = _copies(padded(Sent.of(phantom.files[0]), SMALL_BYTES), folder / "copies")
         place = World(folder / "nowhere", *two_free_ports())
         for archive in ("Orthanc", "dcmqrscp"):
-            with _filled(archive, folder / archive, place, files) as (port, called):
+            with filled(archive, folder / archive, place, files, at_once=AT_ONCE) as (port, called):
                 for run in range(RUNS):
                     for way in ("move", "get"):
                         key = (archive, way)
@@ -71,19 +70,6 @@ def _copies(template: Sent, folder: Path) -> list[Path]:
         file.write_bytes(whole.replace(uid, uid[:-7] + f"{10**6 + number:07d}".encode()))
         files.append(file)
     return files
-
-
-@contextlib.contextmanager
-def _filled(archive: str, folder: Path, place: World, files: list[Path]) -> Iterator[tuple[int, str]]:
-    """An archive that holds the files and knows our AE title at the port of `place`."""
-    with contextlib.ExitStack() as stack:
-        if archive == "Orthanc":
-            port, called = stack.enter_context(an_archive(folder, place)).port, "ORTHANC"
-        else:
-            port, called = stack.enter_context(a_dcmqrscp(folder, place, a_free_port())), "DCMQR"
-        for begin in range(0, len(files), AT_ONCE):
-            sent(port, files[begin : begin + AT_ONCE], calling="SCANNER", called=called)
-        yield port, called
 
 
 def _by_dcmtk(way: str, folder: Path, place: World, port: int, called: str, study_uid: str) -> float:

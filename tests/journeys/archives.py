@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import random
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from appliance.house import House
 from appliance.moments import now_ms
 from tests.journeys.world import PATIENCE_S, Visitor, World
 from tests.senders import dataset_bytes, digest
-from tests.servers import HOST, Orthanc, an_orthanc, answers, program, running, until
+from tests.servers import HOST, Orthanc, a_free_port, an_orthanc, answers, program, running, until
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -27,8 +29,8 @@ def sent(port: int, files: list[Path], *, calling: str, called: str) -> None:
 
 
 @contextlib.contextmanager
-def an_archive(folder: Path, world: World, *, knows_us: bool = True) -> Iterator[Orthanc]:
-    known = {"RANVIER_SCP": ["RANVIER_SCP", HOST, world.dicom_port]} if knows_us else {}
+def an_archive(folder: Path, world: World, *, knows_us: bool = True, port_of_ours: int = 0) -> Iterator[Orthanc]:
+    known = {"RANVIER_SCP": ["RANVIER_SCP", HOST, port_of_ours or world.dicom_port]} if knows_us else {}
     with an_orthanc(
         folder,
         DicomModalities=known,
@@ -43,19 +45,78 @@ def an_archive(folder: Path, world: World, *, knows_us: bool = True) -> Iterator
 
 
 @contextlib.contextmanager
-def a_dcmqrscp(folder: Path, world: World, port: int) -> Iterator[int]:
+def a_dcmqrscp(folder: Path, world: World, port: int, *, port_of_ours: int = 0) -> Iterator[int]:
     """DCMTK's archive, which knows our AE title."""
     store = folder / "store"
     store.mkdir(parents=True)
     (folder / "dcmqrscp.cfg").write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 65536\nMaxAssociations = 8\n"
-        f"HostTable BEGIN\nranvier = (RANVIER_SCP, {HOST}, {world.dicom_port})\nHostTable END\n"
+        f"HostTable BEGIN\nranvier = (RANVIER_SCP, {HOST}, {port_of_ours or world.dicom_port})\nHostTable END\n"
         "VendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nDCMQR {store} RW (500, 1024mb) ANY\nAETable END\n"
     )
     argv = [program("dcmqrscp", "dcmtk"), "-c", str(folder / "dcmqrscp.cfg"), str(port)]
     with running(argv, lambda: answers(port), folder / "dcmqrscp.log"):
         yield port
+
+
+@contextlib.contextmanager
+def filled(
+    archive: str, folder: Path, world: World, files: list[Path], *, port_of_ours: int = 0, at_once: int = 1_000
+) -> Iterator[tuple[int, str]]:
+    """Port and AE title of an archive, Orthanc or dcmqrscp, that holds the files and knows our AE title."""
+    with contextlib.ExitStack() as stack:
+        if archive == "Orthanc":
+            port, called = stack.enter_context(an_archive(folder, world, port_of_ours=port_of_ours)).port, "ORTHANC"
+        else:
+            port = stack.enter_context(a_dcmqrscp(folder, world, a_free_port(), port_of_ours=port_of_ours))
+            called = "DCMQR"
+        for begin in range(0, len(files), at_once):
+            sent(port, files[begin : begin + at_once], calling="SCANNER", called=called)
+        yield port, called
+
+
+@dataclass
+class LossyWay:
+    """Between an archive and us: what it takes with success does not all arrive the first time."""
+
+    port: int = 0
+    lost: set[str] = field(default_factory=set)
+
+
+@contextlib.contextmanager
+def a_lossy_way(to: int, *, some: random.Random, share: float) -> Iterator[LossyWay]:
+    """A C-STORE SCP that hands on to a port of ours, but loses each instance once with a probability of `share`."""
+    from pydicom.uid import ExplicitVRLittleEndian
+    from pynetdicom import AE, evt
+
+    way, seen = LossyWay(), set[str]()
+    entity, classes = AE("LOSSY"), ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
+    for one in classes:
+        entity.add_supported_context(one, ExplicitVRLittleEndian)
+        entity.add_requested_context(one, ExplicitVRLittleEndian)
+
+    def on_store(event: Any) -> int:
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if uid not in seen:
+            seen.add(uid)
+            if some.random() < share:
+                way.lost.add(uid)
+                return 0
+        dataset = event.dataset
+        dataset.file_meta = event.file_meta
+        onwards = entity.associate(HOST, to, ae_title="RANVIER_SCP")
+        try:
+            return int(onwards.send_c_store(dataset).Status)
+        finally:
+            onwards.release()
+
+    server: Any = entity.start_server((HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    way.port = server.server_address[1]
+    try:
+        yield way
+    finally:
+        server.shutdown()
 
 
 def node(name: str, port: int, called_ae: str, **fields: Any) -> dict[str, Any]:

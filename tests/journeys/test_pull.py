@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import urllib.error
@@ -13,9 +14,11 @@ from pydicom.uid import UID
 
 from tests.journeys.archives import (
     a_dcmqrscp,
+    a_lossy_way,
     an_archive,
     ended,
     files_of,
+    filled,
     kept,
     node,
     sent,
@@ -62,21 +65,56 @@ def test_a_study_is_found_on_a_pacs_and_pulled_whole(
         assert not traces, "no patient value outside the images and what is sealed"
 
 
-def test_every_gap_of_a_pushed_study_is_found_and_filled(started: World, tmp_path: Path, phantom: PhantomStudy) -> None:
-    """REC-10: a sender that drops instances; its archive is asked, and what is missing is pulled before the study is stable."""
-    files = sorted(phantom.files)
-    with an_archive(tmp_path / "archive", started) as archive:
-        sent(archive.port, files, calling="SCANNER", called="ORTHANC")
+@pytest.mark.parametrize(
+    ("archive", "retrieve", "seed"),
+    [
+        ("Orthanc", "move", 1),
+        *(
+            pytest.param(archive, retrieve, seed, marks=pytest.mark.long)
+            for archive in ("Orthanc", "dcmqrscp")
+            for retrieve in ("move", "get")
+            for seed in range(2, 5)
+        ),
+    ],
+)
+def test_every_gap_of_a_pushed_study_is_found_and_filled(
+    archive: str, retrieve: str, seed: int, started: World, tmp_path: Path, phantom: PhantomStudy
+) -> None:
+    """REC-10: a sender drops instances at random; its archive is asked, and what is missing is pulled before it is stable."""
+    files, some = sorted(phantom.files), random.Random(seed)
+    dropped = set(some.sample(files, some.randint(1, len(files) - 1)))
+    with filled(archive, tmp_path / "archive", started, files) as (port, called):
         visitor = Visitor(started)
-        set_nodes(started, node("archive", archive.port, "ORTHANC", completeness="pull"))
-        dropped = files[1::3]
-        sent(started.dicom_port, [one for one in files if one not in dropped], calling="ORTHANC", called="RANVIER_SCP")
+        set_nodes(started, node("archive", port, called, retrieve=retrieve, completeness="pull"))
+        sent(started.dicom_port, [one for one in files if one not in dropped], calling=called, called="RANVIER_SCP")
         stable_study(started, len(files))
         assert kept(started) == {digest(dataset_bytes(path)) for path in files}
         (said,) = started.rows("SELECT * FROM completeness")
         assert (said["state"], said["held"], said["pulls"]) == ("whole", len(files), 1)
         (pull,) = visitor.get("/api/pulls")["items"]
         assert (pull["reason"], pull["completed"]) == ("missing", len(dropped))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("archive", ["Orthanc", "dcmqrscp"])
+def test_what_is_lost_on_the_way_of_a_pull_is_found_and_filled(
+    archive: str, started: World, tmp_path: Path, phantom: PhantomStudy
+) -> None:
+    """REC-10: instances vanish between the archive and us though it counts each as sent; it is asked again for them."""
+    files = sorted(phantom.files)
+    with (
+        a_lossy_way(started.dicom_port, some=random.Random(7), share=0.3) as way,
+        filled(archive, tmp_path / "archive", started, files, port_of_ours=way.port) as (port, called),
+    ):
+        visitor = Visitor(started)
+        set_nodes(started, node("archive", port, called, completeness="pull", compare="study"))
+        (pull,) = ended(visitor, visitor.post("/api/nodes/archive/pulls", {"study_uids": [phantom.study_uid]})["items"])
+        assert (pull["state"], pull["completed"]) == ("DONE", len(files)), "the archive believes that everything came"
+        stable_study(started, len(files))
+        assert way.lost
+        assert kept(started) == {digest(dataset_bytes(path)) for path in files}
+        (said,) = started.rows("SELECT * FROM completeness")
+        assert (said["state"], said["held"], said["expected"]) == ("whole", len(files), len(files))
 
 
 def test_what_the_source_cannot_give_holds_the_study_with_the_figure(tmp_path: Path, phantom: PhantomStudy) -> None:

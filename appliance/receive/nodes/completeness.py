@@ -8,6 +8,7 @@ it does while what is missing is being pulled.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -37,7 +38,23 @@ class Holding(msgspec.Struct, kw_only=True, frozen=True):
     series_uid: str
     sop_uids: frozenset[str] = frozenset()
     count: int | None = None
-    """What it says that the series holds, where it names no instances."""
+    """What it says that the series holds; it may name fewer."""
+
+
+class Gap(msgspec.Struct, kw_only=True, frozen=True):
+    """What of a series is not here."""
+
+    holding: Holding
+    named: tuple[str, ...] = ()
+    """The SOP Instance UIDs that are missing."""
+    missing: int = 0
+    """How many are, also where the node names none of them."""
+
+    @property
+    def expected(self) -> int | None:
+        """How many instances the node holds; None when it said neither names nor a number."""
+        known = max(len(self.holding.sop_uids), self.holding.count or 0)
+        return known if known or self.holding.count is not None else None
 
 
 class Completion:
@@ -86,7 +103,7 @@ class Completion:
         identity = await identities.get(self._keys, study.id)
         if identity is None:
             return
-        held_series, held = await pulls.held_keys(self._records, study.id)
+        held_series, held = await pulls.held(self._records, study.id)
 
         def here(series_uid: str) -> bool:
             return node.compare == "study" or pulls.series_key(self._keys, series_uid) in held_series
@@ -96,15 +113,15 @@ class Completion:
         except RanvierError as fault:
             await self._unanswered(study, node, fault)
             return
-        missing = {
-            one.series_uid: sorted(uid for uid in one.sop_uids if pulls.sop_key(self._keys, uid) not in held)
+        gaps = [
+            gap(one, held_series.get(pulls.series_key(self._keys, one.series_uid), 0), held, partial(pulls.sop_key, self._keys))
             for one in holdings
-        }
-        row = compared(study, node, holdings, missing, before, self._clock())
+        ]
+        row = compared(study, node, gaps, before, self._clock())
         # A round that brought nothing would bring nothing again.
         brought = before is None or before.pulls == 0 or row.held > before.held
         if row.state == "missing" and node.completeness == "pull" and brought and row.pulls < MOST_PULLS:
-            wanted = lacking(identity.study_instance_uid, holdings, missing)
+            wanted = lacking(identity.study_instance_uid, gaps)
             await pulls.add(self._keys, node.name, wanted, reason="missing", owner="completeness", now=self._clock())
             # Not of this row version: it is asked again when the pulls have ended, whatever they brought.
             row = msgspec.structs.replace(row, pulls=row.pulls + 1, row_version=0)
@@ -157,46 +174,57 @@ def _holding(asking: find.Session | web.Session, study_uid: str, series_uid: str
     return Holding(series_uid=series_uid, sop_uids=frozenset(one.sop_uid for one in images if one.sop_uid), count=count)
 
 
-def compared(
-    study: StudyRow,
-    node: Node,
-    holdings: Sequence[Holding],
-    missing: dict[str, list[str]],
-    before: CompletenessRow | None,
-    now: int,
-) -> CompletenessRow:
-    """The answer as a row: whole, missing, or unknown when the node named neither instances nor counts."""
-    named = sum(len(one.sop_uids) for one in holdings)
-    gone = sum(len(uids) for uids in missing.values())
-    if named:
-        expected: int | None = named
-    else:
-        counts = [one.count for one in holdings]
-        expected = sum(one or 0 for one in counts) if counts and all(one is not None for one in counts) else None
-        gone = max((expected or 0) - study.instances, 0)
-    state = "unknown" if expected is None else "missing" if gone else "whole"
-    detail = "" if named or expected is None else "compared by counts; it names no instances"
+def gap(holding: Holding, here: int, held: set[str], key: Callable[[str], str]) -> Gap:
+    """Compares a series at the node with the `here` instances of it that we hold; `held` are the keys of all of the study.
+
+    Archives limit how many instances they name, silently: one that counts more than it names is believed its number.
+    """
+    named = tuple(sorted(uid for uid in holding.sop_uids if key(uid) not in held))
+    beyond = (holding.count or 0) > len(holding.sop_uids)
+    missing = max(len(named), (holding.count or 0) - here) if beyond else len(named)
+    return Gap(holding=holding, named=named, missing=missing)
+
+
+def compared(study: StudyRow, node: Node, gaps: Sequence[Gap], before: CompletenessRow | None, now: int) -> CompletenessRow:
+    """The answer as a row: whole, missing, or unknown when the node named neither instances nor counts of a series."""
+    counts = [one.expected for one in gaps]
+    missing = sum(one.missing for one in gaps)
+    known = bool(counts) and (missing > 0 or all(one is not None for one in counts))
+    expected = sum(one or 0 for one in counts) if known else None
+    state = "missing" if missing else "unknown" if expected is None else "whole"
     return CompletenessRow(
         study=study.id,
         node=node.name,
         state=state,
         row_version=study.row_version,
         expected=expected,
-        held=(expected or study.instances) - gone,
-        missing=gone,
+        held=study.instances if expected is None else expected - missing,
+        missing=missing,
         pulls=before.pulls if before else 0,
-        detail=detail if expected is not None else "it says nothing of this study",
+        detail=_detail(gaps),
         asked_at=now,
     )
 
 
-def lacking(study_uid: str, holdings: Sequence[Holding], missing: dict[str, list[str]]) -> list[Wanted]:
-    """What to pull: the named instances of each series, or whole series where none are named."""
+def _detail(gaps: Sequence[Gap]) -> str:
+    if not gaps:
+        return "it says nothing of this study"
+    if any(one.expected is None for one in gaps):
+        return "of some series it does not say what they hold"
+    if not any(one.holding.sop_uids for one in gaps):
+        return "compared by counts; it names no instances"
+    if any((one.holding.count or 0) > len(one.holding.sop_uids) for one in gaps):
+        return "it names fewer instances than it counts"
+    return ""
+
+
+def lacking(study_uid: str, gaps: Sequence[Gap]) -> list[Wanted]:
+    """What to pull: the named instances of each series, or whole series where all or unnamed ones are missing."""
     found = []
-    for one in holdings:
-        uids = missing[one.series_uid]
-        if uids and len(uids) < len(one.sop_uids):
-            found.append(Wanted(study_uid=study_uid, series_uids=(one.series_uid,), sop_uids=tuple(uids)))
-        elif uids or not one.sop_uids:
-            found.append(Wanted(study_uid=study_uid, series_uids=(one.series_uid,)))
+    for one in gaps:
+        series = (one.holding.series_uid,)
+        if one.missing == len(one.named) < len(one.holding.sop_uids) and one.named:
+            found.append(Wanted(study_uid=study_uid, series_uids=series, sop_uids=one.named))
+        elif one.missing:
+            found.append(Wanted(study_uid=study_uid, series_uids=series))
     return found

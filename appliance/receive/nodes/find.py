@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -10,13 +9,15 @@ from pydicom import Dataset, config
 from pynetdicom.presentation import build_context
 
 from appliance.errors import Misconfigured
-from appliance.receive.nodes.association import NodeAway, associated
+from appliance.receive.nodes.association import NodeAway, answers, associated
+from appliance.receive.nodes.stop import Stop
 from appliance.receive.section import PacsNode
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _PATIENT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 _PENDING = (0xFF00, 0xFF01)
 _CANCELLED = 0xFE00
+_OUT_OF_RESOURCES = 0xA700
 
 Level = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
@@ -116,37 +117,41 @@ class Session:
         self._association = association
         self._node = node
 
-    def page(self, query: Query, *, limit: int, skip: int = 0) -> tuple[list[Found], bool]:
-        """Up to `limit` answers behind the first `skip`, and whether there are more; those are cancelled at the node.
+    def page(self, query: Query, *, limit: int, skip: int = 0, stop: Stop | None = None) -> tuple[list[Found], bool]:
+        """Up to `limit` answers behind the first `skip`, and whether there are more.
 
-        Raises `NodeAway` and `QueryRefused`.
+        The node hears C-CANCEL (PS3.4 section C.4.1.3) as soon as enough came, or somebody asked to stop. Raises `NodeAway`
+        and `QueryRefused`.
         """
-        answers = self._asked(query)
-        found = list(islice(answers, skip, skip + limit + 1))
-        if len(found) > limit:
-            self._association.send_c_cancel(1, query_model=_model(query))
-            for _ in answers:
-                pass
-        return found[:limit], len(found) > limit
+        stop = stop or Stop()
+        found: list[Found] = []
+        for one in self._asked(query, stop):
+            found.append(one)
+            if len(found) > skip + limit:
+                stop.ask()
+        return found[skip : skip + limit], len(found) > skip + limit
 
     def all(self, query: Query) -> list[Found]:
         """Every answer; raises `NodeAway` and `QueryRefused`."""
-        return list(self._asked(query))
+        return list(self._asked(query, Stop()))
 
-    def _asked(self, query: Query) -> Iterator[Found]:
-        node, keys = self._node, KEYS[query.level]
-        try:
-            with config.disable_value_validation():
-                for status, identifier in self._association.send_c_find(identifier_of(query), _model(query), msg_id=1):
-                    code = getattr(status, "Status", None)
-                    if code is None:
-                        raise NodeAway(node=node.name, why="it broke off without an answer; it may not let our AE title ask")
-                    if code in _PENDING and identifier is not None:
-                        yield _found(identifier, keys)
-                    elif code not in (0x0000, _CANCELLED, *_PENDING):
-                        raise QueryRefused(node=node.name, status=f"{code:04X}H")
-        except (ValueError, RuntimeError) as fault:
-            raise NodeAway(node=node.name, why="it ended the association before it answered the query") from fault
+    def _asked(self, query: Query, stop: Stop) -> Iterator[Found]:
+        node, keys, model = self._node, KEYS[query.level], _model(query)
+        with config.disable_value_validation():
+            try:
+                given = self._association.send_c_find(identifier_of(query), model, msg_id=1)
+            except (ValueError, RuntimeError) as fault:
+                raise NodeAway(node=node.name, why="it ended the association before it was asked") from fault
+            for code, _, identifier in answers(self._association, node, given, model, stop):
+                if stop.asked:
+                    # What comes behind C-CANCEL was on its way already.
+                    continue
+                if code in _PENDING and identifier is not None:
+                    yield _found(identifier, keys)
+                elif code == _OUT_OF_RESOURCES:
+                    raise NodeAway(node=node.name, why="it is out of resources")
+                elif code not in (0x0000, _CANCELLED, *_PENDING):
+                    raise QueryRefused(node=node.name, status=f"{code:04X}H")
 
 
 @contextmanager

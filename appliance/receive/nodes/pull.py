@@ -17,7 +17,8 @@ from appliance.receive.inbox import Inbox
 from appliance.receive.intake import Intake
 from appliance.receive.multipart import Parts
 from appliance.receive.nodes import web
-from appliance.receive.nodes.retrieve import Outcome, Progress, get, move
+from appliance.receive.nodes.retrieve import Outcome, Progress, Tell, get, move
+from appliance.receive.nodes.stop import Stop
 from appliance.receive.part10 import Origin, prefix
 from appliance.receive.posted import Taking, title
 from appliance.receive.section import Node, NodesSection, PacsNode, WebNode
@@ -112,20 +113,20 @@ class Puller:
             raise NoSuchNode(field="nodes.nodes", node=row.node)
         wanted = await pulls.wanted(self._keys, row.id)
         following = _Following(self._records, row, self._clock)
-        outcome = await following.until(partial(self._fetch, node, wanted, following.tell))
+        outcome = await following.until(partial(self._fetch, node, wanted, following.tell, following.stop))
         failed = outcome.progress.failed
         if failed and not outcome.cancelled:
             raise NotAllSent(node=row.node, failed=failed, total=failed + outcome.progress.completed)
         return outcome
 
-    def _fetch(self, node: Node, wanted: Wanted, tell: Callable[[Progress], bool]) -> Outcome:
+    def _fetch(self, node: Node, wanted: Wanted, tell: Tell, stop: Stop) -> Outcome:
         """In a thread of its own."""
         if isinstance(node, PacsNode) and node.retrieve == "move":
-            return move(node, wanted, to=node.calling_ae, tell=tell)
+            return move(node, wanted, to=node.calling_ae, tell=tell, stop=stop)
         if isinstance(node, WebNode):
-            return web.retrieve(node, wanted, takes=partial(self._taking, node), tell=tell)
+            return web.retrieve(node, wanted, takes=partial(self._taking, node), tell=tell, stop=stop)
         with self._taking(node, None) as taking:
-            return get(node, wanted, keep=partial(_kept, taking), tell=tell)
+            return get(node, wanted, keep=partial(_kept, taking), tell=tell, stop=stop)
 
     @contextmanager
     def _association(self, node: Node) -> Iterator[str]:
@@ -189,34 +190,38 @@ class RetryUnforeseen(Retry):
 
 
 class _Following:
-    """Keeps a pull's row up to date while a thread retrieves, and hears from it when to stop."""
+    """Keeps a pull's row up to date while a thread retrieves, and has the node stop when somebody cancels."""
 
     def __init__(self, records: Records, row: PullRow, clock: Callable[[], int]) -> None:
         self._records = records
         self._row = row
         self._clock = clock
         self._progress = Progress()
-        self._go_on = True
+        self.stop = Stop()
 
-    def tell(self, progress: Progress) -> bool:
-        """From the thread: how far it is; gives whether to go on."""
+    def tell(self, progress: Progress) -> None:
+        """From the thread: how far it is."""
         self._progress = progress
-        return self._go_on
 
     async def until(self, retrieve: Callable[[], Outcome]) -> Outcome:
-        """Runs `retrieve` in a thread and follows it."""
+        """Runs `retrieve` in a thread and follows it; when it is cancelled itself, the node is asked to stop too."""
         task = asyncio.create_task(asyncio.to_thread(retrieve))
-        while True:
-            done, _ = await asyncio.wait({task}, timeout=FOLLOW_SECONDS)
-            if done:
-                return task.result()
-            said = self._progress
-            self._go_on = await pulls.follow(
-                self._records,
-                self._row,
-                now=self._clock(),
-                lease_ms=LEASE_MS,
-                remaining=said.remaining,
-                completed=said.completed,
-                failed=said.failed,
-            )
+        try:
+            while not (await asyncio.wait({task}, timeout=FOLLOW_SECONDS))[0]:
+                if not await self._follow():
+                    self.stop.ask()
+            return task.result()
+        finally:
+            self.stop.ask()
+
+    async def _follow(self) -> bool:
+        said = self._progress
+        return await pulls.follow(
+            self._records,
+            self._row,
+            now=self._clock(),
+            lease_ms=LEASE_MS,
+            remaining=said.remaining,
+            completed=said.completed,
+            failed=said.failed,
+        )

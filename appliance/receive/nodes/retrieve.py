@@ -5,6 +5,7 @@ before the node is told that it is safe.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from pydicom import Dataset, config
 from pynetdicom import build_role, evt
 from pynetdicom.presentation import StoragePresentationContexts, build_context
 
-from appliance.errors import Failed
-from appliance.receive.nodes.association import NodeAway, NodeRefuses, associated
+from appliance.errors import Failed, RanvierError, Retry
+from appliance.receive.nodes.association import NodeAway, NodeRefuses, answers, associated
+from appliance.receive.nodes.stop import Stop
 from appliance.receive.part10 import Origin
 from appliance.receive.scp import transfer_syntaxes
 from appliance.receive.section import PacsNode
@@ -32,7 +34,14 @@ _FIRST_CLASSES = (
 )
 """MR, Enhanced MR, MR Spectroscopy, Legacy Converted Enhanced MR: never left out."""
 _PENDING = (0xFF00, 0xFF01)
-_AWAY = {0xA701: "it is out of resources", 0xA702: "it could not send to us; it is tried again"}
+_WARNING = 0xB000
+_CANCELLED = 0xFE00
+_UNABLE = 0xC000
+_AWAY = {
+    0xA700: "it is out of resources",
+    0xA701: "it is out of resources and could not count what matches",
+    0xA702: "it is out of resources and could not send what matches",
+}
 _REFUSED = {
     0xA801: "it does not know our AE title as a destination; enter it there with this appliance's address and port",
     0xA900: "the request does not match its SOP class",
@@ -46,6 +55,13 @@ class RetrieveFailed(Failed):
 
     code = "retrieve-failed"
     next_step = "See the node's own log; nothing that came is lost."
+
+
+class NodeUnable(Retry):
+    """The PACS node {node} was unable to process the retrieval ({status})."""
+
+    code = "node-unable"
+    next_step = "See the node's own log, and whether it reaches this appliance's DICOM port; what came is kept."
 
 
 class Progress(msgspec.Struct, kw_only=True, frozen=True):
@@ -64,21 +80,21 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     cancelled: bool = False
 
 
-Tell = Callable[[Progress], bool]
-"""Is told how far it is; false asks the node to stop."""
+Tell = Callable[[Progress], None]
+"""Is told how far it is."""
 Keep = Callable[[Origin, bytes], int]
 """Makes an instance durable and gives the status to answer."""
 
 
-def move(node: PacsNode, wanted: Wanted, *, to: str, tell: Tell) -> Outcome:
-    """Has a node send to the AE title `to`; raises `NodeAway`, `NodeRefuses` and `RetrieveFailed`."""
+def move(node: PacsNode, wanted: Wanted, *, to: str, tell: Tell, stop: Stop) -> Outcome:
+    """Has a node send to the AE title `to`; raises `NodeAway`, `NodeRefuses`, `NodeUnable` and `RetrieveFailed`."""
     with associated(node, [build_context(MOVE)]) as association, config.disable_value_validation():
-        answers = association.send_c_move(identifier_of(wanted), to, MOVE, msg_id=1)
-        return _followed(node, association, answers, MOVE, tell)
+        given = partial(association.send_c_move, identifier_of(wanted), to, MOVE, msg_id=1)
+        return _followed(node, association, given, MOVE, tell, stop)
 
 
-def get(node: PacsNode, wanted: Wanted, *, keep: Keep, tell: Tell) -> Outcome:
-    """Has a node send over this association; raises `NodeAway`, `NodeRefuses` and `RetrieveFailed`."""
+def get(node: PacsNode, wanted: Wanted, *, keep: Keep, tell: Tell, stop: Stop) -> Outcome:
+    """Has a node send over this association; raises `NodeAway`, `NodeRefuses`, `NodeUnable` and `RetrieveFailed`."""
 
     def on_store(event: Any) -> int:
         request = event.request
@@ -96,7 +112,8 @@ def get(node: PacsNode, wanted: Wanted, *, keep: Keep, tell: Tell) -> Outcome:
     contexts = [build_context(GET), *(build_context(one, transfer_syntaxes()) for one in classes)]
     roles = [build_role(one, scp_role=True) for one in classes]
     with associated(node, contexts, roles=roles, handlers=[(evt.EVT_C_STORE, on_store)]) as association:
-        return _followed(node, association, association.send_c_get(identifier_of(wanted), GET, msg_id=1), GET, tell)
+        given = partial(association.send_c_get, identifier_of(wanted), GET, msg_id=1)
+        return _followed(node, association, given, GET, tell, stop)
 
 
 def _classes() -> list[str]:
@@ -116,25 +133,38 @@ def identifier_of(wanted: Wanted) -> Dataset:
     return identifier
 
 
-def _followed(node: PacsNode, association: Any, answers: Iterator[Any], model: str, tell: Tell) -> Outcome:
-    progress, stopping = Progress(), False
+def _followed(
+    node: PacsNode, association: Any, asked: Callable[[], Iterator[Any]], model: str, tell: Tell, stop: Stop
+) -> Outcome:
+    progress = Progress()
     try:
-        for status, _ in answers:
-            code = getattr(status, "Status", None)
-            if code is None:
-                raise NodeAway(node=node.name, why="it broke off before everything was sent")
-            progress = _progress(status, progress)
-            if code in _PENDING:
-                if not tell(progress) and not stopping:
-                    stopping = True
-                    association.send_c_cancel(1, query_model=model)
-                continue
-            if code in (0x0000, 0xB000, 0xFE00):
-                return Outcome(progress=progress, cancelled=code == 0xFE00)
-            raise _fault(node, code)
+        given = asked()
     except (ValueError, RuntimeError) as fault:
-        raise NodeAway(node=node.name, why="it ended the association before everything was sent") from fault
-    raise NodeAway(node=node.name, why="it ended without a last answer")
+        raise NodeAway(node=node.name, why="it ended the association before it was asked") from fault
+    for code, status, identifier in answers(association, node, given, model, stop):
+        progress = _progress(status, progress)
+        tell(progress)
+        if code not in _PENDING:
+            return _outcome(node, code, identifier, progress, stop)
+    return Outcome(progress=progress, cancelled=True)
+
+
+def _outcome(node: PacsNode, code: int, identifier: Any, progress: Progress, stop: Stop) -> Outcome:
+    """What the last answer means (PS3.4 sections C.4.2.1.5 and C.4.3.1.4)."""
+    if code == 0x0000:
+        return Outcome(progress=progress)
+    if stop.asked:
+        return Outcome(progress=progress, cancelled=True)
+    if code == _CANCELLED:
+        raise NodeAway(node=node.name, why="it cancelled the retrieval by itself")
+    if code == _WARNING:
+        if not (progress.failed or progress.warnings):
+            listed = getattr(identifier, "FailedSOPInstanceUIDList", None) or ()
+            progress = msgspec.structs.replace(progress, failed=1 if isinstance(listed, str) else len(listed))
+        if not (progress.failed or progress.warnings):
+            raise NodeAway(node=node.name, why="it could not send everything and does not say what")
+        return Outcome(progress=progress)
+    raise _fault(node, code)
 
 
 def _progress(status: Any, before: Progress) -> Progress:
@@ -150,9 +180,12 @@ def _progress(status: Any, before: Progress) -> Progress:
     )
 
 
-def _fault(node: PacsNode, code: int) -> NodeAway | NodeRefuses | RetrieveFailed:
+def _fault(node: PacsNode, code: int) -> RanvierError:
     if code in _AWAY:
         return NodeAway(node=node.name, why=_AWAY[code])
     if code in _REFUSED:
         return NodeRefuses(field="nodes.nodes", node=node.name, why=_REFUSED[code])
+    if code & 0xF000 == _UNABLE:
+        # Whatever it was, it need not be so the next time: Orthanc answers so when it cannot reach us.
+        return NodeUnable(node=node.name, status=f"{code:04X}H")
     return RetrieveFailed(node=node.name, status=f"{code:04X}H")

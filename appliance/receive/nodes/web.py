@@ -4,7 +4,7 @@ Like the other functions of nodes these block their thread; each call has an eve
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from email.message import Message
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from appliance.receive.multipart import NotMultipart, Parts
 from appliance.receive.nodes.association import NodeAway, NodeRefuses
 from appliance.receive.nodes.find import KEYS, MATCHING, Found, Query, QueryRefused
 from appliance.receive.nodes.retrieve import Outcome, Progress, RetrieveFailed, Tell
+from appliance.receive.nodes.stop import Stop
 from appliance.receive.posted import Taking
 from appliance.receive.section import WebNode
 from appliance.records.pulls import Wanted
@@ -45,12 +46,12 @@ class Session:
     def __init__(self, node: WebNode) -> None:
         self._node = node
 
-    def page(self, query: Query, *, limit: int, skip: int = 0) -> tuple[list[Found], bool]:
-        """Up to `limit` answers behind the first `skip`, and whether there are more.
+    def page(self, query: Query, *, limit: int, skip: int = 0, stop: Stop | None = None) -> tuple[list[Found], bool]:
+        """Up to `limit` answers behind the first `skip`, and whether there are more; none when somebody asked to stop.
 
         Raises `NodeAway`, `NodeRefuses` and `QueryRefused`.
         """
-        found = asyncio.run(_asked(self._node, query, limit + 1, skip))
+        found = asyncio.run(_until_stopped(_asked(self._node, query, limit + 1, skip), stop or Stop()))
         return found[:limit], len(found) > limit
 
     def all(self, query: Query) -> list[Found]:
@@ -78,6 +79,14 @@ def probe(node: WebNode) -> Probe:
     except (NodeAway, NodeRefuses, QueryRefused) as fault:
         return Probe(ok=False, lines=[fault.what])
     return Probe(ok=True, lines=["It answers queries (QIDO-RS). Nothing was stored by this test."])
+
+
+async def _until_stopped(asking: Coroutine[Any, Any, list[Found]], stop: Stop) -> list[Found]:
+    """What is found, or nothing when somebody asked to stop: then the connection is left."""
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(asking)
+    with stop.interrupts(lambda: loop.call_soon_threadsafe(task.cancel)):
+        await asyncio.wait({task})
+    return [] if task.cancelled() else task.result()
 
 
 async def _asked(node: WebNode, query: Query, limit: int, skip: int) -> list[Found]:
@@ -145,12 +154,12 @@ def _found(item: dict[str, Any], keys: dict[str, str]) -> Found:
     return Found(**values)
 
 
-def retrieve(node: WebNode, wanted: Wanted, *, takes: Takes, tell: Tell) -> Outcome:
+def retrieve(node: WebNode, wanted: Wanted, *, takes: Takes, tell: Tell, stop: Stop) -> Outcome:
     """Has an archive give what is wanted, each instance synced as it comes.
 
     Raises `NodeAway`, `NodeRefuses` and `RetrieveFailed`; what came before stays.
     """
-    return asyncio.run(_retrieved(node, wanted, takes, tell))
+    return asyncio.run(_retrieved(node, wanted, takes, tell, stop))
 
 
 def places(wanted: Wanted) -> list[str]:
@@ -162,29 +171,29 @@ def places(wanted: Wanted) -> list[str]:
     return series or [study]
 
 
-async def _retrieved(node: WebNode, wanted: Wanted, takes: Takes, tell: Tell) -> Outcome:
+async def _retrieved(node: WebNode, wanted: Wanted, takes: Takes, tell: Tell, stop: Stop) -> Outcome:
     addresses, progress = places(wanted), Progress()
     for address in addresses:
         try:
             async with _answered(node, address, {}, _INSTANCES) as answer:
                 with takes(Parts(_boundary(answer.headers.get("Content-Type", "")))) as taking:
-                    stop = await _fed(taking, answer.aiter_bytes(), progress, tell)
+                    await _fed(taking, answer.aiter_bytes(), progress, tell, stop)
         except NotMultipart:
             raise NodeAway(node=node.name, why="its answer broke off or is no multipart body") from None
         progress = _counted(progress, taking)
-        if stop:
+        if stop.asked:
             return Outcome(progress=progress, cancelled=True)
     return Outcome(progress=progress)
 
 
-async def _fed(taking: Taking, pieces: Any, before: Progress, tell: Tell) -> bool:
-    """Takes a body; true when somebody asked to stop."""
+async def _fed(taking: Taking, pieces: Any, before: Progress, tell: Tell, stop: Stop) -> None:
+    """Takes a body to its end, or until somebody asks to stop."""
     async for piece in pieces:
         taking.feed(piece)
-        if not tell(_counted(before, taking)):
-            return True
+        tell(_counted(before, taking))
+        if stop.asked:
+            return
     taking.finish()
-    return False
 
 
 def _counted(before: Progress, taking: Taking) -> Progress:

@@ -3,9 +3,11 @@
 import contextlib
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.errors import RanvierError
@@ -14,10 +16,11 @@ from appliance.receive.nodes import web
 from appliance.receive.nodes.association import NodeAway, NodeRefuses
 from appliance.receive.nodes.find import Query, QueryRefused
 from appliance.receive.nodes.retrieve import Outcome, Progress, RetrieveFailed
+from appliance.receive.nodes.stop import Stop
 from appliance.receive.posted import Outcome as Stored
 from appliance.receive.section import WebNode
 from appliance.records.pulls import Wanted
-from tests.servers import HOST
+from tests.servers import HOST, until
 
 JSON = "application/dicom+json"
 MULTIPART = 'multipart/related; type="application/dicom"; boundary=B'
@@ -87,11 +90,11 @@ class Pile:
             raise NotMultipart("the body ends too early")
 
 
-def pulled(archive: Archive, tell: Callable[[Progress], bool] = lambda _progress: True) -> Outcome:
+def pulled(archive: Archive, stop: Stop | None = None) -> Outcome:
     def takes(parts: Parts) -> Any:
         return contextlib.nullcontext(Pile(parts))
 
-    return web.retrieve(archive.node, WANTED, takes=takes, tell=tell)
+    return web.retrieve(archive.node, WANTED, takes=takes, tell=lambda _progress: None, stop=stop or Stop())
 
 
 def a_body(count: int) -> bytes:
@@ -124,6 +127,17 @@ def test_a_slow_archive_is_not_waited_for_longer_than_its_time_out(archive: Arch
     with pytest.raises(NodeAway) as told:
         web.Session(archive.node).page(Query(), limit=5)
     assert "took longer than 1 s" in told.value.what
+
+
+def test_a_search_that_nobody_waits_for_any_more_is_left_at_once(archive: Archive) -> None:
+    """The connection is closed though the archive has not answered; its time-out has not passed."""
+    archive.answers, archive.silent = [(200, JSON, b"[]")], True
+    node, stop = msgspec.structs.replace(archive.node, timeout_s=600), Stop()
+    with ThreadPoolExecutor(1) as pool:
+        searching = pool.submit(web.Session(node).page, Query(), limit=5, stop=stop)
+        until(lambda: bool(archive.asked), "the question")
+        stop.ask()
+        assert searching.result(60) == ([], False)
 
 
 def test_nobody_there_is_told_as_such(archive: Archive) -> None:
@@ -168,5 +182,7 @@ def test_a_retrieval_that_is_answered_in_part_or_not_says_how(
 def test_a_whole_answer_is_counted_and_one_can_be_stopped(archive: Archive) -> None:
     archive.answers = [(200, MULTIPART, a_body(3))]
     assert pulled(archive) == Outcome(progress=Progress(completed=3))
-    assert pulled(archive, lambda _progress: False).cancelled
+    stop = Stop()
+    stop.ask()
+    assert pulled(archive, stop).cancelled
     assert archive.asked[0].startswith("/dicom-web/studies/1.2.3")
