@@ -9,7 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from api import documentation, doorstep, headers, manual, problems
+from api import cloud_routes, documentation, doorstep, headers, manual, problems
 from api.conditional import conditional
 from api.guards import Recognition, check_routes, guard
 from api.limits import Bucket
@@ -19,6 +19,7 @@ from api.stream import Feed
 from api.visit import provide_visit
 from appliance.access.lockout import Strangers
 from appliance.errors import RanvierError
+from appliance.hosting import Host
 from appliance.house import House
 from appliance.receive.posted import Postbox
 from appliance.service_account import CloudTries
@@ -27,6 +28,8 @@ BODY_BYTES = 1_000_000
 SIGN_INS_AT_ONCE = 20
 SIGN_IN_EVERY_MS = 3_000
 CALLS_AT_ONCE = 1000
+CLOUD_CALLS_AT_ONCE = 500
+CLOUD_CALL_EVERY_MS = 50
 CALL_EVERY_MS = 20
 
 
@@ -34,26 +37,30 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
     """The app; raises `UndeclaredPermission` when a route declares none. `more` are further handlers (tests)."""
     presented = Presented(house)
     postbox = Postbox(house.storage, house.keys, house.records)
+    host = Host(house)
     feed = Feed(gaps=not house.records.on_sqlite)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with feed.running():
             yield
+        await host.close()
         await postbox.close()
 
     app = Litestar(
-        route_handlers=[*HANDLERS, *documentation.HANDLERS, *manual.HANDLERS, *more],
+        route_handlers=[*HANDLERS, *cloud_routes.HANDLERS, *documentation.HANDLERS, *manual.HANDLERS, *more],
         state=State(
             {
                 "house": house,
                 "feed": feed,
                 "presented": presented,
                 "postbox": postbox,
+                "host": host,
                 "strangers": Strangers(),
                 "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),
                 "saml_answers": Bucket(SIGN_INS_AT_ONCE, SIGN_IN_EVERY_MS),
+                "cloud_calls": Bucket(CLOUD_CALLS_AT_ONCE, CLOUD_CALL_EVERY_MS),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
             }
         ),

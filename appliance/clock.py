@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import certificates, cohorts, dispatch, notices, pipeline, schedule
+from appliance import certificates, cohorts, dispatch, hosting, notices, pipeline, schedule
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -33,6 +33,11 @@ class Task:
 async def _open_orders(house: House, now: int) -> object:
     """Opens orders of studies that have become complete."""
     return await pipeline.open_due_orders(house, now=now)
+
+
+async def _open_hub_orders(house: House, now: int) -> object:
+    """Opens the orders that clients of the hub asked to run, as soon as their studies are filed."""
+    return await hosting.open_waiting(house, now)
 
 
 async def _close_orders(house: House, now: int) -> object:
@@ -87,6 +92,7 @@ async def _watch_certificates(house: House, now: int) -> object:
 
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
+    Task("open-hub-orders", 0.5, _open_hub_orders),
     Task("close-orders", 5, _close_orders),
     Task("free-dead-workers", 2, _free_dead_workers),
     Task("keep-reserve", 10, _keep_reserve),

@@ -11,6 +11,7 @@ from appliance.deidentify.section import DeidentifySection
 from appliance.delivery.section import DeliverySection
 from appliance.fields import Section, field, schema_hook
 from appliance.groups.section import GroupsSection
+from appliance.hub.section import HubSection
 from appliance.notify.section import NotifySection
 from appliance.products.section import ProductsSection
 from appliance.qc.section import QcSection
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     products: ProductsSection = ProductsSection()
     compute: ComputeSection = ComputeSection()
     cloud: CloudSection = msgspec.field(default_factory=CloudSection)
+    hub: HubSection = HubSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
     groups: GroupsSection = GroupsSection()
     reports: ReportsSection = ReportsSection()

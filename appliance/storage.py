@@ -10,6 +10,7 @@
       storage/studies/<id>/v<n>/products/<order id>/<product>/...
       storage/studies/<id>/v<n>/reports/<order id>/<order id>_report.pdf ...
       storage/{journals,quarantine,scratch}/
+      storage/hub/<hub order id>/...
       storage/reserve         freed when the disk is full, so that the database and the console go on
       logs/<process>.jsonl
 
@@ -53,7 +54,7 @@ class Storage:
 
     def prepare(self) -> None:
         """Makes the folders and the reserve; raises `StorageTooNew` for a layout of a later version."""
-        for name in ("studies", "journals", "quarantine", "scratch"):
+        for name in ("studies", "journals", "quarantine", "scratch", "hub"):
             (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
         mark = self.root / "layout"
@@ -67,6 +68,10 @@ class Storage:
     def study(self, study: str, version: int) -> Path:
         """The folder of one version of a study."""
         return self.root / "studies" / _checked(study) / f"v{int(version)}"
+
+    def hub(self, order: str) -> Path:
+        """The parts that a client of the hub uploads for one order, until they are unpacked."""
+        return self.root / "hub" / _checked(order)
 
     def original(self, study: str, version: int) -> Path:
         """The instances that arrived in this version, as they came."""

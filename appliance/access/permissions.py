@@ -33,6 +33,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "groups.manage": _ADMIN,
     "dicomweb.store": _ALL,
     "dicomweb.read": _PEOPLE,
+    "hub.use": frozenset({"admin", "service"}),
     "orders.create": _ALL,
     "orders.cancel": _ALL,
     "orders.cancel-any": _ADMIN,

@@ -156,10 +156,14 @@ async def counts(records: Records) -> Counts:
 
 
 async def without_order(records: Records, limit: int = 100) -> list[StudyRow]:
-    """Stable studies that have no order for their newest version, oldest first; not those whose order somebody deleted."""
+    """Stable studies that have no order for their newest version, oldest first.
+
+    Not those whose order somebody deleted, and not those that a client of the hub uploaded, who says itself what runs.
+    """
     rows = await records.run(
         "SELECT s.* FROM studies s WHERE s.state = {} AND s.reason <> {} AND NOT EXISTS "
-        "(SELECT 1 FROM orders o WHERE o.study = s.id AND o.study_version = s.version) ORDER BY s.id LIMIT {}",
+        "(SELECT 1 FROM orders o WHERE o.study = s.id AND o.study_version = s.version) "
+        "AND NOT EXISTS (SELECT 1 FROM hub_orders h WHERE h.uid_key = s.uid_key) ORDER BY s.id LIMIT {}",
         str(StudyState.STABLE),
         ORDER_DELETED,
         limit,

@@ -9,6 +9,7 @@ from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Va
 from piccolo.table import Table
 
 from appliance.records.cohort_tables import Cohort, CohortReport, Mark, Notice
+from appliance.records.hub_tables import HUB_TABLES
 from appliance.records.retrieval_tables import Commitment, Completeness, Drop, DropStudy, Pull
 
 
@@ -390,4 +391,5 @@ TABLES: tuple[type[Table], ...] = (
     Mark,
     Drop,
     DropStudy,
+    *HUB_TABLES,
 )
