@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from api import cloud_routes, documentation, doorstep, headers, manual, problems
+from api.cloud_routes.sdk import Counter
 from api.conditional import conditional
 from api.guards import Recognition, check_routes, guard
 from api.limits import Bucket
@@ -19,7 +20,6 @@ from api.stream import Feed
 from api.visit import provide_visit
 from appliance.access.lockout import Strangers
 from appliance.errors import RanvierError
-from appliance.hosting import Host
 from appliance.house import House
 from appliance.receive.posted import Postbox
 from appliance.service_account import CloudTries
@@ -28,8 +28,6 @@ BODY_BYTES = 1_000_000
 SIGN_INS_AT_ONCE = 20
 SIGN_IN_EVERY_MS = 3_000
 CALLS_AT_ONCE = 1000
-CLOUD_CALLS_AT_ONCE = 500
-CLOUD_CALL_EVERY_MS = 50
 CALL_EVERY_MS = 20
 
 
@@ -37,14 +35,13 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
     """The app; raises `UndeclaredPermission` when a route declares none. `more` are further handlers (tests)."""
     presented = Presented(house)
     postbox = Postbox(house.storage, house.keys, house.records)
-    host = Host(house)
     feed = Feed(gaps=not house.records.on_sqlite)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with feed.running():
             yield
-        await host.close()
+        await app.state.host.close()
         await postbox.close()
 
     app = Litestar(
@@ -55,12 +52,11 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
                 "feed": feed,
                 "presented": presented,
                 "postbox": postbox,
-                "host": host,
+                "host": Counter(house),
                 "strangers": Strangers(),
                 "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),
                 "saml_answers": Bucket(SIGN_INS_AT_ONCE, SIGN_IN_EVERY_MS),
-                "cloud_calls": Bucket(CLOUD_CALLS_AT_ONCE, CLOUD_CALL_EVERY_MS),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
             }
         ),

@@ -35,6 +35,18 @@ _BLOCK = 1 << 20
 log = logging.getLogger(__name__)
 
 
+CALLS_AT_ONCE = 500
+CALL_EVERY_MS = 50
+
+
+class Counter(Host):
+    """The hub's host behind HTTP: how often a key may call."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house)
+        self.calls = Bucket(CALLS_AT_ONCE, CALL_EVERY_MS)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of a connected client."""
@@ -75,19 +87,14 @@ def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[di
     return Response({"error": "Something went wrong inside the hub."}, status_code=500)
 
 
-async def _admitted(request: Request[Any, Any, Any], state: State) -> Host:
+async def _admitted(request: Request[Any, Any, Any], state: State) -> Counter:
     """Whoever may speak with the hub at all; raises `HubOff`, `HubNeedsTls`."""
-    host: Host = state.host
+    host: Counter = state.host
     await host.require_on()
     address = request.client.host if request.client else ""
     if request.url.scheme != "https" and not is_loopback(address):
         raise HubNeedsTls()
     return host
-
-
-def _take(state: State, client: Client, now: int) -> None:
-    bucket: Bucket = state.cloud_calls
-    bucket.take(client.token, now)
 
 
 @get("/api/getPubKey")
@@ -102,7 +109,7 @@ async def new_job(request: Request[Any, Any, Any], state: State) -> Response[byt
     """A new order."""
     host, now = await _admitted(request, state), now_ms()
     client = await host.client(request.headers.get("connection-id", ""), now)
-    _take(state, client, now)
+    host.calls.take(client.token, now)
     return _sealed(client, {"orderId": await host.new_order(client, now)}, 201)
 
 
@@ -113,7 +120,7 @@ async def call(request: Request[Any, Any, Any], state: State, name: FromPath[str
     if name == "connect":
         return await _connect(request, state, host, now)
     client = await host.client(request.headers.get("connection-id", ""), now)
-    _take(state, client, now)
+    host.calls.take(client.token, now)
     kind = CALLS.get(name)
     if kind is None:
         raise HTTPException(status_code=404)
@@ -125,7 +132,7 @@ async def call(request: Request[Any, Any, Any], state: State, name: FromPath[str
     return _sealed(client, found, kind.status)
 
 
-async def _connect(request: Request[Any, Any, Any], state: State, host: Host, now: int) -> Response[Any]:
+async def _connect(request: Request[Any, Any, Any], state: State, host: Counter, now: int) -> Response[Any]:
     state.sign_ins.take(_address(request), now)
     api_key = request.headers.get("x-api-key", "")
     try:

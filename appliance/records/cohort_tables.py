@@ -59,3 +59,6 @@ class Mark(Table, tablename="marks"):
 
     name = Varchar(32, primary_key=True)
     seq = BigInt(default=0)
+
+
+COHORT_TABLES: tuple[type[Table], ...] = (Cohort, CohortReport, Notice, Mark)

@@ -8,7 +8,7 @@ and for nothing else.
 from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
 
-from appliance.records.cohort_tables import Cohort, CohortReport, Mark, Notice
+from appliance.records.cohort_tables import COHORT_TABLES
 from appliance.records.hub_tables import HUB_TABLES
 from appliance.records.retrieval_tables import Commitment, Completeness, Drop, DropStudy, Pull
 
@@ -385,10 +385,7 @@ TABLES: tuple[type[Table], ...] = (
     Commitment,
     Pull,
     Completeness,
-    Cohort,
-    CohortReport,
-    Notice,
-    Mark,
+    *COHORT_TABLES,
     Drop,
     DropStudy,
     *HUB_TABLES,
