@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 
 from appliance import cohorts
-from appliance.compute.local import StageEnded, run_stage
+from appliance.compute.local import StageEnded
 from appliance.errors import Failed
 from appliance.house import House
 from appliance.moments import new_id
 from appliance.receive import drop
 from appliance.receive.posted import Postbox
 from appliance.receive.statuses import SUCCESS
-from appliance.receive.unpack import ArchiveTooLarge, UnpackAnswer, UnpackRequest
+from appliance.receive.unpack import ArchiveTooLarge
 from appliance.records import groups, pulls, studies
-from appliance.steps import LIGHT
 from appliance.storage import remove_folder
+from appliance.unpacking import unpack
 
 FILED_WITHIN_S = 120.0
 _LOOK_S = 0.1
@@ -96,19 +96,10 @@ async def _kept(house: House, body: AsyncIterator[bytes], scratch: Path, most: i
 
 
 async def _unpacked(archive: Path, out: Path, most: int) -> int:
-    """Unpacks in a child; gives how many files are no DICOM images."""
-    out.mkdir(mode=0o700)
-    request = UnpackRequest(archive=str(archive), out_folder=str(out), most_files=drop.MOST_FILES, most_bytes=most)
-
-    async def silent(_fraction: float, _step: str) -> None:
-        return None
-
-    limits = msgspec.structs.replace(LIGHT, out_mb=most >> 20)
     try:
-        raw = await run_stage("unpack", request, limits, progress=silent, out_folder=out)
+        return await unpack(archive, out, most)
     except StageEnded as ended:
         raise ArchiveRefused(why=ended.error.what) from None
-    return msgspec.json.decode(raw, type=UnpackAnswer).left_out
 
 
 async def _filed(house: House, keys: list[str]) -> list[str]:

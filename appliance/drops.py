@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.compute.local import StageDied, StageEnded, run_stage
+from appliance.compute.local import StageDied, StageEnded
 from appliance.events import DropRefused, DropTaken
 from appliance.house import House
 from appliance.moments import iso, now_ms
@@ -23,13 +23,12 @@ from appliance.receive.posted import Outcome, Postbox
 from appliance.receive.section import DropFolder
 from appliance.receive.stable import Watch
 from appliance.receive.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
-from appliance.receive.unpack import UnpackAnswer, UnpackRequest
 from appliance.records import drops, events, pulls, reports
 from appliance.records.drops import DropRow
 from appliance.reports import as_csv
 from appliance.reports.content import ReportContent
-from appliance.steps import LIGHT
 from appliance.storage import OutOfSpace, remove_folder, write_durable
+from appliance.unpacking import unpack
 from appliance.upkeep.cadence import due
 
 log = logging.getLogger(__name__)
@@ -157,26 +156,13 @@ class Dropbox:
     async def _brought(self, section: DropFolder, row: DropRow, place: Path, scratch: Path) -> tuple[list[Outcome], int]:
         left_out = 0
         if await asyncio.to_thread(drop.is_zip, place):
-            answer = await self._unpacked(section, place, scratch)
-            left_out, place = answer.left_out, scratch / "out"
+            await asyncio.to_thread(remove_folder, scratch)
+            left_out = await unpack(place, scratch / "out", section.maximum_gb << 30)
+            place = scratch / "out"
         files = await asyncio.to_thread(drop.files_of, place)
         async with self._box.taking(None, sender=section.sender, address="") as taking:
             left_out += await asyncio.to_thread(drop.bring_in, taking, files)
             return taking.outcomes, left_out
-
-    async def _unpacked(self, section: DropFolder, archive: Path, scratch: Path) -> UnpackAnswer:
-        out = scratch / "out"
-        await asyncio.to_thread(remove_folder, scratch)
-        out.mkdir(mode=0o700, parents=True)
-        most = section.maximum_gb << 30
-        request = UnpackRequest(archive=str(archive), out_folder=str(out), most_files=drop.MOST_FILES, most_bytes=most)
-
-        async def silent(_fraction: float, _step: str) -> None:
-            return None
-
-        limits = msgspec.structs.replace(LIGHT, out_mb=section.maximum_gb << 10)
-        raw = await run_stage("unpack", request, limits, progress=silent, out_folder=out)
-        return msgspec.json.decode(raw, type=UnpackAnswer)
 
     async def _brought_in(self, section: DropFolder, row: DropRow, outcomes: list[Outcome], left_out: int) -> None:
         """Every file had its answer: the drop is taken, put off, or refused."""

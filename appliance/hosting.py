@@ -15,13 +15,14 @@ from appliance import pipeline, steps
 from appliance.access.permissions import may
 from appliance.access.tokens import caller_of, recognise_token
 from appliance.compute.local import StageDied, StageEnded, run_stage
-from appliance.errors import Conflict, RanvierError
+from appliance.errors import Conflict, RanvierError, Unknown
 from appliance.house import House
 from appliance.hub import answers
 from appliance.hub.errors import (
     ApiKeyUnknown,
     BucketNotFound,
     ConnectionOver,
+    DatasetClosed,
     DatasetInUse,
     FormatUnknown,
     HubOff,
@@ -123,6 +124,8 @@ class Host:
         known = await hub.order(order, client.token) if isinstance(order, str) else None
         if known is not None and known.asked_at:
             return
+        if known is not None and known.refused:
+            raise DatasetClosed()
         now_set = (await self._house.settings()).settings
         most = now_set.hub.runs_per_key
         if most and await hub.runs(client.token) >= most:
@@ -149,7 +152,11 @@ class Host:
             return answers.status(started=False, info="Waiting for job to start")
         if not known.order:
             return answers.status(started=True, progress=1, info="Analysis process queued...")
-        return _status(await orders.get(known.order))
+        try:
+            return _status(await orders.get(known.order))
+        except Unknown:
+            # Its study was deleted since: clients read this sentence as an order that is over.
+            raise BucketNotFound() from None
 
     async def results(self, client: Client, order: object, form: object) -> bytes:
         """A report in one format; raises `FormatUnknown`, `BucketNotFound`, `NoResults`."""

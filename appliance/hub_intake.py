@@ -5,33 +5,40 @@ gets a result on images that it did not bring.
 """
 
 import asyncio
-import secrets
-from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 from uuid import uuid4
 
+from appliance.compute.local import StageEnded
 from appliance.house import House
 from appliance.hub import parts
 from appliance.hub.errors import (
     BucketNotFound,
     DatasetClosed,
     NoDicom,
+    NotAZip,
     OrderTooLarge,
     SeveralStudies,
     StudyElsewhere,
     Unreadable,
     UploadUnknown,
 )
+from appliance.receive import drop
 from appliance.receive import header as tags
 from appliance.receive.header import read_header
-from appliance.receive.multipart import Parts
 from appliance.receive.part10 import NotPart10, read_prefix
-from appliance.receive.posted import Postbox, Taking
+from appliance.receive.posted import Postbox
+from appliance.receive.statuses import SUCCESS
+from appliance.receive.unpack import ArchiveTooLarge
 from appliance.records import hub, studies
 from appliance.records.hub import HubOrderRow, UploadRow
 from appliance.storage import remove_folder
+from appliance.unpacking import unpack
 
 MB = 1_000_000
+UPLOAD_MS = 24 * 3_600_000
+ORDER_MS = 7 * UPLOAD_MS
+EXPIRED = "Expired: it was not run within a week."
+_HEAD_BYTES = 256 << 10
 
 
 async def own(order: object, token: str) -> HubOrderRow:
@@ -49,7 +56,7 @@ def sender_of(token: str) -> str:
 
 async def begin(order: HubOrderRow, zip_index: int, now: int) -> str:
     """Begins a ZIP and gives its identifier; raises `DatasetClosed`."""
-    if order.asked_at:
+    if order.asked_at or order.refused:
         raise DatasetClosed()
     upload = str(uuid4())
     await hub.add_upload(upload, order.id, zip_index, now)
@@ -94,25 +101,45 @@ async def complete(
     known = await _upload(order, upload)
     if known.done:
         return
-    if order.asked_at:
+    if order.asked_at or order.refused:
         raise DatasetClosed()
     most = (await house.settings()).settings.hub.order_mb * MB - order.bytes
-    folder = house.storage.hub(order.id)
-    archive = await asyncio.to_thread(parts.joined, folder, known.id, named)
-    unpacking = _Unpacking(house, order)
-    uid_key = await asyncio.to_thread(unpacking.survey, archive, most)
-    await _require_ours(house, order, uid_key)
-    boundary = secrets.token_hex(16)
-    async with box.taking(Parts(boundary), sender=sender_of(order.token), address="hub") as taking:
-        await asyncio.to_thread(unpacking.store, archive, most, taking, boundary)
-    stored = {house.keys.digest("sop-uid", one.sop_instance) for one in taking.outcomes if not one.status}
+    archive = await asyncio.to_thread(parts.joined, house.storage.hub(order.id), known.id, named)
+    scratch = house.storage.scratch(known.id)
+    try:
+        files = await _unpacked(archive, scratch, most)
+        await _require_ours(house, order, await asyncio.to_thread(_study_of, files))
+        size = sum(one.stat().st_size for one in files)
+        async with box.taking(None, sender=sender_of(order.token), address="hub") as taking:
+            await asyncio.to_thread(drop.bring_in, taking, files)
+    finally:
+        await asyncio.to_thread(remove_folder, scratch)
+    stored = {house.keys.digest("sop-uid", one.sop_instance) for one in taking.outcomes if one.status == SUCCESS}
     if not stored:
         raise NoDicom()
-    await hub.unpacked(house.records, known.id, order.id, stored, unpacking.bytes, final=final)
+    await hub.unpacked(house.records, known.id, order.id, stored, size, final=final)
     await asyncio.to_thread(_forget, house, order.id, known.id)
 
 
-async def _require_ours(house: House, order: HubOrderRow, uid_key: str) -> None:
+async def _unpacked(archive: Path, scratch: Path, most: int) -> list[Path]:
+    """The DICOM files in a ZIP; raises `NotAZip`, `OrderTooLarge`, `NoDicom`, and `StageDied` when it should be tried again."""
+    if most <= 0:
+        raise OrderTooLarge()
+    await asyncio.to_thread(remove_folder, scratch)
+    try:
+        await unpack(archive, scratch / "out", most)
+    except StageEnded as ended:
+        if ended.error.code == ArchiveTooLarge.code:
+            raise OrderTooLarge() from None
+        raise NotAZip() from None
+    files = await asyncio.to_thread(drop.files_of, scratch / "out")
+    if not files:
+        raise NoDicom()
+    return files
+
+
+async def _require_ours(house: House, order: HubOrderRow, study_uid: str) -> None:
+    uid_key = house.keys.digest("study-uid", study_uid)
     if order.uid_key and order.uid_key != uid_key:
         raise SeveralStudies()
     here = await studies.by_uid_keys(house.records, [uid_key])
@@ -129,48 +156,40 @@ def _forget(house: House, order: str, upload: str) -> None:
         remove_folder(folder)
 
 
-class _Unpacking:
-    """One ZIP, read twice: first whose study it is, then into the journal."""
-
-    def __init__(self, house: House, order: HubOrderRow) -> None:
-        self._house, self._order = house, order
-        self.bytes = 0
-
-    def survey(self, archive: Any, most: int) -> str:
-        """The digest of the one Study Instance UID; raises `NoDicom`, `SeveralStudies` and what reading a ZIP raises."""
-        found: set[str] = set()
-        for file in parts.dicom_files(archive, most):
-            found.add(_study_of(file.head))
-            if len(found) > 1:
-                raise SeveralStudies()
-        if not found or "" in found:
-            raise NoDicom()
-        return self._house.keys.digest("study-uid", found.pop())
-
-    def store(self, archive: Any, most: int, taking: Taking, boundary: str) -> None:
-        """Every file as a part of one body."""
-        for file in parts.dicom_files(archive, most):
-            for piece in _framed(file, boundary):
-                self.bytes += len(piece)
-                taking.feed(piece)
-        taking.feed(f"--{boundary}--\r\n".encode())
-        taking.finish()
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
-def _framed(file: parts.DicomFile, boundary: str) -> Iterator[bytes]:
-    yield f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    yield file.head
-    yield from file.rest
-    yield b"\r\n"
+def _study_of(files: list[Path]) -> str:
+    """The one Study Instance UID (0020,000D) of DICOM files; raises `NoDicom`, `SeveralStudies`."""
+    found = set()
+    for path in files:
+        head = _head_of(path)
+        try:
+            origin, start = read_prefix(head)
+        except NotPart10:
+            raise NoDicom() from None
+        found.add(read_header(memoryview(head)[start:], origin.transfer_syntax).uid(tags.STUDY_INSTANCE))
+        if len(found) > 1:
+            raise SeveralStudies()
+    if not any(found):
+        raise NoDicom()
+    return found.pop()
 
 
-def _study_of(head: bytes) -> str:
-    """The Study Instance UID (0020,000D) at the beginning of a file; empty when there is none."""
-    try:
-        origin, start = read_prefix(head)
-    except NotPart10:
-        return ""
-    return read_header(memoryview(head)[start:], origin.transfer_syntax).uid(tags.STUDY_INSTANCE)
+async def reap(house: House, now: int) -> str:
+    """Ends what clients began and left: ZIPs after a day, orders that nobody ran after a week; says how many."""
+    busy = set(await hub.end_uploads(now - UPLOAD_MS))
+    ended = await hub.expire(now - ORDER_MS, EXPIRED)
+    folders = [one for one in await asyncio.to_thread(_folders, house) if one.name not in busy]
+    for folder in folders:
+        await asyncio.to_thread(remove_folder, folder)
+    return f"{len(folders)} uploads, {ended} orders ended"
+
+
+def _folders(house: House) -> list[Path]:
+    return [one for one in house.storage.hub_folder.iterdir() if one.is_dir()]
 
 
 def integer(value: object) -> int:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from appliance import anchors, retention, trail
+from appliance import anchors, hub_intake, retention, trail
 from appliance.errors import Unknown
 from appliance.house import House
 from appliance.moments import now_ms
@@ -68,15 +68,15 @@ def _often(settings: Settings, last: int) -> int | None:
     return last + 5_000 if settings.audit.messages else None
 
 
+def _hourly(settings: Settings, last: int) -> int | None:
+    return last + 3_600_000 if settings.hub.enabled else None
+
+
 TASKS: tuple[Task, ...] = (
     Task(MAINTENANCE, "What is older than its retention is deleted", _cadence, _maintain, deletes=True),
     Task("audit-anchor", "An anchor of the audit leaves", _every_anchor, _anchor),
-    Task(
-        "audit-trail",
-        "Rows of the audit leave",
-        _often,
-        _send_trail,
-    ),
+    Task("audit-trail", "Rows of the audit leave", _often, _send_trail),
+    Task("hub-uploads", "What clients of the hub began and left is ended", _hourly, hub_intake.reap, deletes=True),
 )
 
 

@@ -69,9 +69,14 @@ class Storage:
         """The folder of one version of a study."""
         return self.root / "studies" / _checked(study) / f"v{int(version)}"
 
+    @property
+    def hub_folder(self) -> Path:
+        """Where the parts lie that clients of the hub upload."""
+        return self.root / "hub"
+
     def hub(self, order: str) -> Path:
-        """The parts that a client of the hub uploads for one order, until they are unpacked."""
-        return self.root / "hub" / _checked(order)
+        """The parts of one order, until they are unpacked."""
+        return self.hub_folder / _checked(order)
 
     def original(self, study: str, version: int) -> Path:
         """The instances that arrived in this version, as they came."""

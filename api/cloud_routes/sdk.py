@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Request, Response, Router, get, post, put
+from litestar import HttpMethod, Request, Response, Router, get, post, put, route
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from api.cloud_routes.browsers import shared_with_pages
 from api.limits import Bucket
 from api.problems import TooManyRequests, status_of
 from appliance import audit, hub_intake
@@ -243,9 +244,20 @@ async def put_object(
     return Response(None, status_code=200, headers={"ETag": f'"{etag}"'})
 
 
+@route(
+    ["/api/getPubKey", "/api/newJob", "/api/{name:str}", "/objects/{order:str}/{upload:str}"],
+    http_method=[HttpMethod.OPTIONS],
+    status_code=204,
+)
+async def preflight(request: Request[Any, Any, Any], state: State) -> None:
+    """What a browser asks before the script of a page may call."""
+    await _admitted(request, state)
+
+
 ROUTER = Router(
     ROOT,
-    route_handlers=[public_key, new_job, call, put_object],
+    route_handlers=[public_key, new_job, call, put_object, preflight],
+    middleware=[shared_with_pages],
     include_in_schema=False,
     opt={"permission": OPEN, "from_elsewhere": True},
     exception_handlers={RanvierError: refused, HTTPException: of_http, Exception: unforeseen},

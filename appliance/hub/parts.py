@@ -1,23 +1,16 @@
-"""Uploaded parts on disk, the addresses they are put to, and what is in the ZIPs that they make."""
+"""Uploaded parts on disk, and the addresses they are put to."""
 
 import hashlib
 import hmac
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from appliance.hub.errors import NotAZip, OrderTooLarge, PartsDiffer, UrlOver
+from appliance.hub.errors import OrderTooLarge, PartsDiffer, UrlOver
 from appliance.keys import Keys
 
 URL_MS = 15 * 60_000
 _BLOCK = 1 << 20
-_HEAD = 256 << 10
-_MOST_ENTRIES = 100_000
 
 
 def signature(keys: Keys, order: str, upload: str, part: int, until: int) -> str:
@@ -93,48 +86,3 @@ def joined(folder: Path, upload: str, parts: Sequence[tuple[int, str]]) -> Path:
 def used(folder: Path) -> int:
     """Bytes of the parts that wait in an order's folder."""
     return sum(one.stat().st_size for one in folder.iterdir()) if folder.is_dir() else 0
-
-
-@dataclass(frozen=True, slots=True)
-class DicomFile:
-    """One file in a ZIP: its beginning, and the rest, which is read as it is asked for."""
-
-    head: bytes
-    rest: Iterator[bytes]
-
-
-def dicom_files(archive: Path, most: int) -> Iterator[DicomFile]:
-    """The DICOM files in a ZIP, known by their content (PS3.10 section 7.1); raises `NotAZip`, `OrderTooLarge`.
-
-    Everything else in it is passed over. What an entry says of its size is not believed: the bytes are counted.
-    """
-    left = [most]
-
-    def counted(data: bytes) -> bytes:
-        left[0] -= len(data)
-        if left[0] < 0:
-            raise OrderTooLarge()
-        return data
-
-    def rest(stream: IO[bytes]) -> Iterator[bytes]:
-        with _readable():
-            while piece := stream.read(_BLOCK):
-                yield counted(piece)
-
-    with _readable(), zipfile.ZipFile(archive) as opened:
-        entries = [one for one in opened.infolist() if not one.is_dir()]
-        if len(entries) > _MOST_ENTRIES:
-            raise OrderTooLarge()
-        for entry in entries:
-            with opened.open(entry) as stream:
-                head = counted(stream.read(_HEAD))
-                if head[128:132] == b"DICM":
-                    yield DicomFile(head, rest(stream))
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as fault:
-        raise NotAZip() from fault

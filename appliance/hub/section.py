@@ -21,4 +21,11 @@ class HubSection(Section, frozen=True, kw_only=True):
     order_mb: Annotated[
         int, field("Largest order", "All ZIPs of one order, packed and unpacked.", unit="MB", ge=1, le=1_000_000)
     ] = 5000
+    origins: Annotated[
+        tuple[Annotated[str, field("", pattern=r"^https?://[A-Za-z0-9.\-:\[\]]{1,255}(?!\n)$")], ...],
+        field(
+            "Web pages that may call",
+            "Origins of pages whose scripts use the hub (CORS), like https://portal.example.org; empty: programs only.",
+        ),
+    ] = ()
     session_hours: Annotated[int, field("Session", "How long a client stays connected.", unit="h", ge=1, le=720)] = 24

@@ -153,5 +153,20 @@ async def unpacked(
         await HubUpload.update({HubUpload.done: True}).where(HubUpload.id == upload_id).run()
 
 
+async def end_uploads(before: int) -> list[str]:
+    """Forgets the ZIPs that were begun before a moment and never completed; gives the orders that still have one on its way."""
+    await HubUpload.delete().where((HubUpload.created_at < before) & (HubUpload.done.eq(False))).run()
+    rows = await HubUpload.select(HubUpload.hub_order).where(HubUpload.done.eq(False)).run()
+    return [str(row["hub_order"]) for row in rows]
+
+
+async def expire(before: int, why: str) -> int:
+    """Ends the orders that were made before a moment and never run; those without a dataset are forgotten. Gives how many."""
+    old = (HubOrder.created_at < before) & (HubOrder.asked_at == 0) & (HubOrder.refused == "")
+    empty = await HubOrder.delete().where(old & (HubOrder.uid_key == "")).returning(HubOrder.id).run()
+    ended = await HubOrder.update({HubOrder.refused: why}).where(old).returning(HubOrder.id).run()
+    return len(empty) + len(ended)
+
+
 def _order(row: dict[str, Any]) -> HubOrderRow:
     return msgspec.convert({**row, "order": row["order_id"]}, HubOrderRow, strict=False)

@@ -163,7 +163,8 @@ async def without_order(records: Records, limit: int = 100) -> list[StudyRow]:
     rows = await records.run(
         "SELECT s.* FROM studies s WHERE s.state = {} AND s.reason <> {} AND NOT EXISTS "
         "(SELECT 1 FROM orders o WHERE o.study = s.id AND o.study_version = s.version) "
-        "AND NOT EXISTS (SELECT 1 FROM hub_orders h WHERE h.uid_key = s.uid_key) ORDER BY s.id LIMIT {}",
+        "AND NOT EXISTS (SELECT 1 FROM hub_orders h WHERE h.uid_key = s.uid_key AND s.sender = 'HUB-' || substr(h.token, 25)) "
+        "ORDER BY s.id LIMIT {}",
         str(StudyState.STABLE),
         ORDER_DELETED,
         limit,

@@ -17,16 +17,17 @@ import pytest
 import requests
 from neuropacs import Neuropacs
 
-from appliance import settings
+from appliance import hub_intake, settings
 from appliance.access.tokens import create_token
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.states import OrderState
-from tests.journeys.world import World, a_world, places_of, ready
+from tests.journeys.world import World, a_world, places_of
 from tests.phantoms import PhantomStudy, a_small_diffusion_study
 from tests.servers import HOST, until
 
 PRODUCT = "dti"
+PAGE = "https://portal.example.org"
 FORMATS = ("txt", "xml", "json", "features", "png")
 
 
@@ -36,6 +37,12 @@ class Hub:
     def __init__(self, world: World) -> None:
         self.world = world
         self.url = f"http://{HOST}:{world.api_port}/cloud"
+
+    def answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/getPubKey", timeout=30).status_code == 200
+        except requests.ConnectionError:
+            return False
 
     def key(self, scopes: tuple[str, ...] = ("hub.use",)) -> str:
         async def make(house: House) -> str:
@@ -63,11 +70,18 @@ class Hub:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     folder = tmp_path_factory.mktemp("hub")
-    with a_world(folder / "world", {"hub": {"enabled": True}}) as world:
-        for word in ("receive", "work", "api"):
-            world.start(word)
-        ready(world)
-        yield Hub(world)
+    with a_world(folder / "world", {"hub": {"enabled": True, "origins": [PAGE]}}) as world:
+        world.start("api")
+        found = Hub(world)
+        until(found.answers, "the hub", 90)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def working_hub(hub: Hub) -> Hub:
+    """The same with its corridor: what is ordered is processed as well."""
+    hub.world.start("work")
+    return hub
 
 
 @pytest.fixture(scope="module")
@@ -111,24 +125,50 @@ def checked(client: Any, order: str, form: str) -> str:
     return found[0]
 
 
-def test_an_order_goes_from_several_zips_to_results_in_every_format(hub: Hub, phantom: PhantomStudy, tmp_path: Path) -> None:
-    """CLD-05: connect, order, upload, QC, run, status, results and usage report, as the client does them."""
-    for place, file in enumerate(phantom.files):
-        shutil.copy(file, tmp_path / f"IM_{place:04}")
-    (tmp_path / ".DS_Store").write_bytes(b"no image")
-    client = hub.client()
-    client.max_zip_size = sum(one.stat().st_size for one in phantom.files) // 6
-    order = client.new_job()
-    assert client.check_status(order)["started"] is False
-    told: list[dict[str, Any]] = []
-    assert client.upload_dataset_from_path(order, str(tmp_path), told.append)
-    assert told[-1]["progress"] == 100
-    zips = hub.world.rows("SELECT done FROM hub_uploads WHERE hub_order = {}", order)
-    assert len(zips) > 1
-    assert all(one["done"] for one in zips)
+def test_datasets_of_one_and_of_several_zips_are_uploaded_and_ordered(hub: Hub, phantom: PhantomStudy, tmp_path: Path) -> None:
+    """CLD-05: connect, order, upload, run and usage report, as the client does them; every instance is filed."""
+    client, orders = hub.client(), []
+    for number, (study, zips) in enumerate(((phantom, 3), (a_small_diffusion_study(tmp_path / "second", seed=15), 1))):
+        folder = tmp_path / f"flat{number}"
+        folder.mkdir()
+        for place, file in enumerate(study.files):
+            shutil.copy(file, folder / f"IM_{place:04}")
+        (folder / ".DS_Store").write_bytes(b"no image")
+        client.max_zip_size = sum(one.stat().st_size for one in study.files) // zips
+        order = client.new_job()
+        orders.append(order)
+        assert client.check_status(order)["started"] is False
+        told: list[dict[str, Any]] = []
+        assert client.upload_dataset_from_path(order, str(folder), told.append)
+        assert told[-1]["progress"] == 100
+        uploads = hub.world.rows("SELECT done FROM hub_uploads WHERE hub_order = {}", order)
+        assert (len(uploads) > 1) is (zips > 1)
+        assert all(one["done"] for one in uploads)
+        uploaded = hub.world.rows("SELECT uid_key, sop_keys FROM hub_orders WHERE id = {}", order)[0]
+        assert len(json.loads(uploaded["sop_keys"])) == len(study.files)
+        _wait_until_filed(hub, uploaded["uid_key"], len(study.files))
+        assert client.run_job(order, PRODUCT.upper()) == 202
+        assert client.run_job(order, PRODUCT) == 202, "twice is once"
+        assert client.check_status(order)["started"] is True
+        with pytest.raises(Exception, match="run already"):
+            client.upload_dataset_from_path(order, str(folder))
+    day = datetime.now(UTC).strftime("%m/%d/%Y")
+    usage = json.loads(client.get_report("json", day, day))
+    assert [one["orderId"] for one in usage["orders"]] == orders
+    assert orders[0] in client.get_report("txt", day, day)
+    assert "e-mail" in refused(client.get_report, "email", day, day)
+    assert not any((hub.world.home / "storage" / "hub").iterdir()), "what is unpacked is not kept twice"
+    assert not any((hub.world.home / "storage" / "scratch").iterdir())
 
-    assert client.run_job(order, PRODUCT.upper()) == 202
-    assert client.run_job(order, PRODUCT) == 202, "twice is once"
+
+@pytest.mark.long
+def test_an_order_comes_back_with_results_in_every_format(working_hub: Hub, tmp_path: Path) -> None:
+    """CLD-05: from the upload to the results, and nothing of the patient beside what was received."""
+    hub, study = working_hub, a_small_diffusion_study(tmp_path, seed=16)
+    client = hub.client()
+    order = client.new_job()
+    assert client.upload_dataset_from_path(order, str(tmp_path))
+    assert client.run_job(order, PRODUCT) == 202
     assert finished(client, order) == {"started": True, "finished": True, "failed": False, "progress": 100, "info": "Finished"}
     results = {form: client.get_results(order, form) for form in FORMATS}
     assert "Subject" in results["features"].splitlines()[0]
@@ -136,14 +176,7 @@ def test_an_order_goes_from_several_zips_to_results_in_every_format(hub: Hub, ph
     assert results["xml"].startswith("<?xml")
     assert results["png"].read(8) == b"\x89PNG\r\n\x1a\n"
     assert len(hub.world.rows("SELECT id FROM orders WHERE idempotency_key = {}", order)) == 1
-
-    day = datetime.now(UTC).strftime("%m/%d/%Y")
-    usage = json.loads(client.get_report("json", day, day))
-    assert [one["orderId"] for one in usage["orders"]] == [order]
-    assert order in client.get_report("txt", day, day)
-    assert "e-mail" in refused(client.get_report, "email", day, day)
-    assert not any((hub.world.home / "storage" / "hub").iterdir()), "what is unpacked is not kept twice"
-    for token in [*phantom.identity_tokens, *phantom.uids[:3]]:
+    for token in [*study.identity_tokens, *study.uids[:3]]:
         assert places_of(token, hub.world.home, leave_out=("/original/", "journals/")) == []
 
 
@@ -203,7 +236,7 @@ def test_nobody_gets_a_result_on_images_of_somebody_else(hub: Hub, tmp_path: Pat
     mine = owner.new_job()
     assert owner.upload_dataset_from_path(mine, str(tmp_path / "one"))
     uploaded = hub.world.rows("SELECT uid_key, sop_keys FROM hub_orders WHERE id = {}", mine)[0]
-    until(lambda: _filed(hub, uploaded["uid_key"]) == len(json.loads(uploaded["sop_keys"])), "the study, filed")
+    _wait_until_filed(hub, uploaded["uid_key"], len(json.loads(uploaded["sop_keys"])))
     a_piece = tmp_path / "piece"
     a_piece.mkdir()
     shutil.copy(first.files[0], a_piece / "IM")
@@ -213,8 +246,12 @@ def test_nobody_gets_a_result_on_images_of_somebody_else(hub: Hub, tmp_path: Pat
     assert "several" in refused(owner.upload_dataset_from_path, owner.new_job(), str(a_piece))
 
 
-def _filed(hub: Hub, uid_key: str) -> int:
-    return sum(int(one["instances"]) for one in hub.world.rows("SELECT instances FROM studies WHERE uid_key = {}", uid_key))
+def _wait_until_filed(hub: Hub, uid_key: str, instances: int) -> None:
+    def filed() -> bool:
+        rows = hub.world.rows("SELECT instances FROM studies WHERE uid_key = {}", uid_key)
+        return sum(int(one["instances"]) for one in rows) == instances
+
+    until(filed, "the study, filed", 60)
 
 
 def test_an_address_is_good_for_its_part_alone_and_a_part_for_its_etag(hub: Hub) -> None:
@@ -246,11 +283,55 @@ def test_the_hub_is_nowhere_until_it_is_switched_on(hub: Hub) -> None:
         hub.set(enabled=True)
 
 
+def test_what_was_begun_and_left_is_ended(hub: Hub, tmp_path: Path) -> None:
+    """CLD-05: parts that nobody completes go after a day, orders that nobody runs end after a week."""
+    a_small_diffusion_study(tmp_path, seed=17)
+    client, folder = hub.client(), hub.world.home / "storage" / "hub"
+    empty, left = client.new_job(), client.new_job()
+    assert client.upload_dataset_from_path(left, str(tmp_path))
+    upload = client._Neuropacs__new_multipart_upload(empty, "0", empty)
+    etag = client._Neuropacs__upload_part(upload, empty, "0", empty, 1, b"a piece")
+    assert (folder / empty).is_dir()
+
+    def reaped(days: float) -> None:
+        hub.world.ask(lambda house: hub_intake.reap(house, now_ms() + int(days * 86_400_000)))
+
+    reaped(0.9)
+    assert (folder / empty).is_dir(), "not before its time"
+    reaped(1.1)
+    assert not (folder / empty).exists()
+    complete = client._Neuropacs__complete_multipart_upload
+    assert "Upload not found" in refused(complete, empty, empty, "0", upload, [{"PartNumber": 1, "ETag": etag}], 1)
+    assert client.check_status(left)["failed"] is False
+    reaped(7.1)
+    assert refused(client.check_status, empty) == "Status check failed: Bucket not found."
+    assert client.check_status(left)["failed"] is True
+    assert client.check_status(left)["info"].startswith("Expired")
+    assert "takes nothing more" in refused(client.run_job, left, PRODUCT)
+
+
+def test_only_the_pages_that_the_settings_name_may_call(hub: Hub) -> None:
+    """CLD-05: the JavaScript client asks before it calls, reads error sentences, and needs to see the ETag."""
+    for path in ("getPubKey", "newJob/", "checkStatus/"):
+        asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "connection-id"}
+        answer = requests.options(f"{hub.url}/api/{path}", headers=asked, timeout=30)
+        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, PAGE)
+        assert "Connection-Id" in answer.headers["Access-Control-Allow-Headers"]
+    put = requests.put(f"{hub.url}/objects/a/b?partNumber=1&expires=9&signature=0", b"x", headers={"Origin": PAGE}, timeout=30)
+    assert put.headers["Access-Control-Expose-Headers"] == "ETag"
+    answer = requests.get(f"{hub.url}/api/newJob/", headers={"Origin": PAGE}, timeout=30)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (400, PAGE)
+    for origin in ("https://elsewhere.example.org", "null", ""):
+        other = requests.get(f"{hub.url}/api/getPubKey", headers={"Origin": origin}, timeout=30)
+        assert other.status_code == 200
+        assert "Access-Control-Allow-Origin" not in other.headers
+
+
 @pytest.mark.long
-def test_quality_control_answers_before_anything_is_run(hub: Hub, tmp_path: Path) -> None:
+def test_quality_control_answers_before_anything_is_run(working_hub: Hub, tmp_path: Path) -> None:
     """CLD-05: the QC call on an uploaded dataset, in its three formats; nothing is ordered by it."""
     a_small_diffusion_study(tmp_path, seed=14)
-    client = hub.client()
+    hub, client = working_hub, working_hub.client()
     order = client.new_job()
     assert client.upload_dataset_from_path(order, str(tmp_path))
     assert "QC " in checked(client, order, "txt")
@@ -261,17 +342,17 @@ def test_quality_control_answers_before_anything_is_run(hub: Hub, tmp_path: Path
 
 
 @pytest.mark.long
-def test_an_order_survives_the_death_of_both_processes(hub: Hub, tmp_path: Path) -> None:
+def test_an_order_survives_the_death_of_both_processes(working_hub: Hub, tmp_path: Path) -> None:
     """CLD-05: what was uploaded and asked for before a kill is run after it, once."""
     a_small_diffusion_study(tmp_path, seed=13)
-    client = hub.client()
+    hub, client = working_hub, working_hub.client()
     order = client.new_job()
     assert client.upload_dataset_from_path(order, str(tmp_path))
     assert client.run_job(order, PRODUCT) == 202
     for word in ("api", "work"):
         hub.world.kill(word)
         hub.world.start(word)
-    ready(hub.world)
+    until(hub.answers, "the hub", 90)
     assert finished(client, order)["finished"] is True
     opened = hub.world.rows("SELECT state FROM orders WHERE idempotency_key = {}", order)
     assert len(opened) == 1
