@@ -210,7 +210,7 @@ async def test_a_route_added_behind_the_start_is_denied(door: Door) -> None:
 
 async def test_every_permission_guards_a_route_or_a_choice_inside_one(door: Door) -> None:
     used = {permission for _, _, permission in every_route(door.app)}
-    assert set(PERMISSIONS) - used == {"orders.cancel-any"}
+    assert set(PERMISSIONS) - used == {"orders.cancel-any", "hub.use"}, "the hub asks for its own at its own door"
 
 
 async def test_changes_by_cookie_from_a_foreign_page_are_refused(door: Door) -> None:

@@ -233,8 +233,12 @@ def test_nobody_gets_a_result_on_images_of_somebody_else(hub: Hub, tmp_path: Pat
     """CLD-05: a study belongs to the key that brought it, and one order takes one study."""
     first, second = a_small_diffusion_study(tmp_path / "one", seed=11), a_small_diffusion_study(tmp_path / "two", seed=12)
     owner, other = hub.client(), hub.client()
+    a_half = tmp_path / "half"
+    a_half.mkdir()
+    for file in first.files[:3]:
+        shutil.copy(file, a_half)
     mine = owner.new_job()
-    assert owner.upload_dataset_from_path(mine, str(tmp_path / "one"))
+    assert owner.upload_dataset_from_path(mine, str(a_half))
     uploaded = hub.world.rows("SELECT uid_key, sop_keys FROM hub_orders WHERE id = {}", mine)[0]
     _wait_until_filed(hub, uploaded["uid_key"], len(json.loads(uploaded["sop_keys"])))
     a_piece = tmp_path / "piece"

@@ -30,7 +30,8 @@ STATEMENTS = (
         "created_at" BIGINT NOT NULL DEFAULT 0,
         "asked_at" BIGINT NOT NULL DEFAULT 0
     )""",
-    'CREATE INDEX "hub_orders_token" ON "hub_orders" ("token", "created_at")',
+    'CREATE INDEX "hub_orders_token" ON "hub_orders" ("token")',
+    'CREATE INDEX "hub_orders_created_at" ON "hub_orders" ("created_at")',
     'CREATE INDEX "hub_orders_uid_key" ON "hub_orders" ("uid_key")',
     'CREATE INDEX "hub_orders_asked_at" ON "hub_orders" ("asked_at")',
     """CREATE TABLE "hub_uploads" (
