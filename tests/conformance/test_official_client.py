@@ -21,7 +21,7 @@ from appliance import hub_intake, settings
 from appliance.access.tokens import create_token
 from appliance.house import House
 from appliance.moments import now_ms
-from appliance.states import OrderState
+from appliance.states import ORDER_FACTS, OrderState
 from tests.journeys.world import World, a_world, places_of
 from tests.phantoms import PhantomStudy, a_small_diffusion_study
 from tests.servers import HOST, until
@@ -176,6 +176,7 @@ def test_an_order_comes_back_with_results_in_every_format(working_hub: Hub, tmp_
     assert results["xml"].startswith("<?xml")
     assert results["png"].read(8) == b"\x89PNG\r\n\x1a\n"
     assert len(hub.world.rows("SELECT id FROM orders WHERE idempotency_key = {}", order)) == 1
+    until(lambda: _at_rest(hub), "the orders of the other tests", 240)
     for token in [*study.identity_tokens, *study.uids[:3]]:
         assert places_of(token, hub.world.home, leave_out=("/original/", "journals/")) == []
 
@@ -248,6 +249,12 @@ def test_nobody_gets_a_result_on_images_of_somebody_else(hub: Hub, tmp_path: Pat
     assert "belongs to somebody else" in told
     shutil.copy(second.files[0], a_piece / "IM2")
     assert "several" in refused(owner.upload_dataset_from_path, owner.new_job(), str(a_piece))
+
+
+def _at_rest(hub: Hub) -> bool:
+    """Nobody writes scratch files that are searched."""
+    waiting = hub.world.rows("SELECT id FROM hub_orders WHERE asked_at > 0 AND order_id = '' AND refused = ''")
+    return not waiting and all(ORDER_FACTS[one.state].terminal for one in hub.world.orders())
 
 
 def _wait_until_filed(hub: Hub, uid_key: str, instances: int) -> None:
