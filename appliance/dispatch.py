@@ -52,6 +52,7 @@ class Dispatcher:
         self.house = house
         self.worker = worker
         self._busy: set[str] = set()
+        self._freed = asyncio.Event()
         self._breakers = Breakers()
         self._clock = clock
 
@@ -59,12 +60,14 @@ class Dispatcher:
         """Delivers until `stop` is set; deliveries in hand are finished."""
         async with asyncio.TaskGroup() as under_way:
             while not stop.is_set():
+                self._freed.clear()
                 row = await self._claim()
                 if row is not None:
                     under_way.create_task(self._deliver(row))
                     continue
+                # Nothing is due, or only for busy destinations: the next one that is free has its next report at once.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), IDLE_S)
+                    await asyncio.wait_for(self._freed.wait(), IDLE_S)
 
     async def deliver_once(self) -> bool:
         """Claims one due delivery and makes one attempt; false when none was due or delivery is paused."""
@@ -99,6 +102,7 @@ class Dispatcher:
             log.exception("a delivery could not be recorded", extra={"order": row.order, "code": "internal"})
         finally:
             self._busy.discard(row.destination)
+            self._freed.set()
 
     async def _attempt(self, row: DeliveryRow, settings: Settings) -> Outcome:
         """One attempt; every way it can end is an outcome."""

@@ -51,7 +51,8 @@ async def answer(
     """An endpoint's answer; its body is read only up to a limit, and a dripping one cannot hold us longer than the time-out.
 
     The request goes to an address that `outbound` let through; the host proves itself by its name. Redirects are followed on
-    the same host only, at most three. Raises `Misconfigured` for a URL that may not be used or that leads elsewhere.
+    the same host only, at most three; one that names no place is given as it is. Raises `Misconfigured` for a URL that may
+    not be used or that leads elsewhere.
     """
     for _ in range(SAME_HOST_HOPS + 1):
         async with (
@@ -59,9 +60,10 @@ async def answer(
             asking.exchange(client, method, url, allow_local=section.own_machine, **sent) as found,
         ):
             told = Told(found.status_code, found.headers, await _body(found) if read else b"")
-        if told.status not in (307, 308):
+        location = told.headers.get("Location", "")
+        if told.status not in (307, 308) or not location:
             return told
-        target = url.join(told.headers.get("Location", ""))
+        target = url.join(location)
         if _origin(target) != _origin(url):
             break
         url = target

@@ -17,16 +17,14 @@ from appliance.checkpoint import undisturbed
 from appliance.delivery.section import DeliverySection, DicomPdf
 from appliance.dispatch import Dispatcher
 from appliance.house import House
-from appliance.moments import new_id, now_ms
+from appliance.moments import now_ms
 from appliance.promises import PUSH_MODEL, PUSH_MODEL_INSTANCE
-from appliance.records import deliveries, events, identities, orders, reports
+from appliance.records import deliveries, events, orders
 from appliance.records.deliveries import DeliveryRow
-from appliance.records.tables import Order, Study
-from appliance.states import DeliveryState, OrderState, StudyState
+from appliance.states import DeliveryState, OrderState
+from tests.journeys.reported import a_reported_order
 from tests.receiving import Receiver, opened, until_async
 from tests.servers import HOST, a_free_port, an_orthanc
-from tests.unit.delivery.test_dicom_pdf import IDENTITY
-from tests.unit.reports.samples import a_report
 
 PATIENCE_S = 60.0
 WAIT_S = 600
@@ -55,19 +53,7 @@ class Sender:
         delivery = DeliverySection(destinations=(section,), attempts=2, first_wait_s=0)
         wanted = msgspec.structs.replace(loaded.settings, delivery=delivery)
         await self.house.save(wanted, based_on=loaded.version, actor="test", now=now_ms(), changed=["delivery"])
-        now = now_ms()
-        study, order = new_id(now), new_id(now)
-        await Study.insert(
-            Study(id=study, state=str(StudyState.STABLE), uid_key=study, first_at=now, last_at=now, instances=1)
-        ).run()
-        await identities.put(self.house.keys, study, IDENTITY)
-        state = str(OrderState.REPORTED)
-        await orders.add(Order(id=order, study=study, state=state, products="dti", created_at=now, updated_at=now))
-        content = a_report(order=order, report=new_id(now), study=study, sections=[])
-        text = msgspec.json.encode(content).decode()
-        number = await reports.next_version(order, "report")
-        await reports.add(content.report, order, "report", number, content=text, formats=["json"], folder="f", now=now)
-        (row,) = await deliveries.create(content.report, order, [section.name], now)
+        (row,) = await a_reported_order(self.house, section.name)
         return row.id
 
     async def once(self, delivery: str) -> DeliveryRow:

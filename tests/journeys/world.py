@@ -93,12 +93,17 @@ class World:
     ae_title: str = "RANVIER_SCP"
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, word: str) -> subprocess.Popen[bytes]:
-        """Starts one process of the appliance."""
+    def start(self, word: str, *instead: str) -> subprocess.Popen[bytes]:
+        """Starts one process of the appliance, or `instead` one that stands for it."""
         log = (self.home.parent / f"{word}.out").open("ab")
         environment = {**os.environ, HOME_VARIABLE: str(self.home), "PYTHONPATH": str(REPOSITORY)}
         child = subprocess.Popen(
-            [sys.executable, *WORDS[word]], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home
+            [sys.executable, *(instead or WORDS[word])],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self.home,
         )
         log.close()
         self.running[word] = child

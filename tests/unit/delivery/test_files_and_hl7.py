@@ -64,8 +64,8 @@ def a_key(file: Path) -> None:
     subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
 
 
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
+@contextlib.contextmanager
+def an_sshd() -> Iterator[Sshd]:
     """sshd on a free port, as whoever runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="ranvier-sshd-"))
     port = a_free_port()
@@ -89,6 +89,12 @@ def sshd() -> Iterator[Sshd]:
             yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    with an_sshd() as server:
+        yield server
 
 
 def to_sftp(server: Sshd, **changes: Any) -> Sftp:
@@ -147,14 +153,16 @@ def an_hl7_parcel(folder: Path) -> Parcel:
 
 @contextlib.asynccontextmanager
 async def a_listener(answer: bytes | None) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """An MLLP listener that gives one answer, or breaks off without one."""
+    """An MLLP listener that gives one answer, breaks off without one, or says nothing where the answer is empty."""
     got: list[bytes] = []
 
     async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
             got.append(await reader.readuntil(hl7.END))
-            if answer is not None:
+            if answer:
                 writer.write(hl7.START + answer + hl7.END)
+            elif answer is not None:
+                await reader.read()
         writer.close()
 
     server = await asyncio.start_server(heard, HOST, 0)
@@ -175,13 +183,14 @@ def an_acknowledgement(code: str, control: str = "") -> bytes:
         (an_acknowledgement("AR"), Result.TRY_AGAIN),
         (an_acknowledgement("AA", "another"), Result.TRY_AGAIN),
         (b"HTTP/1.1 400 Bad Request", Result.TRY_AGAIN),
+        (b"", Result.TRY_AGAIN),
         (None, Result.TRY_AGAIN),
     ],
 )
 async def test_the_acknowledgement_decides(answer: bytes | None, result: Result, tmp_path: Path) -> None:
     """RES-07: ORU^R01 over MLLP; the receiver's own words are never repeated."""
     async with a_listener(answer) as (port, got):
-        section = Hl7(name="RIS", host=HOST, port=port, timeout_s=10)
+        section = Hl7(name="RIS", host=HOST, port=port, timeout_s=30 if answer or answer is None else 1)
         outcome = await destinations.send(an_hl7_parcel(tmp_path), section)
     assert outcome.result is result
     assert PHI not in outcome.answer

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult
 
 from appliance.delivery import destinations
 from appliance.delivery.parcel import Outcome, Result
@@ -57,13 +57,18 @@ class Box:
 
 
 @contextlib.contextmanager
-def a_server(box: Box, folder: Path, *, starttls: bool = True, **more: Any) -> Iterator[int]:
+def a_server(box: Any, folder: Path, *, starttls: bool = True, kind: type[SMTP] = SMTP, **more: Any) -> Iterator[int]:
     """aiosmtpd on a free port, with STARTTLS unless somebody stripped it."""
     (folder / "mail.pem").write_text(OUR.certificate + OUR.key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "mail.pem")
     tls: dict[str, Any] = {"tls_context": context, "require_starttls": True} if starttls else {}
-    controller = Controller(box, hostname=HOST, port=a_free_port(), ready_timeout=30, **tls, **more)
+
+    class Server(Controller):
+        def factory(self) -> SMTP:
+            return kind(self.handler, **self.SMTP_kwargs)
+
+    controller = Server(box, hostname=HOST, port=a_free_port(), ready_timeout=30, **tls, **more)
     controller.start()
     try:
         yield controller.port
@@ -151,6 +156,38 @@ async def test_a_server_whose_starttls_was_stripped_gets_nothing(tmp_path: Path)
         outcome = await destinations.send(a_parcel(tmp_path), to(port))
     assert outcome.result is Result.REFUSED
     assert "STARTTLS" in outcome.answer
+    assert box.got == []
+
+
+class WithoutTls(SMTP):
+    """Offers STARTTLS and refuses it, or breaks off in the handshake."""
+
+    answer = ""
+
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        """RFC 3207 section 4."""
+        if self.answer:
+            await self.push(self.answer)
+            return
+        await self.push("220 go ahead")
+        transport: Any = self.transport
+        transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [("454 4.7.0 not now " + PHI, Result.TRY_AGAIN), ("501 5.5.4 never " + PHI, Result.REFUSED), ("", Result.TRY_AGAIN)],
+)
+async def test_a_refused_or_broken_starttls_sends_nothing(
+    answer: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults row 22: refused for now, refused for good, cut in the handshake; never in the clear."""
+    box = Box()
+    monkeypatch.setattr(WithoutTls, "answer", answer)
+    with a_server(box, tmp_path, kind=WithoutTls) as port:
+        outcome = await destinations.send(a_parcel(tmp_path), to(port))
+    assert outcome.result is result, outcome.answer
+    assert PHI not in outcome.answer
     assert box.got == []
 
 

@@ -21,7 +21,7 @@ from appliance.delivery.section import Rest
 from appliance.endpoint import SAME_HOST_HOPS
 from appliance.fields import Secret
 from appliance.outbound import Pinned
-from tests.unit.delivery.parcels import PHI, Endpoint, a_parcel, an_endpoint
+from tests.unit.delivery.parcels import Endpoint, a_parcel, an_endpoint
 
 
 def to(endpoint: Endpoint, **changes: object) -> Rest:
@@ -51,28 +51,6 @@ async def test_each_format_is_one_request_with_its_own_key_and_template(tmp_path
     assert [one["method"] for one in endpoint.got] == ["PUT", "PUT"]
     assert [one["headers"]["Idempotency-Key"] for one in endpoint.got] == ["key-1-json", "key-1-pdf"]
     assert json.loads(endpoint.got[0]["body"]) == {"what": "json of 019a", "fa": "0.4"}
-
-
-STATUSES = [
-    (200, Result.SENT),
-    (204, Result.SENT),
-    (409, Result.SENT),
-    (301, Result.REFUSED),
-    (304, Result.REFUSED),
-    *((one, Result.REFUSED) for one in (400, 401, 403, 404, 405, 410, 413, 415, 422, 451)),
-    *((one, Result.TRY_AGAIN) for one in (408, 425, 429, 500, 502, 503, 504, 507, 599)),
-]
-
-
-@pytest.mark.parametrize(("status", "result"), STATUSES)
-async def test_each_status_has_its_outcome(tmp_path: Path, status: int, result: Result) -> None:
-    """RES-02 and faults row 21: 4xx never retried but for 408, 425 and 429; 5xx tried again; 409 is there already."""
-    with an_endpoint(status) as endpoint:
-        outcome = await rest.send(a_parcel(tmp_path), to(endpoint))
-    assert outcome.result is result
-    assert f"HTTP {status}" in outcome.answer
-    assert PHI not in outcome.answer
-    assert len(endpoint.got) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
