@@ -79,7 +79,8 @@ def test_a_cohort_on_a_cluster_whose_worker_dies_mid_stage_completes_exactly_onc
             delivered = sorted(json.loads(body)["id"] for body in hospital.bodies.values())
             assert delivered == sorted(orders), "each report came once"
             retried = [json.loads(row["body"]) for row in world.rows("SELECT body FROM events WHERE name = 'stage-retried'")]
-            assert [one["stage"] for one in retried] == ["PROCESSING"]
-            assert "worker of the cluster died" in retried[0]["what"]
+            # The stage that ran, and on a slow machine the one that the dead worker had been handed next.
+            assert "PROCESSING" in [one["stage"] for one in retried]
+            assert all("worker of the cluster died" in one["what"] for one in retried)
             assert list((world.home / "storage" / "scratch").iterdir()) == []
     hospital.close()

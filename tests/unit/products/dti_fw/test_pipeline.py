@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def finished(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> t
     return _run(study.folder, folder / "out", data, single_shell_index=True), folder / "out"
 
 
+@dataclass
+class Plain:
+    """A run without atlas, model or settings, and what it told on its way."""
+
+    result: ProductResult
+    out: Path
+    told: list[tuple[float, str]]
+
+
+@pytest.fixture(scope="module")
+def plain(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    told: list[tuple[float, str]] = []
+    out = tmp_path_factory.mktemp("plain") / "out"
+    return Plain(_run(study.folder, out, progress=lambda share, step: told.append((share, step))), out, told)
+
+
 def test_the_white_matter_of_a_phantom_is_right_through_all_steps(finished: tuple[ProductResult, Path]) -> None:
     """PRO-03: FA 0.8 and MD 0.7 were put in, at a signal-to-noise ratio of 25; through denoising, ringing and motion."""
     values = _values(finished[0])
@@ -81,16 +98,14 @@ def test_the_white_matter_of_a_phantom_is_right_through_all_steps(finished: tupl
     assert values["motion_max_rotation"] < 0.7
 
 
-def test_every_step_has_its_time_and_the_progress_only_grows(study: PhantomStudy, tmp_path: Path) -> None:
-    told: list[tuple[float, str]] = []
-    result = _run(study.folder, tmp_path / "out", progress=lambda share, step: told.append((share, step)))
-    shares = [share for share, _ in told]
+def test_every_step_has_its_time_and_the_progress_only_grows(plain: Plain) -> None:
+    shares = [share for share, _ in plain.told]
     assert shares == sorted(shares)
     assert shares[-1] <= 1.0
-    assert list(result.seconds) == [
+    assert list(plain.result.seconds) == [
         *("convert", "choose", "denoise", "ringing", "motion", "mask", "tensor", "free_water", "regions", "draw")
     ]
-    assert {"Removing noise", "Removing ringing", "Correcting motion and eddy currents"} <= {step for _, step in told}
+    assert {"Removing noise", "Removing ringing", "Correcting motion and eddy currents"} <= {step for _, step in plain.told}
 
 
 def test_regions_are_measured_on_the_sides_that_they_are_named_for(finished: tuple[ProductResult, Path]) -> None:
@@ -129,18 +144,18 @@ def test_one_shell_gives_an_index_with_its_own_name_and_its_limits(finished: tup
     assert any("assumes that all tissue has a mean diffusivity of 0.8" in note for note in result.notes)
 
 
-def test_by_default_one_shell_gives_no_water_no_regions_and_no_prediction(study: PhantomStudy, tmp_path: Path) -> None:
+def test_by_default_one_shell_gives_no_water_no_regions_and_no_prediction(plain: Plain) -> None:
     """PRO-03: what cannot be had is absent, and the report says why."""
-    result = _run(study.folder, tmp_path / "out")
+    result = plain.result
     assert not any("fw_" in one.name for one in result.values)
     assert any(note.startswith("No free water") for note in result.notes)
     assert "No region values: no atlas is installed." in result.notes
     assert "No prediction index: no model file is installed." in result.notes
-    assert not (tmp_path / "out" / "work").exists()
-    assert all((tmp_path / "out" / name).is_file() for name in [*result.maps, *(one.file for one in result.pictures)])
+    assert not (plain.out / "work").exists()
+    assert all((plain.out / name).is_file() for name in [*result.maps, *(one.file for one in result.pictures)])
 
 
-def test_a_run_that_was_ended_goes_on_after_the_last_whole_step(study: PhantomStudy, tmp_path: Path) -> None:
+def test_a_run_that_was_ended_goes_on_after_the_last_whole_step(study: PhantomStudy, plain: Plain, tmp_path: Path) -> None:
     """PRO-05: ended within motion correction, the next attempt neither converts, denoises nor removes ringing again."""
 
     class Ended(Exception):
@@ -155,9 +170,8 @@ def test_a_run_that_was_ended_goes_on_after_the_last_whole_step(study: PhantomSt
     with pytest.raises(Ended):
         _run(study.folder, tmp_path / "first", progress=end, kept_folder=str(kept))
     again = _run(study.folder, tmp_path / "out", kept_folder=str(kept))
-    whole = _run(study.folder, tmp_path / "whole")
     assert not {"denoise", "ringing"} & set(again.seconds)
-    assert _values(again) == _values(whole)
+    assert _values(again) == _values(plain.result)
 
 
 def test_two_shells_give_the_water_and_the_tissue_without_it(tmp_path: Path) -> None:
