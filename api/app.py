@@ -27,6 +27,8 @@ from appliance.service_account import CloudTries
 BODY_BYTES = 1_000_000
 SIGN_INS_AT_ONCE = 20
 SIGN_IN_EVERY_MS = 3_000
+CODES_AT_ONCE = 10
+CODE_EVERY_MS = 6_000
 CALLS_AT_ONCE = 1000
 CALL_EVERY_MS = 20
 
@@ -57,6 +59,7 @@ def create_app(house: House, *, more: Sequence[ControllerRouterHandler] = ()) ->
                 "cloud_tries": CloudTries(),
                 "sign_ins": sign_in_bucket(),
                 "saml_answers": Bucket(SIGN_INS_AT_ONCE, SIGN_IN_EVERY_MS),
+                "code_tries": Bucket(CODES_AT_ONCE, CODE_EVERY_MS),
                 "calls": Bucket(CALLS_AT_ONCE, CALL_EVERY_MS),
             }
         ),

@@ -70,6 +70,7 @@ TAGS = {
     "orders": "Work on studies.",
     "results": "Reports and where they went.",
     "events": "What happens, live.",
+    "uploads": "What people hand in, and the codes that let them.",
     "settings": "Everything an operator can set.",
     "users": "Accounts and tokens.",
     "audit": "Who did and saw what.",
@@ -121,6 +122,8 @@ def schema_bytes(app: Litestar) -> bytes:
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Credentials": {"user": "admin", "password": "Correct-Horse-Battery-1"},
     "OrderAsked": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "products": ["dti"], "priority": 0},
+    "CodeAsked": {"source": "Sankt Example", "most": 1, "hours": 168},
+    "LinkAsked": {"to": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811"},
     "StudyNamed": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811"},
     "BypassAsked": {"order": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "reason": "The radiologist agreed."},
     "Reason": {"reason": "The radiologist agreed."},

@@ -24,6 +24,8 @@ from appliance.house import House
 from appliance.moments import now_ms
 
 COOKIE = "ranvier_session"
+PORTAL_COOKIE = "ranvier_portal"
+"""What whoever came with an upload code holds; browsers send it to the upload page only."""
 CONSOLE_HEADER = "X-Ranvier"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -63,6 +65,10 @@ class Recognition(AbstractAuthenticationMiddleware):
             if granted is not None:
                 return AuthenticationResult(user=granted, auth="token")
             return AuthenticationResult(user=await self._person(connection, house, bearer, now), auth="bearer")
+        portal = connection.cookies.get(PORTAL_COOKIE, "") if connection.scope["path"].startswith("/portal/") else ""
+        uploader = sessions.of_upload_token(house.keys, portal, now) if portal else None
+        if uploader is not None:
+            return AuthenticationResult(user=uploader, auth="cookie")
         cookie = connection.cookies.get(COOKIE, "")
         found = await self._person(connection, house, cookie, now) if cookie else None
         if found is None and connection.route_handler.opt.get("by_address"):

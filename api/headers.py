@@ -40,7 +40,11 @@ _FEATURES = (
     "xr-spatial-tracking",
 )
 _MANUAL = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-_POLICIES = {"/api-docs": _DOCS.encode(), "/docs": _MANUAL.encode()}
+_PORTAL = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_POLICIES = {"/api-docs": _DOCS.encode(), "/docs": _MANUAL.encode(), "/portal": _PORTAL.encode()}
 """Path -> what a page there may load; everywhere else nothing."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -91,7 +95,7 @@ async def before_send(message: "Message", scope: "Scope") -> None:
         headers["Allow"] = _methods(scope)
     state, path = scope.get("state", {}), scope["path"]
     # Written once and put in as they are: each of them set by name would go through all the others.
-    ours = _STANDING if path.startswith("/api-docs/assets/") else _NOT_KEPT
+    ours = _STANDING if path.startswith(("/api-docs/assets/", "/portal/assets/")) else _NOT_KEPT
     policies = (policy for place, policy in _POLICIES.items() if path == place or path.startswith(f"{place}/"))
     found = [one for one in headers.headers if one[0].lower() not in ours]
     found += ours.items()

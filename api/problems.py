@@ -23,10 +23,12 @@ from appliance.access.saml_errors import WrongSignInCode
 from appliance.access.second_factor import CodeNeeded, WrongCode
 from appliance.audit import AnchorWrong
 from appliance.keys import RootKeyMissing, SealBroken
+from appliance.receive.upload import UploadBusy
 from appliance.records.engine import DatabaseAway
 from appliance.records.filter import FilterProblem
 from appliance.settings import SettingsRefused, SettingsStale
 from appliance.storage import OutOfSpace
+from appliance.submissions import CodeRefused, TooLargeUpload
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,9 @@ STATUS: dict[type[errors.RanvierError], int] = {
     OrderChanged: 412,
     VersionMissing: 428,
     OutOfSpace: 507,
+    UploadBusy: 423,
+    TooLargeUpload: 413,
+    CodeRefused: 403,
     DatabaseAway: 503,
     RootKeyMissing: 500,
     SealBroken: 500,

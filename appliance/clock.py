@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import certificates, cohorts, dispatch, hosting, notices, pipeline, schedule
+from appliance import certificates, cohorts, dispatch, hosting, notices, pipeline, schedule, submissions
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.moments import now_ms
@@ -101,6 +101,7 @@ TASKS: tuple[Task, ...] = (
     Task("machine", 10, notices.MachineWatch()),
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-ended", 3600, _forget_ended),
+    Task("forget-uploads", 600, submissions.forget_idle),
     Task("watch-certificates", 3600, _watch_certificates),
 )
 

@@ -91,6 +91,8 @@ def cross_check(settings: Settings) -> list[FieldProblem]:
     problems += _drop_problems(settings.drops.folders)
     if settings.receive.port == settings.access.port:
         problems.append(FieldProblem(field="access.port", message="is the DICOM port as well"))
+    if settings.portal.enabled and not settings.scan.enabled:
+        problems.append(FieldProblem(field="portal.enabled", message="needs the malware scanner: switch scan.enabled on"))
     problems += _cluster_problems(settings.compute)
     problems += _saml_problems(settings.saml)
     if settings.site.time_zone not in available_timezones():

@@ -13,6 +13,7 @@ from appliance.fields import Section, field, schema_hook
 from appliance.groups.section import GroupsSection
 from appliance.hub.section import HubSection
 from appliance.notify.section import NotifySection
+from appliance.portal.section import PortalSection
 from appliance.products.section import ProductsSection
 from appliance.qc.section import QcSection
 from appliance.receive.section import DropsSection, NodesSection, ReceiveSection, UploadsSection
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     nodes: NodesSection = NodesSection()
     drops: DropsSection = DropsSection()
     uploads: UploadsSection = UploadsSection()
+    portal: PortalSection = PortalSection()
     scan: ScanSection = ScanSection()
     qc: QcSection = QcSection()
     deidentify: DeidentifySection = DeidentifySection()

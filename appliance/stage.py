@@ -43,6 +43,7 @@ class Room(NamedTuple):
 
 STAGES: dict[str, Room] = {
     "unpack": Room("appliance.receive.unpack", "run", "appliance.receive.unpack:UnpackRequest"),
+    "replace": Room("appliance.receive.replace", "run", "appliance.receive.replace:ReplaceRequest"),
     "qc": Room("appliance.qc.run", "run", "appliance.qc.finding:QcRequest"),
     "qc-images": Room("appliance.qc.images.run", "run", "appliance.qc.finding:QcImagesRequest", True),
     "deidentify": Room("appliance.deidentify.run", "run", "appliance.deidentify.passport:DeidRequest", True),

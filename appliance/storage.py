@@ -9,6 +9,8 @@
       storage/studies/<id>/v<n>/qc/<order id>/...
       storage/studies/<id>/v<n>/products/<order id>/<product>/...
       storage/studies/<id>/v<n>/reports/<order id>/<order id>_report.pdf ...
+      storage/studies/<id>/documents/<document id>
+      storage/uploads/<submission id>/...
       storage/{journals,quarantine,scratch}/
       storage/hub/<hub order id>/...
       storage/reserve         freed when the disk is full, so that the database and the console go on
@@ -54,7 +56,7 @@ class Storage:
 
     def prepare(self) -> None:
         """Makes the folders and the reserve; raises `StorageTooNew` for a layout of a later version."""
-        for name in ("studies", "journals", "quarantine", "scratch", "hub"):
+        for name in ("studies", "journals", "quarantine", "scratch", "hub", "uploads"):
             (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
         mark = self.root / "layout"
@@ -101,6 +103,14 @@ class Storage:
     def quarantine(self, name: str) -> Path:
         """A place for bytes that could not be filed."""
         return self.root / "quarantine" / _checked(name)
+
+    def uploads(self, submission: str) -> Path:
+        """What somebody hands in, from its first byte until it was looked through."""
+        return self.root / "uploads" / _checked(submission)
+
+    def documents(self, study: str) -> Path:
+        """The files that came beside the images of a study."""
+        return self.root / "studies" / _checked(study) / "documents"
 
     def scratch(self, name: str) -> Path:
         """A place for work that may be thrown away at any time."""

@@ -28,7 +28,8 @@ async def products(house: House, study: str, section: ReceiveSection) -> list[st
         named = [one.strip() for one in re.split(r"[\\,;]", text) if one.strip()]
         if named:
             return list(dict.fromkeys(named)) if all(one in known for one in named) else None
-    return []
+    # Whoever handed it in came with an upload code that names products.
+    return [one for one in found.product_tag.split(",") if one]
 
 
 async def urgency(house: House, study: studies.StudyRow, section: ComputeSection) -> int:

@@ -12,6 +12,7 @@ from appliance.drops import Dropbox
 from appliance.house import House
 from appliance.moments import now_ms
 from appliance.records import processes
+from appliance.validation import Validator
 from appliance.worker import LEASE_MS, Worker
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ async def run(house: House, stop: asyncio.Event, *, lease_ms: int = LEASE_MS) ->
         for _ in range(workers):
             group.create_task(Worker(house, lease_ms=lease_ms).run(stop))
         group.create_task(Dropbox(house).run(stop))
+        group.create_task(Validator(house).run(stop))
         group.create_task(Dispatcher(house, Worker(house).name).run(stop))
         log.info("working on %d orders at a time", workers)
     await dask.close()

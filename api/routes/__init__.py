@@ -17,6 +17,7 @@ from api.routes import (
     notices,
     oauth,
     orders,
+    portal,
     processing,
     proof,
     quality,
@@ -34,6 +35,8 @@ from api.routes import (
     studies,
     tasks,
     tokens,
+    tus,
+    uploads,
     users,
 )
 
@@ -72,5 +75,8 @@ HANDLERS = (
     *audit.HANDLERS,
     *users.HANDLERS,
     *tokens.HANDLERS,
+    *tus.HANDLERS,
+    *portal.HANDLERS,
+    *uploads.HANDLERS,
 )
 """Every handler of the API."""

@@ -5,7 +5,7 @@ Sessions stand in the records: they can be ended from there, slide while they ar
 
 import msgspec
 
-from appliance.access import cookies, second_factor
+from appliance.access import cookies, second_factor, signed
 from appliance.access.lockout import Locked, Strangers, Tries, counted, refusal
 from appliance.access.passwords import matches
 from appliance.access.permissions import NotPermitted
@@ -17,10 +17,15 @@ from appliance.records.users import Account
 
 HOUR_MS = 3_600_000
 PORTAL = "portal"
+CODE = "code"
+"""How somebody is known who came with an upload code; their `session` is the code's identifier."""
 SAML = "saml"
 """The kind of sessions that the identity provider stands for; they end when its settings change."""
 PORTAL_MS = HOUR_MS
 """An uploader's session ends so long after sign-in, however much it is used."""
+UPLOADS_MS = 24 * HOUR_MS
+"""An upload that was begun within it may go on for so long."""
+_UPLOADS = "ranvier-portal"
 TOUCH_MS = 60_000
 """A session's row is written at most once a minute, however often it is used."""
 
@@ -32,7 +37,7 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     role: str
     by: str
-    """`session`, `token` or `address`."""
+    """`session`, `token`, `address` or `code`."""
     session: str = ""
     expires_at: int = 0
     seen_at: int = 0
@@ -185,3 +190,20 @@ async def sign_out(caller: Caller) -> None:
     """Ends the caller's session."""
     if caller.session:
         await users.revoke_session(caller.session)
+
+
+def upload_token(keys: Keys, code: str, now: int) -> str:
+    """What whoever came with an upload code shows from then on: begins for an hour, goes on with what was begun for a day."""
+    return signed.sign(keys, _UPLOADS, _UPLOADS, code, now + UPLOADS_MS, begins=str(now + PORTAL_MS))
+
+
+def of_upload_token(keys: Keys, text: str, now: int) -> Caller | None:
+    """Who came with an upload code; None for anything forged or expired."""
+    claims = signed.claims_of(keys, _UPLOADS, _UPLOADS, text, now)
+    if not claims:
+        return None
+    code = str(claims["sub"])
+    return Caller(
+        id=f"code:{code}", name=f"code {code[-12:]}", role="uploader", by=CODE, session=code,
+        expires_at=int(str(claims.get("begins", "0"))), scopes=frozenset({"uploads.write"}), slides=False,
+    )  # fmt: skip

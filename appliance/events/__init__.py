@@ -54,10 +54,16 @@ from appliance.events.receiving import (
     PullDone,
     PullFailed,
     StudyIncomplete,
+    StudyLinked,
     StudyQuarantined,
     StudyReleased,
     StudyReopened,
+    StudyReviewed,
     StudyStable,
+    SubmissionHeld,
+    SubmissionRejected,
+    SubmissionSent,
+    SubmissionStored,
 )
 
 __all__ = [
@@ -111,10 +117,16 @@ __all__ = [
     "StudyDeleted",
     "StudyGrouped",
     "StudyIncomplete",
+    "StudyLinked",
     "StudyQuarantined",
     "StudyReleased",
     "StudyReopened",
+    "StudyReviewed",
     "StudyStable",
+    "SubmissionHeld",
+    "SubmissionRejected",
+    "SubmissionSent",
+    "SubmissionStored",
     "catalogue",
 ]
 

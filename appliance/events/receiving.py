@@ -142,3 +142,61 @@ class DropRefused(Event, frozen=True, kw_only=True):
     sentence = "Watched folder {folder}: a drop was refused. {what}"
     folder: str
     what: str
+
+
+class SubmissionSent(Event, frozen=True, kw_only=True):
+    """Somebody handed images in; they are looked through before anything else sees them."""
+
+    title = "Upload handed in"
+    sentence = "Upload {reference} was handed in for {source}; it is looked through."
+    reference: str
+    source: str
+
+
+class SubmissionStored(Event, frozen=True, kw_only=True):
+    """What somebody handed in is a study now."""
+
+    title = "Upload stored"
+    sentence = "Upload {reference}: {instances} images of {studies} studies and {documents} documents were stored."
+    reference: str
+    studies: int
+    instances: int
+    documents: int
+
+
+class SubmissionHeld(Event, frozen=True, kw_only=True):
+    """What somebody handed in waits for an administrator."""
+
+    title = "Upload waits for a person"
+    severity = "warning"
+    sentence = "Upload {reference} waits for an administrator. {what}"
+    reference: str
+    what: str
+
+
+class SubmissionRejected(Event, frozen=True, kw_only=True):
+    """What somebody handed in was not taken; nothing of it was kept."""
+
+    title = "Upload rejected"
+    severity = "warning"
+    sentence = "Upload {reference} was rejected, and nothing of it was kept. {what}"
+    reference: str
+    what: str
+
+
+class StudyReviewed(Event, frozen=True, kw_only=True):
+    """Somebody looked at an uploaded study, or took that back."""
+
+    title = "Uploaded study reviewed"
+    sentence = "{actor} gave the label {label}."
+    actor: str
+    label: str
+
+
+class StudyLinked(Event, frozen=True, kw_only=True):
+    """An uploaded study was linked to a patient, or that was undone."""
+
+    title = "Uploaded study linked"
+    sentence = "{actor}: {what}."
+    actor: str
+    what: str

@@ -17,6 +17,9 @@ from appliance.events import (
     QcFailed,
     QcPassed,
     StudyStable,
+    SubmissionHeld,
+    SubmissionRejected,
+    SubmissionStored,
 )
 from appliance.notify.section import Severity, Subject
 
@@ -71,6 +74,9 @@ _PLAIN: dict[type[Event], Subject] = {
     GroupReportSent: "group-report-sent",
     GroupReportFailed: "group-report-failed",
     LowDisk: "low-disk",
+    SubmissionStored: "upload-succeeded",
+    SubmissionHeld: "upload-failed",
+    SubmissionRejected: "upload-failed",
     MetricRecovered: "metric-recovered",
 }
 _HIGH: dict[str, Subject] = {"CPU": "high-cpu", "Memory": "high-memory", "Swap": "high-swap", "Free disk space": "low-disk"}
@@ -98,5 +104,8 @@ def subject_of(event: Event, *, local: bool) -> Subject | None:
 
 def topic_of(subject: Subject, event: Event) -> str:
     """What counts as the same for the cool-down: the event about one study, destination, group or metric of a machine."""
-    about = [event.order or event.study, *(str(getattr(event, one, "")) for one in ("destination", "group", "metric", "host"))]
+    about = [
+        event.order or event.study,
+        *(str(getattr(event, one, "")) for one in ("destination", "group", "metric", "host", "reference")),
+    ]
     return ":".join([subject, *(one for one in about if one)])[:128]

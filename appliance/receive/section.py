@@ -230,7 +230,7 @@ class UploadsSection(Section, frozen=True, kw_only=True):
     """Uploads"""
 
     maximum_gb: Annotated[
-        int, field("Maximum upload size", unit="GB", ge=1, le=100, unavailable="this version takes no uploads")
+        int, field("Maximum upload size", "With all its files, as they are sent and unpacked.", unit="GB", ge=1, le=100)
     ] = 5
 
 

@@ -77,6 +77,21 @@ async def put(keys: Sealer, study: str, identity: PatientIdentity) -> None:
     await Identity.insert(row).on_conflict(target=Identity.study, action="DO NOTHING").run()
 
 
+async def replace(keys: Sealer, study: str, identity: PatientIdentity) -> None:
+    """Puts another identity in the place of a study's own: somebody linked it to a patient, or took that back."""
+    await (
+        Identity.update(
+            {
+                Identity.sealed: keys.seal(_PURPOSE, msgspec.json.encode(identity), study),
+                Identity.patient_key: lookup_key(keys, "patient", identity.patient_id),
+                Identity.accession_key: lookup_key(keys, "accession", identity.accession),
+            }
+        )
+        .where(Identity.study == study)
+        .run()
+    )
+
+
 async def get(keys: Sealer, study: str) -> PatientIdentity | None:
     """The identity of a study, for a reveal, a delivery or the redaction; None after a purge."""
     row = await Identity.select(Identity.sealed).where(Identity.study == study).first().run()

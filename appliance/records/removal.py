@@ -5,7 +5,7 @@ import msgspec
 from appliance.records.engine import Records
 
 _ORDER_ROWS = ("deliveries", "reports", "product_runs")
-_STUDY_ROWS = ("instances", "series", "activities", "identities")
+_STUDY_ROWS = ("instances", "series", "activities", "identities", "upload_documents")
 
 
 class OrderFolders(msgspec.Struct, kw_only=True, frozen=True):

@@ -158,15 +158,18 @@ async def counts(records: Records) -> Counts:
 async def without_order(records: Records, limit: int = 100) -> list[StudyRow]:
     """Stable studies that have no order for their newest version, oldest first.
 
-    Not those whose order somebody deleted, and not those that a client of the hub uploaded, who says itself what runs.
+    Not those whose order somebody deleted, those that a client of the hub uploaded, who says itself what runs, and uploaded
+    ones that wait for a person.
     """
     rows = await records.run(
         "SELECT s.* FROM studies s WHERE s.state = {} AND s.reason <> {} AND NOT EXISTS "
         "(SELECT 1 FROM orders o WHERE o.study = s.id AND o.study_version = s.version) "
         "AND NOT EXISTS (SELECT 1 FROM hub_orders h WHERE h.uid_key = s.uid_key AND s.sender = 'HUB-' || substr(h.token, 25)) "
+        "AND NOT EXISTS (SELECT 1 FROM submission_studies u WHERE u.uid_key = s.uid_key AND u.held = {}) "
         "ORDER BY s.id LIMIT {}",
         str(StudyState.STABLE),
         ORDER_DELETED,
+        True,
         limit,
     )
     return [_study(row) for row in rows]
@@ -177,6 +180,16 @@ async def give_reason(records: Records, study: str, reason: str) -> bool:
     return bool(
         await records.run("UPDATE studies SET reason = {} WHERE id = {} AND reason <> {} RETURNING id", reason, study, reason)
     )
+
+
+async def give_pseudonym(records: Records, study: str, pseudonym: str) -> None:
+    """Makes a study one of another patient."""
+    await records.run("UPDATE studies SET pseudonym = {}, row_version = row_version + 1 WHERE id = {}", pseudonym, study)
+
+
+async def ask_products(records: Records, study: str, products: str) -> None:
+    """Notes which products a study's orders run, where its images name none."""
+    await records.run("UPDATE studies SET product_tag = {} WHERE id = {}", products, study)
 
 
 async def series(study: str) -> list[SeriesRow]:

@@ -11,6 +11,7 @@ from piccolo.table import Table
 from appliance.records.cohort_tables import COHORT_TABLES
 from appliance.records.hub_tables import HUB_TABLES
 from appliance.records.retrieval_tables import Commitment, Completeness, Drop, DropStudy, Pull
+from appliance.records.upload_tables import UPLOAD_TABLES
 
 
 class Study(Table, tablename="studies"):
@@ -389,4 +390,5 @@ TABLES: tuple[type[Table], ...] = (
     Drop,
     DropStudy,
     *HUB_TABLES,
+    *UPLOAD_TABLES,
 )

@@ -51,7 +51,7 @@ def _probe(section: ScanSection) -> Probe:
 
 def _ask(section: ScanSection, seconds: float, command: bytes, content: bytes | None = None) -> str:
     """One command over a connection of its own, as clamd(8) has it; a stream goes in chunks with their length before them."""
-    with _connected(section, seconds) as connection:
+    with connected(section, seconds) as connection:
         connection.sendall(command)
         if content is not None:
             connection.sendall(struct.pack("!L", len(content)) + content + struct.pack("!L", 0))
@@ -64,7 +64,8 @@ def _ask(section: ScanSection, seconds: float, command: bytes, content: bytes | 
     return "".join(one for one in answer.decode("ascii", "replace") if one.isprintable())
 
 
-def _connected(section: ScanSection, seconds: float) -> socket.socket:
+def connected(section: ScanSection, seconds: float) -> socket.socket:
+    """A connection to the scanner that a section names; raises `OSError`."""
     if not section.socket:
         return socket.create_connection((section.host, section.port), timeout=seconds)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

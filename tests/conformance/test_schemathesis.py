@@ -34,7 +34,7 @@ from appliance.access.tokens import create_token
 from appliance.house import House, open_house
 from appliance.moments import new_id, now_ms
 from appliance.receive.stable import force_stable
-from appliance.records import deliveries, users
+from appliance.records import deliveries, submissions, users
 from appliance.storage import write_durable
 from tests.api.conftest import PASSWORD, a_report, an_order, file_phantom, served
 from tests.api.test_proof import deidentified
@@ -355,6 +355,36 @@ async def _grouped(world: World, client: httpx.AsyncClient) -> AsyncIterator[htt
     yield await client.delete("/api/groups/PARK-01")
 
 
+async def _uploaded(world: World, client: httpx.AsyncClient, folder: Path) -> AsyncIterator[httpx.Response]:
+    """A code, what waits for an administrator, and a study that was uploaded."""
+    made = await client.post("/api/upload-codes", json={"source": "Sankt Example"})
+    yield made
+    yield await client.get("/api/upload-codes")
+    yield await client.delete(f"/api/upload-codes/{made.json()['id']}")
+    waiting = []
+    for _ in range(2):
+        begun = (await client.post("/api/submissions")).json()["submission"]
+        await world.house.records.run("UPDATE submissions SET state = 'HELD' WHERE id = {}", begun)
+        waiting.append(begun)
+    (study,) = await world.house.records.run("SELECT uid_key FROM studies WHERE id = {}", world.study)
+    noted = [(new_id(), str(study["uid_key"]), "", submissions.Original())]
+    async with world.house.records.transaction():
+        await submissions.note_studies(world.house.records, world.house.keys, waiting[0], noted, held=True)
+    yield await client.get("/api/submissions")
+    of_study, other = (
+        f"/api/studies/{world.study}",
+        await file_phantom(world.house, a_small_diffusion_study(folder / "other", seed=9)),
+    )
+    yield await client.get(f"{of_study}/upload")
+    yield await client.post(f"{of_study}/upload/reveal")
+    yield await client.post(f"{of_study}/review")
+    yield await client.delete(f"{of_study}/review")
+    yield await client.post(f"{of_study}/link", json={"to": other, "confirm": True})
+    yield await client.delete(f"{of_study}/link")
+    yield await client.post(f"/api/submissions/{waiting[0]}/accept")
+    yield await client.post(f"/api/submissions/{waiting[1]}/reject")
+
+
 async def _retrieval(world: World, client: httpx.AsyncClient, archive: Orthanc) -> AsyncIterator[httpx.Response]:
     """A PACS node that is asked, pulls, and one that is taken back."""
     node = {"name": "archive", "host": archive.host, "port": archive.port, "called_ae": archive.ae_title}
@@ -392,7 +422,15 @@ async def test_good_requests_reach_every_operation(tmp_path: Path, archive: Orth
             answer = await client.request(method, path, json=body, headers=headers)
             if answer.status_code >= 300:
                 failed.append((method, path, answer.status_code, answer.text[:200]))
-        for acts in (_people, _machines, _findings, _grouped, _single_sign_on, partial(_retrieval, archive=archive)):
+        for acts in (
+            _people,
+            _machines,
+            _findings,
+            _grouped,
+            partial(_uploaded, folder=tmp_path),
+            _single_sign_on,
+            partial(_retrieval, archive=archive),
+        ):
             async for answer in acts(world, client):
                 if answer.status_code >= 300:
                     failed.append((answer.request.method, answer.request.url.path, answer.status_code, answer.text[:200]))

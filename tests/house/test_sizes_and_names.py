@@ -18,6 +18,7 @@ PROCESS_EDGES = (
     "appliance/deidentify/crew.py",  # a forked part of a study: its last word to the process that waits for it
     "appliance/dispatch.py",  # one order must not end the loop
     "appliance/drops.py",  # one site's folder must not end the looking after the others
+    "appliance/validation.py",  # one submission must not end the looking through of the others
     "appliance/receive/association.py",  # a request that the library stumbles over must free its place
     "appliance/receive/door.py",  # one caller must not end the thread that hears all of them
     "appliance/receive/intake.py",  # one instance that nobody foresaw must not keep the others from being filed

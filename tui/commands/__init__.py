@@ -19,6 +19,7 @@ NOUNS = (
     "delivery",
     "results",
     "groups",
+    "uploads",
     "notices",
     "settings",
     "tasks",
