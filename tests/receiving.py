@@ -2,8 +2,8 @@
 
 `python -m tests.receiving HOME OPTIONS` runs `appliance.receive.process.run` on a home folder. Options: `die_at` kills the
 process with SIGKILL the n-th time it reaches a named step; `sabotage` breaks a promise on purpose, so that the tests are seen
-to fail; `record` writes what happens to the disk and to the wire, in order, into `disk-for-test`. A number in the file
-`free-for-test` stands for the free space.
+to fail; `record` writes what happens to the disk and to the wire, in order, into `disk-for-test`; `jumping` lets the wall clock
+follow the seconds in the file `clock-for-test`. A number in the file `free-for-test` stands for the free space.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Section(msgspec.Struct):
 
     quiet_seconds: int = 2
     allowed_callers: tuple[str, ...] = ()
+    caller_addresses: tuple[str, ...] = ()
+    check_called: bool = False
     maximum_associations: int = 50
     tls: bool = False
     tls_certificate: str = ""
@@ -73,8 +76,11 @@ class Receiver:
     drain_seconds: float = 5.0
     sabotage: str = ""
     record: bool = False
+    jumping: bool = False
+    """Whether its wall clock is moved by the seconds in the file `clock-for-test`."""
     strace: tuple[str, ...] = ()
     """What strace shall see or spoil; the process itself stays our child."""
+    time_zone: str = ""
     port: int = 0
     process: "subprocess.Popen[str] | None" = None
 
@@ -89,6 +95,13 @@ class Receiver:
     def free_file(self) -> Path:
         """Write a number of bytes here and the receiver believes that so much is free."""
         return self.home / "free-for-test"
+
+    def move_clock(self, seconds: float) -> None:
+        """From now on its wall clock is off by so much; the monotonic one is not."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        whole = self.home / "clock-for-test-next"
+        whole.write_text(str(int(seconds)))
+        whole.rename(self.home / "clock-for-test")
 
     def configure(self, section: Section) -> None:
         """Other settings from now on; the receiver reads them within five seconds."""
@@ -106,6 +119,7 @@ class Receiver:
             "drain": self.drain_seconds,
             "sabotage": self.sabotage,
             "record": self.record,
+            "jumping": self.jumping,
         }
         output = (self.home / "output-for-test").open("a")
         with output:
@@ -115,6 +129,7 @@ class Receiver:
                 stderr=output,
                 text=True,
                 cwd=Path(__file__).resolve().parents[1],
+                env={**os.environ, **({"TZ": self.time_zone} if self.time_zone else {})},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -238,6 +253,11 @@ async def told(name: str) -> bool:
     return any(row.name == name for row in await events.after(0))
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def echoes(port: int) -> bool:
     """Whether C-ECHO of Debian's echoscu is answered."""
     command = [program("echoscu", "dcmtk"), "-aec", CALLED, HOST, str(port)]
@@ -297,6 +317,13 @@ def _pretended_space(home: Path) -> Iterator[None]:
     yield
 
 
+def _move_wall_clock(home: Path) -> None:
+    """Makes every wall clock that Python code can read (`time.time`, `time.time_ns`) follow the file."""
+    file, real, real_ns = home / "clock-for-test", time.time, time.time_ns
+    time.time = lambda: real() + int(file.read_text())
+    time.time_ns = lambda: real_ns() + int(file.read_text()) * 10**9
+
+
 async def _run(home: Path, options: dict[str, Any]) -> None:
     from appliance import logs
     from appliance.fields import Secret
@@ -334,9 +361,11 @@ async def _run(home: Path, options: dict[str, Any]) -> None:
 
 def main() -> None:
     """Runs one receiver."""
-    home = Path(sys.argv[1])
+    home, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+    if options["jumping"]:
+        _move_wall_clock(home)
     with _pretended_space(home):
-        asyncio.run(_run(home, json.loads(sys.argv[2])))
+        asyncio.run(_run(home, options))
 
 
 if __name__ == "__main__":

@@ -16,17 +16,32 @@ PDU = 128 * 1024
 
 def association_request(contexts: Sequence[tuple[str, str]], *, calling: str = "MODALITY", called: str = CALLED) -> bytes:
     """An A-ASSOCIATE-RQ (PS3.8 section 9.3.2); context IDs are 1, 3, 5 ... in this order."""
-    items = _item(0x10, b"1.2.840.10008.3.1.1.1")
-    for number, (sop_class, syntax) in enumerate(contexts):
-        inner = _item(0x30, sop_class.encode()) + _item(0x40, syntax.encode())
-        items += _item(0x20, bytes([2 * number + 1, 0, 0, 0]) + inner)
-    items += _item(0x50, _item(0x51, struct.pack(">L", PDU)) + _item(0x52, b"2.25.4711"))
-    body = struct.pack(">HH", 1, 0) + called.ljust(16).encode() + calling.ljust(16).encode() + bytes(32) + items
-    return pdu(0x01, body)
+    proposed = (context_item(2 * number + 1, *one) for number, one in enumerate(contexts))
+    return request_of(APPLICATION + b"".join(proposed) + user_item(), calling=calling.encode(), called=called.encode())
 
 
-def _item(kind: int, value: bytes) -> bytes:
+def request_of(items: bytes, *, calling: bytes = b"MODALITY", called: bytes = CALLED.encode()) -> bytes:
+    """An A-ASSOCIATE-RQ of these items, whatever they are, with titles padded by spaces."""
+    return pdu(0x01, struct.pack(">HH", 1, 0) + called.ljust(16) + calling.ljust(16) + bytes(32) + items)
+
+
+def context_item(number: int, sop_class: str, syntax: str) -> bytes:
+    """A presentation context; only odd numbers are allowed, which is not looked at here."""
+    inner = item(0x30, sop_class.encode()) + item(0x40, syntax.encode())
+    return item(0x20, bytes([number % 256, 0, 0, 0]) + inner)
+
+
+def user_item(*more: bytes, longest: int = PDU, implementation: bytes = b"2.25.4711") -> bytes:
+    """The user information: the longest PDU, whose implementation, and more items."""
+    return item(0x50, item(0x51, struct.pack(">L", longest)) + item(0x52, implementation) + b"".join(more))
+
+
+def item(kind: int, value: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(value)) + value
+
+
+APPLICATION = item(0x10, b"1.2.840.10008.3.1.1.1")
+"""The application context item."""
 
 
 def pdu(kind: int, body: bytes) -> bytes:

@@ -1,9 +1,11 @@
 """Who may open an association, and what a caller that may not is told (PS3.8 section 9.3.4)."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from appliance.addresses import is_within
+from appliance.fields import AE_TITLE_PATTERN
 from appliance.receive.door import Refusal, Request
 from appliance.receive.section import ReceiveSection
 
@@ -19,6 +21,9 @@ def refusal(request: Request, section: ReceiveSection, open_from: Sequence[str])
         return _transient(
             "receiving is paused for maintenance", "it tries again by itself; resume receiving when the maintenance is over"
         )
+    strange = _strange_title(request)
+    if strange:
+        return strange
     if section.allowed_callers and request.calling not in section.allowed_callers:
         return _permanent(
             UNKNOWN_CALLER,
@@ -59,6 +64,24 @@ def bound_to(calling: str, bindings: Sequence[str]) -> list[str]:
     """What an AE title is bound to; bindings have the form `AE=address`, or `AE=fingerprint`."""
     pairs = (one.rpartition("=") for one in bindings)
     return [address.strip() for title, _, address in pairs if title.strip() == calling]
+
+
+def _strange_title(request: Request) -> Refusal | None:
+    """Titles that are none (PS3.5 section 6.2, VR AE): empty, or with control characters, a backslash, letters beyond ASCII."""
+    for title, whose, reason in (
+        (request.calling, "its calling AE title", UNKNOWN_CALLER),
+        (request.called, "the called AE title that it uses", UNKNOWN_CALLED),
+    ):
+        if not _AE_TITLE.match(title):
+            return _permanent(
+                reason,
+                f"{whose} is empty or holds characters that no AE title has",
+                "set it at the sender to 1 to 16 letters, digits or signs of ASCII, without a backslash",
+            )
+    return None
+
+
+_AE_TITLE = re.compile(AE_TITLE_PATTERN)
 
 
 def _shows(certificate: bytes, fingerprints: Sequence[str]) -> bool:

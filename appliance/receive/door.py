@@ -20,8 +20,8 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-LONGEST_REQUEST = 1 << 20
-"""Bytes of an A-ASSOCIATE-RQ; 128 presentation contexts with all transfer syntaxes need a tenth."""
+LONGEST_REQUEST = 256 << 10
+"""Bytes of an A-ASSOCIATE-RQ; 128 presentation contexts with all transfer syntaxes need 200,000."""
 MOST_WAITING = 400
 MOST_WAITING_PER_ADDRESS = 100
 _LINGER_SECONDS = 3.0
@@ -29,6 +29,7 @@ _ASSOCIATE_RQ: Final = 0x01
 _ABORT: Final = b"\x07\0\0\0\0\x04\0\0\x02\x01"
 """A-ABORT by the service provider: unrecognised PDU (PS3.8 section 9.3.8)."""
 _READ = 64 << 10
+_CALLED, _CALLING = slice(10, 26), slice(26, 42)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,11 +71,16 @@ class Visit:
         """Who calls whom."""
         certificate = self.socket.getpeercert(binary_form=True) if isinstance(self.socket, ssl.SSLSocket) else None
         return Request(
-            called=self.data[10:26].decode("latin-1").strip(" \0"),
-            calling=self.data[26:42].decode("latin-1").strip(" \0"),
+            called=self.data[_CALLED].decode("latin-1").strip(" \0"),
+            calling=self.data[_CALLING].decode("latin-1").strip(" \0"),
             address=self.address[0],
             certificate=certificate or b"",
         )
+
+    def pad_titles(self) -> None:
+        """AE titles end in spaces (PS3.8 section 9.3.2); some devices fill them with NUL, which the library cannot read."""
+        for title in (_CALLED, _CALLING):
+            self.data[title] = self.data[title].rstrip(b" \0").ljust(16)
 
 
 class Door:
@@ -221,6 +227,7 @@ class Door:
             self._send_away(visit, refusal.pdu())
             return
         self._forget(visit)
+        visit.pad_titles()
         self._admit(visit)
 
     def _send_away(self, visit: Visit, pdu: bytes) -> None:

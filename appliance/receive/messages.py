@@ -74,7 +74,8 @@ def parse_command(data: bytes | bytearray) -> dict[int, bytes]:
 
 
 def store_response(command: Command, status: int) -> bytes:
-    """A C-STORE-RSP in one P-DATA-TF PDU (PS3.7 Table 9.3-2)."""
+    """A C-STORE-RSP in one P-DATA-TF PDU (PS3.7 Table 9.3-2); it repeats of a UID what can be one."""
+    sop_instance = command.sop_instance[:64]
     body = b"".join(
         (
             _element(0x0002, command.sop_class + b"\0" * (len(command.sop_class) % 2)),
@@ -82,7 +83,7 @@ def store_response(command: Command, status: int) -> bytes:
             b"\0\0\x20\1\2\0\0\0" + command.message.to_bytes(2, "little"),
             b"\0\0\0\x08\2\0\0\0\1\1",
             b"\0\0\0\x09\2\0\0\0" + status.to_bytes(2, "little"),
-            _element(0x1000, command.sop_instance + b"\0" * (len(command.sop_instance) % 2)),
+            _element(0x1000, sop_instance + b"\0" * (len(sop_instance) % 2)),
         )
     )
     command_set = b"\0\0\0\0\4\0\0\0" + len(body).to_bytes(4, "little") + body

@@ -15,7 +15,7 @@ from appliance.receive.journal import Entry, Journal, Writing
 from appliance.receive.messages import Command, store_response
 from appliance.receive.part10 import Origin, prefix
 from appliance.receive.safely import status_after
-from appliance.receive.statuses import OUT_OF_RESOURCES, SUCCESS, status_against
+from appliance.receive.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, status_against
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +72,15 @@ class Storing:
         self._size = 0
 
     def begin(self, command: Command) -> bool:
-        """A request begins; anything unusual about its command is pynetdicom's."""
+        """A request begins; one on a context that is not for its class is pynetdicom's."""
         context = self._contexts.get(command.context)
         if context is None or context[0].encode() != command.sop_class:
             return False
-        if not is_uid(command.sop_instance.decode("ascii", "replace")):
-            return False
         self._command, self._syntax = command, context[1]
         self._status, self._writing, self._size, self._head = SUCCESS, None, 0, b""
-        if self._refusing():
+        if not is_uid(command.sop_instance.decode("ascii", "replace")):
+            self._status = CANNOT_UNDERSTAND
+        elif self._refusing():
             self._status = OUT_OF_RESOURCES
         else:
             # The length is not announced: what is as large as the largest so far must fit.

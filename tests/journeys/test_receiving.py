@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from appliance.records import events, identities, studies
 from appliance.states import StudyState
+from tests.matrix import tried
 from tests.phantoms import PhantomStudy
 from tests.receiving import (
     Receiver,
@@ -104,6 +105,11 @@ async def test_an_identical_resend_succeeds_and_is_stored_once(receiver: Receive
         assert await only_study(house) == before
         assert sum((await kept(house)).values()) == 8
         assert await events.newest_seq() == told
+    tried(
+        "the same instances again",
+        injected="a stable study sent again by another device",
+        happened="0x0000 for each, stored once; neither study, version nor events change, so that nothing runs again",
+    )
 
 
 async def test_the_same_uid_with_other_bytes_is_kept_beside_the_first(
@@ -123,6 +129,11 @@ async def test_the_same_uid_with_other_bytes_is_kept_beside_the_first(
         assert (study.instances, study.conflicts) == (1, 1)
         conflicts = [row.event for row in await events.after(0) if row.name == "instance-conflict"]
         assert [one.count for one in conflicts] == [1]  # type: ignore[attr-defined]
+    tried(
+        "one SOP Instance UID with other content",
+        injected="an instance edited under its UID, sent twice",
+        happened="0x0000; both contents are kept, the conflict is counted, shown and told; a setting puts the study aside",
+    )
 
 
 async def test_one_study_uid_of_two_patients_is_quarantined(receiver: Receiver, phantom: PhantomStudy, tmp_path: Path) -> None:
@@ -144,6 +155,11 @@ async def test_one_study_uid_of_two_patients_is_quarantined(receiver: Receiver, 
         assert "two patients" in sentence.text()
     receiver.stop()
     assert all(b"Andere" not in content and b"MRN-0000001" not in content for _, content in bytes_below(receiver.home))
+    tried(
+        "one Study Instance UID of two patients",
+        injected="an instance of another person under the study's UID",
+        happened="0x0000; the study is quarantined with its reason until a person has looked; all is kept",
+    )
 
 
 async def test_late_instances_make_a_second_version(receiver: Receiver, phantom: PhantomStudy) -> None:

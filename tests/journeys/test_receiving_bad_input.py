@@ -19,6 +19,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES
 
 from appliance.records import events, studies
 from appliance.states import StudyState
+from tests.matrix import tried
 from tests.phantoms import Patient, PhantomStudy, a_lossy_study
 from tests.receiving import (
     Receiver,
@@ -97,6 +98,11 @@ async def test_bad_input_gets_the_status_of_its_cause_and_disturbs_nobody(receiv
     receiver.stop()
     for path, content in bytes_below(receiver.home):
         assert not any(token.encode() in content for token in phantom.identity_tokens), path.name
+    tried(
+        "data sets that are none, or not what was announced",
+        injected="twelve errors of devices: no or other UIDs, text, random bytes, truncated in the head and behind it",
+        happened="0xC000 or 0xA900 and nothing kept, or kept in quarantine with its reason; a good one is stored each time",
+    )
 
 
 @pytest.mark.needs_data
@@ -182,6 +188,11 @@ async def test_every_transfer_syntax_is_kept_bit_by_bit(receiver: Receiver, phan
         everything = [one for state in StudyState for one in await studies.in_state(state)]
         found = {row.transfer_syntax for study in everything for row in await studies.instances(study.id, 1)}
         assert found == {one.transfer_syntax for one in instances}
+    tried(
+        "compressed, deflated and big endian",
+        injected="an instance in every transfer syntax of the standard over one association",
+        happened="each is stored bit by bit and nothing is decoded; quality control names lossy ones later",
+    )
 
 
 @pytest.mark.needs_data
@@ -255,3 +266,8 @@ async def test_a_disk_that_is_really_full_loses_nothing(small_disk: Path, phanto
             await filed(house, len(acknowledged))
             assert await kept(house) == Counter(acknowledged)
         assert echoes(receiver.port)
+    tried(
+        "full disk while receiving",
+        injected="sixty instances of 1 MB to a tmpfs of 48 MB, then kill -9 and a restart",
+        happened="0xA700 from where it is full, what was acknowledged is filed; C-ECHO answered",
+    )

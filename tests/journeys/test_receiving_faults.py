@@ -193,6 +193,39 @@ async def test_it_starts_on_a_disk_without_one_free_byte(small_disk: Path, phant
     )
 
 
+async def test_a_full_disk_of_the_database_alone_holds_up_filing_and_nothing_else(
+    small_disk: Path, tmp_path: Path, phantom: PhantomStudy
+) -> None:
+    """REC-04, faults row 6: the journal lies elsewhere and is the commit point; filing goes on when there is room."""
+    instances = instances_of(phantom, 8)
+    home, elsewhere = small_disk / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    (home / "storage").symlink_to(elsewhere)
+    with Receiver(home) as receiver:
+        assert send(receiver.port, instances[:2]) == [0, 0]
+        async with opened(home) as house:
+            await filed(house, 2)
+        with contextlib.closing(sqlite3.connect(home / "ranvier.db")) as database:
+            # What is free in the log would be used again, and the full disk not be noticed.
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        filler = small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 12)):
+                pass
+        assert send(receiver.port, instances[2:]) == [0] * 6
+        assert echoes(receiver.port)
+        await asyncio.to_thread(until, lambda: not (elsewhere / "reserve").exists(), "filing has met the full disk")
+        assert list(elsewhere.rglob("*.journal")), "what was acknowledged waits in the journal"
+        filler.unlink()
+        await nothing_lost(home, instances)
+    tried(
+        "full disk of the database alone",
+        injected="the database on a tmpfs filled to the last byte, instances on another disk",
+        happened="instances are acknowledged as always and filed when there is room again; C-ECHO answered",
+    )
+
+
 # --- the database ------------------------------------------------------------------------------------------------------
 
 

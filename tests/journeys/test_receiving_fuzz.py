@@ -20,7 +20,7 @@ from appliance.receive.unfiled import Unfiled
 from tests.matrix import tried
 from tests.mutations import mutated
 from tests.phantoms import PhantomStudy
-from tests.receiving import Receiver, Section, echoes
+from tests.receiving import Receiver, Section, echoes, resident
 from tests.senders import Sent, instances_of, send
 from tests.servers import HOST, until
 from tests.wire import association_request, contexts_of, message
@@ -39,11 +39,6 @@ def seeds(phantom: PhantomStudy) -> list[Sent]:
                 with contextlib.suppress(Exception):
                     found.append(Sent.of(path))
     return found
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has now."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # --- over the wire -----------------------------------------------------------------------------------------------------

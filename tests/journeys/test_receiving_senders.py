@@ -117,6 +117,42 @@ async def test_a_slow_sender_delays_only_itself_and_a_silent_one_is_let_go(tmp_p
     )
 
 
+async def test_ten_slow_associations_among_fifty_hold_up_none_of_the_others(tmp_path: Path, phantom: PhantomStudy) -> None:
+    """Faults row 10: forty finish while ten are in the middle of an instance; one more is turned away for now."""
+    first, *others = instances_of(phantom, 11)
+    shares = [list(variants(first, 3, 3 * number)) for number in range(40)]
+    with Receiver(tmp_path / "home", Section(quiet_seconds=1, maximum_associations=50)) as receiver:
+        slow = [Caller(receiver.port, contexts_of(others), patience=60) for _ in others]
+        unsent = [bytearray(message(one, caller.context_of(one))) for caller, one in zip(slow, others, strict=True)]
+        fast = [Caller(receiver.port, contexts_of([first]), patience=60) for _ in shares]
+        assert all(one.established for one in (*slow, *fast))
+        assert Sender(receiver.port, contexts_of([first])).rejection == (2, 3, 2)
+        answers: list[list[int | None]] = []
+        for caller, share in zip(fast, shares, strict=True):
+            in_background(lambda caller=caller, share=share: answers.append([caller.store(one) for one in share]))  # type: ignore[misc]
+
+        def all_answered() -> bool:
+            for caller, rest in zip(slow, unsent, strict=True):
+                caller.wire.sendall(rest[:1])
+                del rest[:1]
+            return len(answers) == len(fast)
+
+        await asyncio.to_thread(until, all_answered, "forty are served while ten dawdle", 60)
+        assert answers == [[0, 0, 0]] * 40
+        assert all(unsent), "the slow ones have not come to their end by themselves"
+        for caller, rest in zip(slow, unsent, strict=True):
+            caller.wire.sendall(rest)
+        assert [caller.status() for caller in slow] == [0] * 10
+        for caller in (*slow, *fast):
+            caller.__exit__()
+        await nothing_lost(receiver.home, [*others, *(one for share in shares for one in share)])
+    tried(
+        "ten slow associations among fifty",
+        injected="fifty at once, the most allowed; ten send one byte at a time; one more calls",
+        happened="forty are served while ten dawdle, the one too many is turned away for now; in the end all is kept",
+    )
+
+
 async def test_settings_change_under_open_associations(tmp_path: Path, phantom: PhantomStudy) -> None:
     """REC-14, faults row 26: list, limits and pause act on new associations; the open one goes on to its end."""
     instances = instances_of(phantom, 6)
