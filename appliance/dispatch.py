@@ -176,7 +176,8 @@ class Dispatcher:
             await deliveries.settle(self.house.records, row, to, answer=outcome.answer, now=now, not_before=later or 0)
             await events.append(told, now)
             await _audited(row, to, now)
-        await close_delivered(self.house, now=now)
+        if row.order:
+            await close_delivered(self.house, now=now, only=row.order)
 
     async def _wait_for_promise(self, row: DeliveryRow, outcome: Outcome, now: int) -> None:
         """A stored report waits, as no attempt, until its PACS calls back or the time for that is over."""
@@ -228,9 +229,9 @@ async def _audited(row: DeliveryRow, to: DeliveryState, now: int) -> None:
     await audit.append("appliance", action, row.order or row.report, result, "", now, where)
 
 
-async def close_delivered(house: House, *, now: int) -> None:
-    """Reported orders whose deliveries have all ended become DELIVERED, or stay REPORTED with a flag when one failed."""
-    for order in await orders.settled_reported(house.records):
+async def close_delivered(house: House, *, now: int, only: str = "") -> None:
+    """Reported orders, or one, whose deliveries have all ended become DELIVERED; with a flag they stay when one failed."""
+    for order in await orders.settled_reported(house.records, only):
         newest = await reports.newest(order.id, "report")
         # What belongs to no report are the study's images.
         due = {"", newest.id if newest is not None else ""}

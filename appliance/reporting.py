@@ -12,7 +12,7 @@ from appliance.events import ReportMade, StudyStable
 from appliance.moments import iso, new_id
 from appliance.products import catalogue
 from appliance.products.manifest import ProductResult
-from appliance.qc.finding import Origin, QcReport, Verdict
+from appliance.qc.finding import COMPLETENESS, Finding, Origin, QcReport, Verdict
 from appliance.records import deliveries, events, orders, reports, studies
 from appliance.records.orders import OrderRow, RunRow
 from appliance.reports.content import (
@@ -168,6 +168,7 @@ def _caveats(row: OrderRow, qc: QcReport | None, metadata: dict[str, Origin], se
     if qc:
         off = [one.title for one in qc.findings if one.verdict is Verdict.BYPASSED]
         found += [f"Checks switched off: {', '.join(off)}."] if off else []
+        found += [_incomplete(one) for one in qc.findings if one.check == COMPLETENESS and _in_doubt(one)]
         found += [
             f"The gradient table of series {one.number} was wrong ({one.words}) and was repaired for this analysis, agreed by "
             f"{one.consent}; fibre coherence {one.before:g} before, {one.after:g} after. The images were not changed."
@@ -182,6 +183,17 @@ def _caveats(row: OrderRow, qc: QcReport | None, metadata: dict[str, Origin], se
     if row.study_version > 1:
         found.append(f"This is version {row.study_version} of the study: instances came after an earlier report.")
     return found
+
+
+def _in_doubt(finding: Finding) -> bool:
+    return finding.verdict in (Verdict.WARNING, Verdict.FAILED)
+
+
+def _incomplete(finding: Finding) -> str:
+    """What its source said of the study; a source that could not tell has no figure."""
+    if finding.figure is None:
+        return f"Whether the study is complete is not known: {finding.found}."
+    return f"The study is incomplete: {finding.found}."
 
 
 async def _forced(row: OrderRow) -> list[str]:

@@ -6,11 +6,11 @@ the node's setting says; a node that could not be asked is a warning. Studies of
 """
 
 from appliance.qc.check import Given
-from appliance.qc.finding import Finding, Verdict
+from appliance.qc.finding import COMPLETENESS, Finding, Verdict
 from appliance.qc.protocol import Protocols
 from appliance.qc.study import HeaderStudy
 
-NAME, TITLE = "completeness", "Complete as at the source"
+NAME, TITLE = COMPLETENESS, "Complete as at the source"
 _EXPECTED = "every instance that the source holds"
 _PULL = "Pull the study again from the PACS node, or send the missing images again; bypass when the rest is enough."
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 
+COMPLETENESS = "completeness"
+"""The check that compares a study with what its source holds; reports ask for its finding."""
+
 
 class Verdict(StrEnum):
     """The outcome of one check, or of all."""

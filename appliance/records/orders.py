@@ -270,11 +270,12 @@ async def counts(records: Records) -> dict[str, int]:
     return {str(row["state"]): int(row["n"]) for row in rows}
 
 
-async def settled_reported(records: Records) -> list[OrderRow]:
-    """Reported orders whose every delivery of the newest report has an end, to be closed or flagged."""
+async def settled_reported(records: Records, order: str = "") -> list[OrderRow]:
+    """Reported orders, or one, whose every delivery of the newest report has an end, to be closed or flagged."""
     rows = await records.run(
-        "SELECT * FROM orders o WHERE o.state = {} AND o.delivery_failed = {} AND NOT EXISTS ("
-        "SELECT 1 FROM deliveries d WHERE d.order_id = o.id AND d.state IN ('PENDING', 'SENDING')) LIMIT 100",
+        f"SELECT * FROM orders o WHERE {'o.id = {} AND ' if order else ''}o.state = {{}} AND o.delivery_failed = {{}} "
+        "AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.order_id = o.id AND d.state IN ('PENDING', 'SENDING')) LIMIT 100",
+        *([order] if order else []),
         str(OrderState.REPORTED),
         False,
     )
