@@ -98,15 +98,18 @@ async def bundle(house: House, filter_text: str, formats: Sequence[str], now: in
 
 def _add(archive: zipfile.ZipFile, house: House, line: ResultLine, formats: Sequence[str]) -> BundleReport:
     there = set(line.formats.split(","))
+    passed = msgspec.json.decode(line.searched, type=dict[str, str])
     files, missing = [], []
     for one in formats:
         name = file_name(line.order, line.kind, line.version, one)
         content = _read(house.storage.absolute(line.folder) / name) if one in there and one in REPORT_FORMATS else None
-        if content is None:
+        digest = hashlib.sha256(content or b"").hexdigest()
+        # What was looked through for identity when it was made, and is no longer that, does not leave (DEID-09).
+        if content is None or passed.get(one, digest) != digest:
             missing.append(one)
             continue
         archive.writestr(name, content, zipfile.ZIP_STORED if one in _PACKED else zipfile.ZIP_DEFLATED)
-        files.append(BundleFile(name=name, format=one, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
+        files.append(BundleFile(name=name, format=one, bytes=len(content), sha256=digest))
     return BundleReport(
         report=line.report,
         order=line.order,

@@ -8,17 +8,20 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from appliance.compute.local import run_stage
+from appliance import sought
+from appliance.compute.local import StageEnded, run_stage
+from appliance.deidentify.last_look import IdentityFound
 from appliance.errors import Conflict
-from appliance.events import GroupReportMade
+from appliance.events import GroupReportMade, GroupReportWithheld
 from appliance.groups import rules
 from appliance.house import House
 from appliance.moments import iso, new_id
 from appliance.records import deliveries, events, groups
 from appliance.records.groups import GroupReportRow, GroupRow, Member
 from appliance.reports.as_csv import facts_of
-from appliance.reports.cohort_content import CohortAnswer, CohortMember, CohortRequest, Number
+from appliance.reports.cohort_content import CohortMember, Number
 from appliance.reports.content import ReportContent
+from appliance.searched import Searched, SearchedCohort
 from appliance.settings import Settings
 from appliance.steps import LIGHT
 from appliance.storage import publish_folder, remove_folder
@@ -28,6 +31,13 @@ class Overtaken(Conflict):
     """Another process made this report of group {group} meanwhile."""
 
     code = "group-report-overtaken"
+
+
+class Withheld(Conflict):
+    """The report of group {group} was made and thrown away. {why}"""
+
+    code = "group-report-withheld"
+    next_step = "Look at the reports of the group's studies for a name that somebody typed or a product wrote."
 
 
 class NobodyThere(Conflict):
@@ -43,7 +53,7 @@ Claim = Callable[[], Awaitable[bool]]
 async def make(
     house: House, group: GroupRow, *, reason: str, now: int, send: bool, claim: Claim | None = None
 ) -> GroupReportRow:
-    """A new report of a group as its members stand; raises `NobodyThere`, `Overtaken` and what the stage raises.
+    """A new report of a group as its members stand; raises `NobodyThere`, `Overtaken`, `Withheld` and what the stage raises.
 
     `claim` is asked in the transaction that stores the report: when it is false another process was faster, and nothing is
     stored.
@@ -51,7 +61,13 @@ async def make(
     settings = (await house.settings()).settings
     request = await _request(house, group, settings, reason, now)
     final = house.storage.cohort(group.id) / request.report
-    formats = await _drawn(house, request, final)
+    try:
+        answer = await _drawn(house, request, final)
+    except StageEnded as ended:
+        if ended.error.code != IdentityFound.code:
+            raise
+        await _withheld(house, group, ended.error.what, now, claim)
+        raise Withheld(group=group.name, why=ended.error.what) from None
     row = GroupReportRow(
         id=request.report,
         cohort=group.id,
@@ -62,7 +78,8 @@ async def make(
         failed=sum(one.standing == "failed" for one in request.members),
         folder=house.storage.relative(final),
         stem=request.stem,
-        formats=",".join(formats),
+        formats=",".join(answer.files),
+        searched=msgspec.json.encode(answer.searched).decode(),
         created_at=now,
     )
     names = [one.name for one in settings.delivery.group_destinations] if send else []
@@ -74,12 +91,12 @@ async def make(
     return row
 
 
-async def _request(house: House, group: GroupRow, settings: Settings, reason: str, now: int) -> CohortRequest:
+async def _request(house: House, group: GroupRow, settings: Settings, reason: str, now: int) -> SearchedCohort:
     found = await groups.members(house.records, group.name, content=True)
     if not found:
         raise NobodyThere(group=group.name)
     report, version = new_id(now), await groups.next_version(house.records, group.id)
-    return CohortRequest(
+    return SearchedCohort(
         group=group.name,
         report=report,
         version=version,
@@ -91,11 +108,12 @@ async def _request(house: House, group: GroupRow, settings: Settings, reason: st
         out_folder=str(house.storage.scratch(report) / "out"),
         stem=rules.file_stem(settings.groups.filename_template, group.name, _date(settings, now), version),
         paper=settings.reports.paper,
+        sought=await sought.of_group(house, settings, group.name, now),
     )
 
 
-async def _drawn(house: House, request: CohortRequest, final: Path) -> list[str]:
-    """Has the files made and puts them where they stay; gives the formats."""
+async def _drawn(house: House, request: SearchedCohort, final: Path) -> Searched:
+    """Has the files made and looked through, and puts them where they stay."""
     draft = Path(request.out_folder)
     draft.mkdir(parents=True)
     try:
@@ -103,7 +121,15 @@ async def _drawn(house: House, request: CohortRequest, final: Path) -> list[str]
         await asyncio.to_thread(publish_folder, draft, final)
     finally:
         await asyncio.to_thread(remove_folder, house.storage.scratch(request.report))
-    return list(msgspec.json.decode(raw, type=CohortAnswer).files)
+    return msgspec.json.decode(raw, type=Searched)
+
+
+async def _withheld(house: House, group: GroupRow, why: str, now: int, claim: Claim | None) -> None:
+    """Says once that a person must look; the next report is tried when the group has changed or somebody asks."""
+    async with house.records.transaction():
+        if claim is not None and not await claim():
+            raise Overtaken(group=group.name)
+        await events.append(GroupReportWithheld(group=group.name, what=why), now)
 
 
 async def _stored(

@@ -75,7 +75,7 @@ async def remove(house: House, name: str) -> None:
 
 
 async def report(house: House, name: str, *, now: int, send: bool) -> GroupReportRow:
-    """A report on demand; raises `Unknown`, `NobodyThere` and what the stage raises."""
+    """A report on demand; raises `Unknown`, `NobodyThere`, `Withheld` and what the stage raises."""
     return await cohort_reports.make(house, await groups.get(name), reason="on demand", now=now, send=send)
 
 
@@ -83,9 +83,9 @@ async def tend(house: House, now: int) -> None:
     """What the clock asks for: reports of groups that have become complete, and scheduled ones."""
     settings = (await house.settings()).settings
     for group in await groups.everyone():
-        with suppress(cohort_reports.Overtaken):
+        with suppress(cohort_reports.Overtaken, cohort_reports.Withheld):
             await _complete(house, group, settings, now)
-        with suppress(cohort_reports.Overtaken):
+        with suppress(cohort_reports.Overtaken, cohort_reports.Withheld):
             await _scheduled(house, group, settings, now)
 
 

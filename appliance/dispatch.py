@@ -122,7 +122,8 @@ class Dispatcher:
                 outcome = await send(await parcel_of(self.house, row, section, folder, settings, transaction), section)
             return self._minded(row, outcome, settings)
         except StageEnded as ended:
-            return Outcome(result=Result.TRY_AGAIN, answer=ended.error.what)
+            needs_person = ended.error.kind == "needs-person"
+            return Outcome(result=Result.REFUSED if needs_person else Result.TRY_AGAIN, answer=ended.error.what)
         except StageDied as error:
             return Outcome(result=Result.TRY_AGAIN, answer=error.what)
         except RanvierError as error:

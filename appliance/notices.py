@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from appliance import sought
+from appliance.deidentify.last_look import IdentityFound, Look
+from appliance.deidentify.passport import Residue
 from appliance.events import MetricHigh, MetricRecovered
 from appliance.house import House
 from appliance.moments import id_of_digest, iso
@@ -101,7 +104,12 @@ async def send_once(house: House, settings: Settings, now: int) -> bool:
     rows = await notices.claim(house.records, worker=worker, now=now, lease_ms=LEASE_MS)
     if not rows:
         return False
-    told = await _sent(settings, rows[0].route, await _letter(house, settings, rows))
+    letter = await _letter(house, settings, rows)
+    found = [] if settings.notify.identity else await _identity_in(house, settings, letter)
+    if found:
+        await notices.settle(house.records, rows, "failed", IdentityFound.of(found).what, now=now)
+        return True
+    told = await _sent(settings, rows[0].route, letter)
     attempt = max(one.attempt for one in rows)
     if told.ok:
         await notices.settle(house.records, rows, "sent", told.words, now=now)
@@ -134,6 +142,17 @@ async def _letter(house: House, settings: Settings, rows: Sequence[NoticeRow]) -
     site = settings.site.name
     name = rows[0].id if len(rows) == 1 else id_of_digest(house.keys.digest("digest", ",".join(one.id for one in rows)))
     return Letter(id=name, site=site, lines=lines)
+
+
+async def _identity_in(house: House, settings: Settings, letter: Letter) -> list[Residue]:
+    """What the last look finds in a letter that may name nobody."""
+    found: list[Residue] = []
+    for study in dict.fromkeys(one.study for one in letter.lines if one.study):
+        known = await sought.by_identity(house, study)
+        eye = Look(msgspec.structs.replace(known, spared=[settings.site.name]))
+        told = [one for one in letter.lines if one.study == study]
+        found += [residue for one in told for residue in eye.in_text(one.text, one.event)]
+    return found
 
 
 async def _line(house: House, settings: Settings, row: NoticeRow) -> Line:

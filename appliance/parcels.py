@@ -1,11 +1,16 @@
 """What a delivery takes along: the report's files as they lie, or copies made for this destination alone."""
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from appliance import sought
 from appliance.compute.local import run_stage
+from appliance.deidentify.last_look import Sought
 from appliance.delivery import destinations, hl7
 from appliance.delivery.parcel import Parcel
 from appliance.delivery.section import Destination, Hl7
@@ -18,12 +23,11 @@ from appliance.records.orders import OrderRow
 from appliance.records.reports import ReportRow
 from appliance.reports.cohort_content import EXTENSIONS
 from appliance.reports.content import (
-    CopyRequest,
     Hl7Names,
-    RenderAnswer,
     ReportContent,
     file_name,
 )
+from appliance.searched import Searched, SearchedCopies, SearchRequest
 from appliance.settings import Settings
 from appliance.states import DeliveryState
 from appliance.steps import LIGHT
@@ -35,9 +39,13 @@ _THERE = (DeliveryState.SENT, DeliveryState.SENT_WITH_WARNING)
 async def parcel_of(
     house: House, row: DeliveryRow, section: Destination, folder: Path, settings: Settings, transaction_uid: str = ""
 ) -> Parcel:
-    """The parcel of one delivery; copies are made below `folder` by a stage. Raises what the stage raises."""
+    """The parcel of one delivery; copies are made below `folder` by a stage. Raises what the stage raises.
+
+    Whatever goes where the patient's identity is not wanted has been looked through as it is, byte for byte; what has not,
+    is now (`IdentityFound`).
+    """
     if not row.order:
-        return await _of_group(house, row)
+        return await _of_group(house, row, section, settings)
     report = await reports.get(row.report)
     order = await orders.get(row.order)
     identity = await identities.get(house.keys, order.study) or PatientIdentity()
@@ -45,6 +53,9 @@ async def parcel_of(
     files = {one: kept / file_name(row.order, report.kind, report.version, one) for one in report.format_list}
     if destinations.made_anew(section):
         files = await _copies(house, row, report, order, section, identity, folder, settings)
+    else:
+        taken = {one: files[one] for one in destinations.needs(section) if one in files}
+        await _look_through(taken, report.searched, partial(sought.of_study, house, settings, order.study, report.created_at))
     named = identity if destinations.names_in_values(section) else None
     return Parcel(
         order=row.order,
@@ -60,11 +71,36 @@ async def parcel_of(
     )
 
 
-async def _of_group(house: House, row: DeliveryRow) -> Parcel:
+async def _look_through(files: dict[str, Path], searched: str, values: Callable[[], Awaitable[Sought]]) -> None:
+    """Has files looked through that are not those that were looked through when they were made; raises what the stage does."""
+    passed = msgspec.json.decode(searched, type=dict[str, str])
+    changed = {name: str(path) for name, path in files.items() if await asyncio.to_thread(_digest, path) != passed.get(name)}
+    wanted = await values() if changed else Sought()
+    if not wanted.empty:
+        await run_stage("search", SearchRequest(files=changed, sought=wanted), LIGHT, progress=_silent)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        # Whoever sends says that it is missing.
+        return ""
+
+
+async def _silent(_fraction: float, _step: str) -> None:
+    """Nobody watches."""
+
+
+async def _of_group(house: House, row: DeliveryRow, section: Destination, settings: Settings) -> Parcel:
     """A group's report: its files as they lie, under their own name; templates meet the group where an order would stand."""
     report = await groups.report(row.report)
     group = await groups.of_report(row.report)
     folder = house.storage.absolute(report.folder)
+    files = {one: folder / f"{report.stem}.{EXTENSIONS[one]}" for one in report.format_list}
+    taken = {one: files[one] for one in destinations.needs(section) if one in files}
+    await _look_through(taken, report.searched, partial(sought.of_group, house, settings, group.name, report.created_at))
     values = {
         "order": group.name,
         "report": report.id,
@@ -82,7 +118,7 @@ async def _of_group(house: House, row: DeliveryRow) -> Parcel:
         delivery=row.id,
         kind="group report",
         version=report.version,
-        files={one: folder / f"{report.stem}.{EXTENSIONS[one]}" for one in report.format_list},
+        files=files,
         idempotency_key=row.idempotency_key,
         values=values,
     )
@@ -109,7 +145,7 @@ async def _copies(
     await asyncio.to_thread(remove_folder, folder)
     out_folder = folder / "out"
     out_folder.mkdir(parents=True)
-    request = CopyRequest(
+    request = SearchedCopies(
         content=msgspec.json.decode(report.content, type=ReportContent),
         out_folder=str(out_folder),
         formats=wanted,
@@ -123,13 +159,12 @@ async def _copies(
         hl7=_hl7_names(section, row) if isinstance(section, Hl7) else None,
         paper=settings.reports.paper,
         time_zone=settings.site.time_zone,
+        sought=None
+        if destinations.wants_identity(section)
+        else await sought.of_study(house, settings, order.study, report.created_at),
     )
-
-    async def silent(_fraction: float, _step: str) -> None:
-        return None
-
-    raw = await run_stage("copies", request, LIGHT, progress=silent)
-    made = msgspec.json.decode(raw, type=RenderAnswer).files
+    raw = await run_stage("copies", request, LIGHT, progress=_silent)
+    made = msgspec.json.decode(raw, type=Searched).files
     return {one: out_folder / name for one, name in made.items()}
 
 

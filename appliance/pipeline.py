@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from appliance import analysis, audit, reporting, settings, steps, wishes
+from appliance import analysis, audit, reporting, settings, sought, steps, wishes
 from appliance.errors import Conflict, Misconfigured, RanvierError
 from appliance.events import (
     Event,
@@ -266,12 +266,13 @@ async def cancel(house: House, order: str, *, actor: str, now: int) -> None:
 
 
 async def bypass(house: House, order: str, *, actor: str, reason: str, now: int) -> None:
-    """Lets an order past a failed QC; the reason goes into the report and the event. Raises `NotNow`, `ReasonMissing`."""
+    """Lets an order past a failed QC; the reason is printed. Raises `NotNow`, `ReasonMissing`, `ReasonNamesPatient`."""
     row = await orders.get(order)
     if row.state is not OrderState.QC_FAILED:
         raise NotNow(state=row.state, action="let past QC")
     if len(reason.strip()) < 5:
         raise ReasonMissing(field="reason")
+    await sought.refuse_named(house, row.study, reason)
     event = QcBypassed(study=row.study, order=row.id, actor=actor)
     changes = {"bypass_by": actor, "bypass_reason": reason.strip()[:500]}
     await advance(house, row, Move(OrderState.QUEUED, [event], changes), now=now)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance import history, outgoing
+from appliance import history, outgoing, sought
 from appliance.events import ReportMade, StudyStable
 from appliance.moments import iso, new_id
 from appliance.products import catalogue
@@ -22,11 +22,10 @@ from appliance.reports.content import (
     PictureFile,
     ProductSection,
     QcRow,
-    RenderAnswer,
-    RenderRequest,
     ReportContent,
     Row,
 )
+from appliance.searched import Searched, SearchedReport
 from appliance.states import OrderState, RunState
 from appliance.steps import LIGHT, Move, Work
 from appliance.storage import publish_folder, remove_folder
@@ -65,9 +64,15 @@ async def _made(
     draft = scratch / "out"
     await asyncio.to_thread(remove_folder, scratch)
     draft.mkdir(parents=True)
-    request = RenderRequest(content=content, out_folder=str(draft), formats=list(formats), paper=work.settings.reports.paper)
+    request = SearchedReport(
+        content=content,
+        out_folder=str(draft),
+        formats=list(formats),
+        paper=work.settings.reports.paper,
+        sought=await sought.of_study(work.house, work.settings, row.study, work.now),
+    )
     try:
-        answer = await work.stage("report", request, LIGHT, RenderAnswer, out_folder=draft)
+        answer = await work.stage("report", request, LIGHT, Searched, out_folder=draft)
         await asyncio.to_thread(publish_folder, draft, final)
     finally:
         await asyncio.to_thread(remove_folder, scratch)
@@ -83,6 +88,7 @@ async def _made(
             formats=list(answer.files),
             folder=storage.relative(final),
             now=work.now,
+            searched=msgspec.json.encode(answer.searched).decode(),
         )
         await deliveries.create(content.report, row.id, destinations, work.now)
 

@@ -50,11 +50,12 @@ STAGES: dict[str, Room] = {
     "deidentify-preview": Room("appliance.deidentify.preview", "run", "appliance.deidentify.passport:DeidRequest"),
     "deidentify-recheck": Room("appliance.deidentify.recheck", "run", "appliance.deidentify.recheck:RecheckRequest"),
     "product": Room("appliance.products.run", "run", "appliance.products.manifest:ProductRequest", True),
-    "report": Room("appliance.reports.render", "run", "appliance.reports.content:RenderRequest", True),
-    "cohort": Room("appliance.reports.cohort", "run", "appliance.reports.cohort_content:CohortRequest"),
+    "report": Room("appliance.searched", "report", "appliance.searched:SearchedReport", True),
+    "cohort": Room("appliance.searched", "cohort", "appliance.searched:SearchedCohort"),
     "sheet": Room("appliance.reports.sheet", "run", "appliance.reports.content:SheetRequest"),
     "picture": Room("appliance.dicomweb.pixels", "run", "appliance.dicomweb.pixels:PixelsRequest"),
-    "copies": Room("appliance.reports.copies", "run", "appliance.reports.content:CopyRequest", True),
+    "copies": Room("appliance.searched", "copies", "appliance.searched:SearchedCopies", True),
+    "search": Room("appliance.searched", "search", "appliance.searched:SearchRequest"),
 }
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from appliance.compute.dask import ON_CLUSTER, Cluster, run_on_cluster
 from appliance.compute.local import Limits, StageEnded, StageError, run_stage
+from appliance.deidentify.last_look import storable, stored
 from appliance.deidentify.passport import DeidAnswer, DeidRequest, Source, SourceFile
 from appliance.errors import Failed, NeedsPerson, RanvierError
 from appliance.events import Event, OrderHeld, QcFailed, QcPassed
@@ -268,6 +269,10 @@ async def deidentify(work: Work) -> Move:
 
     async def writes() -> None:
         await identities.put_linking(house.keys, row.study, answer.linking)
+        before = await identities.sought(house.keys, row.study)
+        if before:
+            answer.wanted.take(stored(before, ()))
+        await identities.put_sought(house.keys, row.study, storable(answer.wanted))
         for one in work.settings.delivery.study_destinations if answer.passport.images else ():
             if one.send == "every":
                 await deliveries.create_of_study(row.study, row.study_version, row.id, one.name, work.now)

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from appliance import anchors
+from appliance import anchors, sought
 from appliance.compute import cgroup, landlock
+from appliance.deidentify.last_look import Look
 from appliance.house import House
 from appliance.moments import iso
 from appliance.products import catalogue
@@ -50,8 +51,9 @@ async def write_bundle(house: House, settings: Settings, row: OrderRow, crash: s
         "machine.json": _machine(house),
         "audit.json": {"anchor": (await anchors.current(house, now)).text},
     }
+    eye = Look(await sought.of_study(house, settings, row.study, now))
     path = house.storage.quarantine(row.id) / BUNDLE
-    await asyncio.to_thread(write_durable, path, _zipped(parts))
+    await asyncio.to_thread(write_durable, path, _zipped(parts, eye))
     return path
 
 
@@ -98,9 +100,15 @@ def _machine(house: House) -> dict[str, Any]:
     }
 
 
-def _zipped(parts: dict[str, Any]) -> bytes:
+def _zipped(parts: dict[str, Any], eye: Look) -> bytes:
+    """The ZIP; a part in which the last look finds something of the patient is left out, and says where it was."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, part in parts.items():
-            bundle.writestr(name, msgspec.json.format(msgspec.json.encode(part), indent=1))
+            content = msgspec.json.format(msgspec.json.encode(part), indent=1)
+            found = eye.residues(content, name)
+            if found:
+                withheld = [{"place": one.place, "rule": one.rule} for one in found]
+                content = msgspec.json.format(msgspec.json.encode({"withheld": withheld}), indent=1)
+            bundle.writestr(name, content)
     return buffer.getvalue()

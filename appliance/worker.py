@@ -228,7 +228,12 @@ class Worker:
 
 
 def _held(row: OrderRow, code: str, what: str) -> Move:
-    event: Event = OrderHeld(study=row.study, order=row.id, code=code, what=what)
+    if row.state is OrderState.FAILED:
+        # An order that has failed stays so, and says what a person must look at before its failure report can be made.
+        event: Event = OrderFailed(study=row.study, order=row.id, code=code, what=what)
+        said = f"{row.detail.removesuffix(what).rstrip()} {what}".strip()
+        return Move(OrderState.FAILED, [event], {"code": row.code, "detail": said, "stage": ""})
+    event = OrderHeld(study=row.study, order=row.id, code=code, what=what)
     return Move(OrderState.HELD, [event], {"code": code, "detail": what})
 
 

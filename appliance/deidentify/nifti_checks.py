@@ -19,9 +19,10 @@ _CLEARED = {348: ((4, 39), (140, 252), (328, 344)), 540: ((240, 344), (508, 524)
 _AGE = re.compile(r"0([0-8]\d|90)Y|\d{3}[DWM]")
 
 
-def verify_bundle(request: DeidRequest, folder: Path, names: dict[str, str]) -> tuple[list[OutputFile], list[Residue]]:
-    """Output files and findings; `names` are the expected paths by instance."""
-    search = _search(request)
+def verify_bundle(request: DeidRequest, folder: Path, names: dict[str, str]) -> tuple[list[OutputFile], list[Residue], Wanted]:
+    """Output files, findings, and what was looked for; `names` are the expected paths by instance."""
+    wanted = _wanted(request)
+    search = Search(wanted)
     files: list[OutputFile] = []
     residues: list[Residue] = []
     for file in request.files:
@@ -37,10 +38,10 @@ def verify_bundle(request: DeidRequest, folder: Path, names: dict[str, str]) -> 
         residues += [Residue(instance=file.instance, place=place, rule=rule) for rule, place in found]
     strangers = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - set(names.values())
     residues += [Residue(instance="", place="folder", rule="file is not expected") for _ in strangers]
-    return files, residues
+    return files, residues, wanted
 
 
-def _search(request: DeidRequest) -> Search:
+def _wanted(request: DeidRequest) -> Wanted:
     wanted = Wanted()
     for file in request.files:
         if file.path.endswith(".json"):
@@ -59,7 +60,7 @@ def _search(request: DeidRequest) -> Search:
                 f"{found.get('Manufacturer', '')} {found.get('ManufacturersModelName', '')}" if isinstance(found, dict) else ""
             )
             wanted.machine.update(re.findall(r"[^\W_]+", machine.casefold()))
-    return Search(wanted)
+    return wanted
 
 
 def _table(before: bytes, after: bytes, search: Search) -> Iterator[tuple[str, str]]:

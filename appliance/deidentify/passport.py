@@ -5,6 +5,8 @@ from typing import Any, final
 
 import msgspec
 
+from appliance.deidentify.search import Wanted
+
 
 class SourceFile(msgspec.Struct, kw_only=True, frozen=True):
     """One original instance."""
@@ -111,10 +113,12 @@ class Passport(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class DeidAnswer(msgspec.Struct, kw_only=True, frozen=True):
-    """The passport, and the linking table, which the caller seals."""
+    """The passport, and the linking table and the patient's values, which the caller seals."""
 
     passport: Passport
     linking: dict[str, str]
+    wanted: Wanted
+    """What the verifier looked for: also looked for in whatever is made of the study and leaves without the identity."""
 
 
 @final

@@ -50,7 +50,7 @@ def run(request: DeidRequest, progress: Progress) -> DeidAnswer:
         if passport.clean:
             publish_folder(draft, final)
         finished = True
-        return DeidAnswer(passport=passport, linking=written.linking)
+        return DeidAnswer(passport=passport, linking=written.linking, wanted=verdict.wanted)
     finally:
         remove_folder(draft)
         if not finished:
@@ -97,8 +97,8 @@ def _bundle(request: DeidRequest, profile: Profile, draft: Path, progress: Progr
     check_request(request, profile)
     actions = deidentify_bundle(request, draft, progress)
     names = {file.instance: output_path(file) for file in request.files}
-    files, residues = verify_bundle(request, draft, names)
+    files, residues, wanted = verify_bundle(request, draft, names)
     note = (
         "The study came as NIfTI: it has no dates or UIDs; header text, extensions and keys that are not on the list are gone."
     )
-    return Written({}, actions, over_89=False), Verdict(files, residues, [note])
+    return Written({}, actions, over_89=False), Verdict(files, residues, [note], wanted)

@@ -42,6 +42,10 @@ class Needle:
     """All its words belong to the trade: not looked for in technical values."""
 
 
+Forms = tuple[str, str, str]
+"""A text three times: case-folded, its letters and figures without what stands between, its words with a blank between."""
+
+
 @dataclass(slots=True)
 class Wanted:
     """The identifying values of one study."""
@@ -130,6 +134,26 @@ class Search:
         found |= self._numbers(value)
         return sorted(found)
 
+    def in_document(self, text: str) -> list[Needle]:
+        """The values that stand in a text of ours; words of the trade and short numbers alone are none."""
+        folded, compact, spaced = forms_of(text)
+        folded = _MARKS.sub("\0", folded)
+        together = spaced.replace(" ", "")
+        return [
+            needle
+            for needle in self._needles
+            if stands_in(needle, folded, compact if needle.compact.isalpha() else together, spaced, technical=True)
+        ]
+
+    def besides(self, text: str) -> set[str]:
+        """What a text of ours holds of UIDs and days, and of values in other encodings."""
+        value = text.encode("utf-8", "replace")
+        lowered = value.lower()
+        found = self._numbers(value)
+        if any(form in lowered for form in self._encodings) or any(form in value for form in self._base64):
+            found.add("identity: encoded")
+        return found
+
     def in_bytes(self, value: bytes) -> bool:
         """Whether bytes that are no text hold a value of four letters or more, in any encoding."""
         lowered = value.lower()
@@ -155,7 +179,7 @@ class Search:
                 needle
                 for needle in self._needles
                 if (len(needle.compact) >= least or not needle.compact.isascii())
-                and _stands_in(needle, *forms, technical=technical)
+                and stands_in(needle, *forms, technical=technical)
             ]
         return found
 
@@ -213,7 +237,18 @@ def _whole(text: str, codec: str) -> bool:
     return text.encode(codec, "ignore").decode(codec) == text
 
 
-def _stands_in(needle: Needle, text: str, compact: str, spaced: str, *, technical: bool) -> bool:
+def forms_of(text: str) -> Forms:
+    """A text of several sentences as it is searched: only words that blanks part stay parted.
+
+    In one value of a header letters are put together across blanks as well; in prose that makes names of nobody.
+    """
+    folded = unicodedata.normalize("NFC", text).casefold()
+    words = _LETTERS.findall(folded)
+    return folded, " ".join("".join(_LETTERS.findall(word)) for word in folded.split()), f" {' '.join(words)} "
+
+
+def stands_in(needle: Needle, text: str, compact: str, spaced: str, *, technical: bool) -> bool:
+    """Whether a value stands in the forms of a text; `technical` spares words of the trade and short numbers."""
     digits = needle.compact.isdigit()
     if technical and (needle.trade or (digits and len(needle.compact) < 6)):
         return False

@@ -36,6 +36,8 @@ class Verdict:
     files: list[OutputFile]
     residues: list[Residue]
     notes: list[str]
+    wanted: Wanted
+    """What was looked for."""
 
 
 def verify(
@@ -55,7 +57,7 @@ def verify(
     residues = [Residue(instance="", place="folder", rule=rule) for rule in _strangers(folder, expected)]
     residues += [one for part in found for one in part.residues]
     residues += [Residue(instance="", place="study", rule=rule) for rule in contradictions([part.moved for part in found])]
-    return Verdict([one for part in found for one in part.files], residues[:MOST_RESIDUES], found[0].notes)
+    return Verdict([one for part in found for one in part.files], residues[:MOST_RESIDUES], found[0].notes, found[0].wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class _Checked:
     files: list[OutputFile]
     residues: list[Residue]
     notes: list[str]
+    wanted: Wanted
     moved: Moved
 
 
@@ -103,7 +106,7 @@ def _part(
     for number, found in enumerate(reading.judged(checks)):
         residues += found
         progress(0.9 + 0.1 * number / len(files), "verify")
-    return _Checked(reading.files, residues[:MOST_RESIDUES], _notes(profile, study.wanted, search), checks.moved)
+    return _Checked(reading.files, residues[:MOST_RESIDUES], _notes(profile, study.wanted, search), study.wanted, checks.moved)
 
 
 def output_name(file: SourceFile) -> str:

@@ -5,7 +5,14 @@ nobody is told anything twice. Fields hold our identifiers, counts and codes, ne
 """
 
 from appliance.events.event import Event, Severity
-from appliance.events.groups import GroupCompleted, GroupReportFailed, GroupReportMade, GroupReportSent, StudyGrouped
+from appliance.events.groups import (
+    GroupCompleted,
+    GroupReportFailed,
+    GroupReportMade,
+    GroupReportSent,
+    GroupReportWithheld,
+    StudyGrouped,
+)
 from appliance.events.house import (
     AuditTrailResumed,
     AuditTrailWaits,
@@ -86,6 +93,7 @@ __all__ = [
     "GroupReportFailed",
     "GroupReportMade",
     "GroupReportSent",
+    "GroupReportWithheld",
     "InstanceConflict",
     "InstanceQuarantined",
     "InstancesArrived",

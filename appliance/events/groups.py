@@ -48,6 +48,16 @@ class GroupReportFailed(Event, frozen=True, kw_only=True):
     answer: str
 
 
+class GroupReportWithheld(Event, frozen=True, kw_only=True):
+    """A group's report held identity and was not kept; a person must look."""
+
+    title = "Group report withheld"
+    severity = "error"
+    sentence = "The report of group {group} was not kept: {what}"
+    group: str
+    what: str
+
+
 class StudyGrouped(Event, frozen=True, kw_only=True):
     """A person, or the settings, put a study into a group or took it out."""
 

@@ -30,6 +30,7 @@ class CohortReport(Table, tablename="cohort_reports"):
     folder = Varchar(255, default="")
     stem = Varchar(255, default="")
     formats = Varchar(64, default="")
+    searched = Text(default="{}")
     created_at = BigInt(default=0)
 
 

@@ -75,6 +75,8 @@ class GroupReportRow(msgspec.Struct, kw_only=True, frozen=True):
     folder: str
     stem: str
     formats: str
+    searched: str = "{}"
+    """Format -> SHA-256 of the bytes that were looked through for identity, as JSON."""
     created_at: int
 
     @property

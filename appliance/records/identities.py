@@ -8,6 +8,7 @@ from appliance.records.tables import Identity
 
 _PURPOSE = "identities"
 _LINKING = "linking"
+_SOUGHT = "sought"
 
 
 class Sealer(Protocol):
@@ -71,6 +72,7 @@ async def put(keys: Sealer, study: str, identity: PatientIdentity) -> None:
         study=study,
         sealed=sealed,
         linking=b"",
+        sought=b"",
         patient_key=lookup_key(keys, "patient", identity.patient_id),
         accession_key=lookup_key(keys, "accession", identity.accession),
     )
@@ -120,3 +122,17 @@ async def linking(keys: Sealer, study: str) -> dict[str, str]:
     if row is None or not row["linking"]:
         return {}
     return msgspec.json.decode(keys.open(_LINKING, bytes(row["linking"]), study), type=dict[str, str])
+
+
+async def put_sought(keys: Sealer, study: str, values: bytes) -> None:
+    """Seals what must not stand in what leaves without identity (`appliance.deidentify.last_look`) beside the identity."""
+    sealed = keys.seal(_SOUGHT, values, study)
+    await Identity.update({Identity.sought: sealed}).where(Identity.study == study).run()
+
+
+async def sought(keys: Sealer, study: str) -> bytes:
+    """What `put_sought` kept; empty when nothing was de-identified yet, and after a purge."""
+    row = await Identity.select(Identity.sought).where(Identity.study == study).first().run()
+    if row is None or not row["sought"]:
+        return b""
+    return keys.open(_SOUGHT, bytes(row["sought"]), study)

@@ -59,6 +59,7 @@ class ResultLine(msgspec.Struct, array_like=True, frozen=True):
     content: str
     created_at: int
     folder: str
+    searched: str
 
 
 _STUDY_LINE = msgspec.json.Decoder(StudyLine, strict=False)
@@ -108,7 +109,7 @@ _RESULTS = Listed(
     identifier="r.id",
     columns=(
         'r.id AS report, r.order_id AS "order", o.study, r.kind, r.version, r.supersedes, r.formats, r.content, '
-        "r.created_at, r.folder"
+        "r.created_at, r.folder, r.searched"
     ),
     shown="reports r {join} orders o ON o.id = r.order_id",
     shown_id="r.id",

@@ -29,6 +29,8 @@ class ReportRow(msgspec.Struct, kw_only=True, frozen=True):
     formats: str
     folder: str
     """Below the storage root."""
+    searched: str = "{}"
+    """Format -> SHA-256 of the bytes that were looked through for identity, as JSON."""
     created_at: int
 
     @property
@@ -55,7 +57,16 @@ async def next_version(order: str, kind: Kind) -> NextVersion:
 
 
 async def add(
-    report: str, order: str, kind: Kind, number: NextVersion, *, content: str, formats: Sequence[str], folder: str, now: int
+    report: str,
+    order: str,
+    kind: Kind,
+    number: NextVersion,
+    *,
+    content: str,
+    formats: Sequence[str],
+    folder: str,
+    now: int,
+    searched: str = "{}",
 ) -> ReportRow:
     """Stores a report; joins the transaction that is open. Raises `ReportThere` when another one has this version."""
     taken = Report.exists().where(Report.order == order, Report.kind == kind, Report.version == number.version)
@@ -70,6 +81,7 @@ async def add(
         content=content,
         formats=",".join(formats),
         folder=folder,
+        searched=searched,
         created_at=now,
     )
     await Report.insert(row).run()

@@ -93,11 +93,12 @@ class Instance(Table, tablename="instances"):
 
 
 class Identity(Table, tablename="identities"):
-    """The only place of patient values: one sealed JSON object per study, and the sealed linking table of each order."""
+    """The only place of patient values: one sealed JSON object per study, its sealed linking table, and what is sought."""
 
     study = Varchar(36, primary_key=True)
     sealed = Bytea()
     linking = Bytea(default=b"")
+    sought = Bytea(default=b"")
     patient_key = Varchar(32, index=True, default="")
     accession_key = Varchar(32, index=True, default="")
 
@@ -180,6 +181,7 @@ class Report(Table, tablename="reports"):
     content = Text(default="")
     formats = Varchar(255, default="")
     folder = Varchar(255, default="")
+    searched = Text(default="{}")
     created_at = BigInt(index=True)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
 import os
@@ -99,3 +100,17 @@ async def test_the_commands_fetch_a_bundle_and_a_group_report(house: House, file
         assert all(Path(one).is_file() for one in files)
         assert (await ranvier("groups", "list"))[1].startswith("PARK 01\tdti ")
         assert (await ranvier("notices", "list")) == (0, "", "")
+
+
+async def test_a_file_that_is_not_what_was_looked_through_is_left_out(door: Door, filed: Filed) -> None:
+    """DEID-09: what leaves without identity is, byte for byte, what the last look passed."""
+    order = await an_order(door.house, filed.study, state="DELIVERED")
+    report = await a_report(door.house, filed.study, order)
+    passed = {name: hashlib.sha256(f"{name} of {order}".encode()).hexdigest() for name in ("pdf", "json")}
+    text = msgspec.json.encode({**passed, "json": "0" * 64}).decode()
+    await door.house.records.run("UPDATE reports SET searched = {} WHERE id = {}", text, report)
+    answer = await door.call("user", "GET", "/api/results/bundle?formats=pdf,json")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        (told,) = json.loads(archive.read("manifest.json"))["reports"]
+        assert (told["missing"], [one["format"] for one in told["files"]]) == (["json"], ["pdf"])
+        assert f"{order}_report.json" not in archive.namelist()
