@@ -59,6 +59,10 @@ class Visit:
         """The full identifier for the digits in a path; raises `Unknown`, `Ambiguous`."""
         return await lookup.full_id(self.house.records, kind, digits)
 
+    def once(self, what: str, idempotency_key: str) -> str:
+        """A digest for what an idempotency key makes; empty without one. Keys of different callers never meet."""
+        return self.house.keys.digest("idempotency", f"{what}/{self.caller.id}/{idempotency_key}") if idempotency_key else ""
+
     def require_own(self, owner: str, permission: str) -> None:
         """Raise `NotPermitted` unless the caller owns it or has the permission for everybody's."""
         if owner != self.caller.name and not may(self.caller.role, permission):

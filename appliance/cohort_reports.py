@@ -51,7 +51,7 @@ Claim = Callable[[], Awaitable[bool]]
 
 
 async def make(
-    house: House, group: GroupRow, *, reason: str, now: int, send: bool, claim: Claim | None = None
+    house: House, group: GroupRow, *, reason: str, now: int, send: bool, claim: Claim | None = None, again: str = ""
 ) -> GroupReportRow:
     """A new report of a group as its members stand; raises `NobodyThere`, `Overtaken`, `Withheld` and what the stage raises.
 
@@ -81,6 +81,7 @@ async def make(
         formats=",".join(answer.files),
         searched=msgspec.json.encode(answer.searched).decode(),
         created_at=now,
+        idempotency_key=again,
     )
     names = [one.name for one in settings.delivery.group_destinations] if send else []
     try:

@@ -13,6 +13,7 @@ from appliance import cohort_reports, pipeline
 from appliance.events import GroupCompleted, StudyGrouped
 from appliance.groups import rules
 from appliance.house import House
+from appliance.moments import id_of_digest
 from appliance.products import catalogue
 from appliance.records import events, groups, orders, studies
 from appliance.records.groups import GroupReportRow, GroupRow
@@ -22,15 +23,19 @@ from appliance.upkeep.cadence import due
 from appliance.upkeep.section import SchedulerSection
 
 
-async def create(house: House, name: str, products: Sequence[str], *, actor: str, now: int) -> GroupRow:
+async def create(house: House, name: str, products: Sequence[str], *, actor: str, now: int, again: str = "") -> GroupRow:
     """A new group for some products, or the default ones, in the versions that are installed.
 
-    Raises `BadGroupName`, `GroupThere`, `ProductUnknown`, `ProductNotHere`.
+    The same `again` (a digest; empty: never) gives the same group. Raises `BadGroupName`, `GroupThere`, `GroupOfKey`,
+    `ProductUnknown`, `ProductNotHere`.
     """
     settings = (await house.settings()).settings
     chosen = pipeline.chosen(house, settings, products)
     kept = rules.pinned(chosen, versions(house))
-    return await groups.create(house.records, rules.checked_name(name), products=kept, actor=actor, now=now)
+    identifier = id_of_digest(again) if again else ""
+    return await groups.create(
+        house.records, rules.checked_name(name), identifier=identifier, products=kept, actor=actor, now=now
+    )
 
 
 async def accept_versions(house: House, name: str) -> GroupRow:
@@ -74,9 +79,19 @@ async def remove(house: House, name: str) -> None:
     await asyncio.to_thread(remove_folder, house.storage.cohort(row.id))
 
 
-async def report(house: House, name: str, *, now: int, send: bool) -> GroupReportRow:
-    """A report on demand; raises `Unknown`, `NobodyThere`, `Withheld` and what the stage raises."""
-    return await cohort_reports.make(house, await groups.get(name), reason="on demand", now=now, send=send)
+async def report(house: House, name: str, *, now: int, send: bool, again: str = "") -> GroupReportRow:
+    """A report on demand; raises `Unknown`, `NobodyThere`, `Withheld` and what the stage raises.
+
+    The same `again` (a digest; empty: never) gives the same report.
+    """
+    group = await groups.get(name)
+    if made := await groups.report_of_key(again):
+        return made
+
+    async def claim() -> bool:
+        return await groups.report_of_key(again) is None
+
+    return await cohort_reports.make(house, group, reason="on demand", now=now, send=send, claim=claim, again=again)
 
 
 async def tend(house: House, now: int) -> None:

@@ -115,10 +115,14 @@ async def pull(
     return await pulls.add(house.keys, node.name, wanted, reason="asked", owner=owner, now=now, idempotency_key=idempotency_key)
 
 
-async def pull_priors(house: House, study: str, node: Node, *, modality: str, owner: str, now: int) -> list[PullRow]:
+async def pull_priors(
+    house: House, study: str, node: Node, *, modality: str, owner: str, now: int, idempotency_key: str = ""
+) -> list[PullRow]:
     """Asks for the other studies of a study's patient that a node holds and that are not here; raises `NoPatientId`."""
     from appliance.receive.nodes.find import Query
 
+    if there := await pulls.by_idempotency_key(idempotency_key):
+        return there
     identity = await identities.get(house.keys, study)
     if identity is None or not identity.patient_id:
         raise NoPatientId()
@@ -137,4 +141,6 @@ async def pull_priors(house: House, study: str, node: Node, *, modality: str, ow
     if not same:
         return []
     wanted = [_wanted(one.found) for one in same]
-    return await pulls.add(house.keys, node.name, wanted, reason="priors", owner=owner, now=now)
+    return await pulls.add(
+        house.keys, node.name, wanted, reason="priors", owner=owner, now=now, idempotency_key=idempotency_key
+    )

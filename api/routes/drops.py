@@ -1,12 +1,10 @@
 """What sites put into watched folders, and what became of it (REC-12)."""
 
-from typing import Annotated
-
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
 
 from api.guards import declared
+from api.routes.asked import Few, Filter, Older
 from api.views import View
 from api.visit import Visit
 from appliance.moments import iso
@@ -29,17 +27,16 @@ class DropView(View, frozen=True, kw_only=True):
 
 
 class DropList(View, frozen=True, kw_only=True):
-    """The newest drops."""
+    """A page of drops."""
 
     items: list[DropView]
+    next: str | None
 
 
 @get("/api/drops", operation_id="listDrops", tags=["drops"], **declared("drops.read"))
-async def list_drops(
-    visit: NamedDependency[Visit], limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="Rows.")] = 100
-) -> DropList:
-    """The newest drops."""
-    rows = await drops.newest(limit)
+async def list_drops(visit: NamedDependency[Visit], filter_text: Filter = "", before: Older = "", limit: Few = 100) -> DropList:
+    """Drops, newest first."""
+    rows, mark = await drops.page(visit.house.records, filter_text, before=before, limit=limit, now=visit.now)
     found = await drops.studies_of_many(visit.house.records, [one.id for one in rows])
     return DropList(
         items=[
@@ -55,7 +52,8 @@ async def list_drops(
                 ended_at=iso(row.ended_at) if row.ended_at else None,
             )
             for row in rows
-        ]
+        ],
+        next=mark or None,
     )
 
 

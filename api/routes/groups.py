@@ -4,7 +4,7 @@ import os
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
@@ -13,6 +13,7 @@ from litestar.response import File
 from api.doorstep import PIECE
 from api.group_views import GroupDetail, GroupReportView, GroupView, group_view, report_view, report_views
 from api.guards import declared
+from api.routes.asked import After, Few, Once, cut, linked
 from api.routes.reports import ReportFileMissing
 from api.study_lines import study_row
 from api.views import StudyRow, View
@@ -71,17 +72,19 @@ async def _report(group: str, report: str) -> groups.GroupReportRow:
 
 
 @get("/api/groups", operation_id="listGroups", tags=["groups"], **declared("groups.read"))
-async def list_groups(visit: NamedDependency[Visit]) -> list[GroupView]:
-    """All groups by name."""
+async def list_groups(visit: NamedDependency[Visit], after: After = "", limit: Few = 1000) -> Response[list[GroupView]]:
+    """Groups by name."""
     installed = cohorts.versions(visit.house)
-    return [group_view(one, installed) for one in await groups.lines(visit.house.records)]
+    part, mark = cut(await groups.lines(visit.house.records), lambda one: one.name, after, limit)
+    return linked([group_view(one, installed) for one in part], "/api/groups", mark, limit=limit)
 
 
 @post("/api/groups", operation_id="createGroup", tags=["groups"], **declared("groups.write", 409, 422))
-async def create_group(visit: NamedDependency[Visit], data: JSONBody[GroupAsked]) -> GroupDetail:
+async def create_group(visit: NamedDependency[Visit], data: JSONBody[GroupAsked], idempotency_key: Once = "") -> GroupDetail:
     """Makes a group, fixed to products in the versions that are installed."""
     async with visit.audited("group.create", data.group):
-        await cohorts.create(visit.house, data.group, data.products, actor=visit.caller.name, now=visit.now)
+        again = visit.once("group", idempotency_key)
+        await cohorts.create(visit.house, data.group, data.products, actor=visit.caller.name, now=visit.now, again=again)
     return await _detail(visit, data.group)
 
 
@@ -122,12 +125,15 @@ async def accept_versions(visit: NamedDependency[Visit], group: FromPath[str]) -
 
 
 @post(f"{_ONE}/reports", operation_id="makeGroupReport", tags=["groups"], **declared("groups.read", 404, 409, 422, 503))
-async def make_report(visit: NamedDependency[Visit], group: FromPath[str], data: JSONBody[ReportAsked]) -> GroupReportView:
+async def make_report(
+    visit: NamedDependency[Visit], group: FromPath[str], data: JSONBody[ReportAsked], idempotency_key: Once = ""
+) -> GroupReportView:
     """Makes a report of a group as it stands; sending it is for administrators."""
     async with visit.audited("group.report", group, "send" if data.send else ""):
         if data.send:
             require(visit.caller.role, "groups.manage")
-        made = await cohorts.report(visit.house, group, now=visit.now, send=data.send)
+        again = visit.once(f"group-report/{group}", idempotency_key)
+        made = await cohorts.report(visit.house, group, now=visit.now, send=data.send, again=again)
     return await report_view(made)
 
 

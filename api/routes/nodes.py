@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from api.guards import declared
 from api.leaving import when_left
+from api.routes.asked import Few, Filter, Older, Once
 from api.views import View
 from api.visit import Visit
 from appliance import retrieval
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Text64 = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\\]*(?!\n)$")]
 Uid = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9.]*(?!\n)$")]
-Key = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key pulls once only.")]
 
 
 class NodeView(View, frozen=True, kw_only=True):
@@ -118,9 +118,10 @@ class PullView(View, frozen=True, kw_only=True):
 
 
 class PullList(View, frozen=True, kw_only=True):
-    """The newest pulls."""
+    """A page of pulls."""
 
     items: list[PullView]
+    next: str | None = None
 
 
 @get("/api/nodes", operation_id="listNodes", tags=["pulls"], **declared("nodes.find"))
@@ -207,7 +208,7 @@ def _found(answer: retrieval.Answer, reveal: bool) -> FoundView:
 
 @post("/api/nodes/{node:str}/pulls", operation_id="openPulls", tags=["pulls"], **declared("pulls.create", 400, 404, 422))
 async def open_pulls(
-    visit: NamedDependency[Visit], node: FromPath[str], data: JSONBody[PullAsked], idempotency_key: Key = ""
+    visit: NamedDependency[Visit], node: FromPath[str], data: JSONBody[PullAsked], idempotency_key: Once = ""
 ) -> PullList:
     """Pulls studies, series or instances from a node; the receiver carries it out."""
     where = await retrieval.node_of(visit.house, node)
@@ -226,23 +227,30 @@ async def open_pulls(
     tags=["pulls"],
     **declared("pulls.create", 404, 409, 422, 503),
 )
-async def pull_priors(visit: NamedDependency[Visit], study: FromPath[str], data: JSONBody[PriorsAsked]) -> PullList:
+async def pull_priors(
+    visit: NamedDependency[Visit], study: FromPath[str], data: JSONBody[PriorsAsked], idempotency_key: Once = ""
+) -> PullList:
     """Pulls the other studies of a study's patient that a node holds and that are not here."""
     found = await visit.id_of("study", study)
     where = await retrieval.node_of(visit.house, data.node)
     async with visit.audited("pull.priors", found, f"from {where.name}"):
         rows = await retrieval.pull_priors(
-            visit.house, found, where, modality=data.modality, owner=visit.caller.name, now=visit.now
+            visit.house,
+            found,
+            where,
+            modality=data.modality,
+            owner=visit.caller.name,
+            now=visit.now,
+            idempotency_key=visit.once(f"priors/{found}", idempotency_key),
         )
     return PullList(items=await _views(visit, rows))
 
 
 @get("/api/pulls", operation_id="listPulls", tags=["pulls"], **declared("pulls.read"))
-async def list_pulls(
-    visit: NamedDependency[Visit], limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="Rows.")] = 100
-) -> PullList:
-    """The newest pulls."""
-    return PullList(items=await _views(visit, await pulls.newest(limit)))
+async def list_pulls(visit: NamedDependency[Visit], filter_text: Filter = "", before: Older = "", limit: Few = 100) -> PullList:
+    """Pulls, newest first."""
+    rows, mark = await pulls.page(visit.house.records, filter_text, before=before, limit=limit, now=visit.now)
+    return PullList(items=await _views(visit, rows), next=mark or None)
 
 
 @get("/api/pulls/{pull:str}", operation_id="getPull", tags=["pulls"], **declared("pulls.read", 404))

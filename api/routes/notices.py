@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.guards import declared
+from api.routes.asked import Few, Filter, Older, linked
 from api.views import View, at
 from api.visit import Visit
 from appliance.notify.section import Subject
@@ -37,10 +38,15 @@ async def list_notices(
     visit: NamedDependency[Visit],
     in_state: Annotated[State | None, QueryParameter(name="state", description="Only these.")] = None,
     event: Annotated[Subject | None, QueryParameter(description="Only of this event.")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
-) -> list[NoticeView]:
-    """The newest notices, newest first."""
-    return [_view(one) for one in await notices.newest(limit, in_state or "", event or "")]
+    filter_text: Filter = "",
+    before: Older = "",
+    limit: Few = 100,
+) -> Response[list[NoticeView]]:
+    """Notices, newest first."""
+    terms = [filter_text, f"state:{in_state}" if in_state else "", f"event:{event}" if event else ""]
+    text = " ".join(one for one in terms if one)
+    rows, mark = await notices.page(visit.house.records, text, before=before, limit=limit, now=visit.now)
+    return linked([_view(one) for one in rows], "/api/notices", mark, q=filter_text, state=in_state, event=event, limit=limit)
 
 
 def _view(row: notices.NoticeRow) -> NoticeView:

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.guards import declared
 from api.house_views import PausedView, SenderView, TroubleView
+from api.routes.asked import After, Few, cut, linked
 from api.visit import Visit
 from appliance import pipeline
 from appliance.events import AssociationFailed, AssociationRefused
@@ -21,11 +22,13 @@ _KINDS = (AssociationRefused, AssociationFailed)
 
 @get("/api/associations", operation_id="listAssociations", tags=["receiving"], **declared("status.read"))
 async def list_associations(
+    before: Annotated[int, QueryParameter(name="cursor", ge=0, le=2**62, description="Those before this number.")] = 0,
     limit: Annotated[int, QueryParameter(description="How many at most, newest first.", ge=1, le=500)] = 50,
-) -> list[TroubleView]:
+) -> Response[list[TroubleView]]:
     """Associations that were refused, aborted or failed: each with one sentence and what helps."""
     found = []
-    for stored in await events.newest(_KINDS, limit):
+    rows = await events.newest(_KINDS, limit + 1, before)
+    for stored in rows[:limit]:
         event = stored.event
         if isinstance(event, _KINDS):
             found.append(
@@ -39,16 +42,17 @@ async def list_associations(
                     advice=event.advice,
                 )
             )
-    return found
+    return linked(found, "/api/associations", str(rows[limit - 1].seq) if len(rows) > limit else "", limit=limit)
 
 
 @get("/api/senders", operation_id="listSenders", tags=["receiving"], **declared("status.read"))
-async def list_senders(visit: NamedDependency[Visit]) -> list[SenderView]:
+async def list_senders(visit: NamedDependency[Visit], after: After = "", limit: Few = 1000) -> Response[list[SenderView]]:
     """Everybody who has sent: whether it may, its quiet time, and the one that its own pauses ask for."""
     section = (await visit.house.settings()).settings.receive
     rows = await senders.everyone()
     learned = {one.sender: found for one in rows if (found := proposal(one)) is not None}
-    return [
+    part, mark = cut(rows, lambda one: one.sender, after, limit)
+    views = [
         SenderView(
             ae_title=one.sender,
             address=one.address,
@@ -60,8 +64,9 @@ async def list_senders(visit: NamedDependency[Visit]) -> list[SenderView]:
             first_at=iso(one.first_at),
             last_at=iso(one.last_at),
         )
-        for one in rows
+        for one in part
     ]
+    return linked(views, "/api/senders", mark, limit=limit)
 
 
 _CHANGE = declared("settings.write", 409)

@@ -16,9 +16,17 @@ from api.visit import Visit
 from appliance.receive.stable import force_stable, release
 from appliance.records import lists
 from appliance.records.filter import Vocabulary
-from appliance.records.words import AUDIT_WORDS, ORDER_WORDS, RESULT_WORDS, STUDY_WORDS
+from appliance.records.words import AUDIT_WORDS, DROP_WORDS, NOTICE_WORDS, ORDER_WORDS, PULL_WORDS, RESULT_WORDS, STUDY_WORDS
 
-_WORDS: dict[str, Vocabulary] = {"studies": STUDY_WORDS, "orders": ORDER_WORDS, "results": RESULT_WORDS, "audit": AUDIT_WORDS}
+_WORDS: dict[str, Vocabulary] = {
+    "studies": STUDY_WORDS,
+    "orders": ORDER_WORDS,
+    "results": RESULT_WORDS,
+    "audit": AUDIT_WORDS,
+    "notices": NOTICE_WORDS,
+    "pulls": PULL_WORDS,
+    "drops": DROP_WORDS,
+}
 
 
 class StudyNamed(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +121,7 @@ async def put_force_stable(visit: NamedDependency[Visit], data: JSONBody[StudyNa
 
 @get("/api/filter-words", operation_id="listFilterWords", tags=["studies"], **declared("studies.read"))
 async def list_filter_words(
-    of: Annotated[str, QueryParameter(pattern="^(studies|orders|results|audit)$", description="Whose words.")] = "studies",
+    of: Annotated[str, QueryParameter(pattern=f"^({'|'.join(_WORDS)})$", description="Whose words.")] = "studies",
 ) -> list[FilterWordView]:
     """The words of the filter language, for completion and help."""
     return [

@@ -3,12 +3,13 @@
 from typing import Annotated
 
 import msgspec
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from api.guards import declared
 from api.house_views import TokenView
+from api.routes.asked import Few, Older, Once, cut, linked
 from api.views import at
 from api.visit import Visit
 from appliance.access.permissions import Role
@@ -44,18 +45,17 @@ def _view(one: Token, secret: str = "") -> TokenView:
 
 
 @get("/api/tokens", operation_id="listTokens", tags=["users"], **declared("tokens.write"))
-async def list_tokens() -> list[TokenView]:
-    """All tokens, without what they are."""
-    return [_view(one) for one in await users.tokens()]
+async def list_tokens(after: Older = "", limit: Few = 1000) -> Response[list[TokenView]]:
+    """Tokens, newest first, without what they are."""
+    part, mark = cut(await users.tokens(), lambda one: one.id, after, limit, down=True)
+    return linked([_view(one) for one in part], "/api/tokens", mark, limit=limit)
 
 
 @post("/api/tokens", operation_id="createToken", tags=["users"], **declared("tokens.write", 404, 409))
 async def create(
     visit: NamedDependency[Visit],
     data: JSONBody[TokenAsked],
-    idempotency_key: Annotated[
-        str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key makes one token only.")
-    ] = "",
+    idempotency_key: Once = "",
 ) -> TokenView:
     """Makes a token; `secret` is shown in this answer only."""
     async with visit.audited("token.create", data.name, data.role):

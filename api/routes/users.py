@@ -3,12 +3,13 @@
 from typing import Annotated
 
 import msgspec
-from litestar import get, patch, post
+from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from api.guards import declared
 from api.house_views import UserView
+from api.routes.asked import After, Few, Once, cut, linked
 from api.views import at
 from api.visit import Visit
 from appliance.access import accounts
@@ -54,22 +55,21 @@ async def _found(visit: Visit, user: str) -> str:
 
 
 @get("/api/users", operation_id="listUsers", tags=["users"], **declared("users.read"))
-async def list_users(visit: NamedDependency[Visit]) -> list[UserView]:
-    """All accounts by name."""
-    return [_view(one, visit.now) for one in await accounts.list_users()]
+async def list_users(visit: NamedDependency[Visit], after: After = "", limit: Few = 1000) -> Response[list[UserView]]:
+    """Accounts by name."""
+    part, mark = cut(await accounts.list_users(), lambda one: one.name, after, limit)
+    return linked([_view(one, visit.now) for one in part], "/api/users", mark, limit=limit)
 
 
 @post("/api/users", operation_id="createUser", tags=["users"], **declared("users.write", 409, 422))
 async def create_user(
     visit: NamedDependency[Visit],
     data: JSONBody[NewUser],
-    idempotency_key: Annotated[
-        str, HeaderParameter(name="Idempotency-Key", max_length=128, description="The same key makes one account only.")
-    ] = "",
+    idempotency_key: Once = "",
 ) -> UserView:
     """Makes an account."""
-    again = visit.house.keys.digest("idempotency", f"user/{visit.caller.id}/{idempotency_key}") if idempotency_key else ""
     async with visit.audited("user.create", data.name, data.role):
+        again = visit.once("user", idempotency_key)
         user = await accounts.create_user(data.name, data.role, data.password, visit.now, again=again)
     return _view(await accounts.get_user(user), visit.now)
 

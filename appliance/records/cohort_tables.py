@@ -31,6 +31,7 @@ class CohortReport(Table, tablename="cohort_reports"):
     stem = Varchar(255, default="")
     formats = Varchar(64, default="")
     searched = Text(default="{}")
+    idempotency_key = Varchar(64, default="")
     created_at = BigInt(default=0)
 
 

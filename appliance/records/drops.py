@@ -8,7 +8,9 @@ import msgspec
 from appliance.moments import new_id
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
+from appliance.records.latest import latest
 from appliance.records.retrieval_tables import Drop, DropStudy
+from appliance.records.words import DROP_WORDS
 
 _PURPOSE = "drops"
 TAKING, TAKEN, DONE, REFUSED = "TAKING", "TAKEN", "DONE", "REFUSED"
@@ -64,6 +66,12 @@ async def unfinished(folder: str) -> list[DropRow]:
     """The drops of a folder that still need something done, oldest first."""
     rows = await Drop.select().where(Drop.folder == folder).where(Drop.state.is_in(list(OPEN))).order_by(Drop.id).run()
     return [_row(one) for one in rows]
+
+
+async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[DropRow], str]:
+    """The newest drops that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
+    rows, mark_of_next = await latest(records, "drops", DROP_WORDS, text=text, before=before, limit=limit, now=now)
+    return [_row(row) for row in rows], mark_of_next
 
 
 async def newest(limit: int) -> list[DropRow]:

@@ -73,10 +73,11 @@ async def named(names: Sequence[str], *, after: int = 0, study: str = "", limit:
     return [_stored(row) for row in await query.order_by(EventRow.seq).limit(limit).run()]
 
 
-async def newest(kinds: Sequence[type[Event]], limit: int) -> list[Stored]:
-    """The newest events of some kinds, newest first."""
+async def newest(kinds: Sequence[type[Event]], limit: int, before: int = 0) -> list[Stored]:
+    """The newest events of some kinds, newest first; with `before` those of a lower number."""
     names = [kind.name() for kind in kinds]
-    query = EventRow.select().where(EventRow.name.is_in(names)).order_by(EventRow.seq, ascending=False).limit(limit)
+    query = EventRow.select().where(EventRow.name.is_in(names))
+    query = (query.where(EventRow.seq < before) if before else query).order_by(EventRow.seq, ascending=False).limit(limit)
     return [_stored(row) for row in await query.run()]
 
 

@@ -18,6 +18,13 @@ class GroupThere(Conflict):
     next_step = "Use it, or choose another name."
 
 
+class GroupOfKey(Conflict):
+    """This idempotency key made the group {group}."""
+
+    code = "group-of-key"
+    next_step = "Use a new key for each group."
+
+
 class GroupNotEmpty(Conflict):
     """Group {group} has {studies} studies."""
 
@@ -78,6 +85,7 @@ class GroupReportRow(msgspec.Struct, kw_only=True, frozen=True):
     searched: str = "{}"
     """Format -> SHA-256 of the bytes that were looked through for identity, as JSON."""
     created_at: int
+    idempotency_key: str = ""
 
     @property
     def format_list(self) -> list[str]:
@@ -106,12 +114,17 @@ def _report(row: dict[str, Any]) -> GroupReportRow:
     return msgspec.convert(row, GroupReportRow, strict=False)
 
 
-async def create(records: Records, name: str, *, products: str, actor: str, now: int) -> GroupRow:
-    """A new group; raises `GroupThere`."""
+async def create(records: Records, name: str, *, products: str, actor: str, now: int, identifier: str = "") -> GroupRow:
+    """A new group; raises `GroupThere`. The same `identifier` gives the same group, or raises `GroupOfKey`."""
+    made = await Cohort.select().where(Cohort.id == identifier).first().run() if identifier else None
+    if made:
+        if made["name"] != name:
+            raise GroupOfKey(group=made["name"])
+        return _group(made)
     rows = await records.run(
         "INSERT INTO cohorts (id, name, products, created_by, created_at, scheduled_at) VALUES ({}, {}, {}, {}, {}, {}) "
         "ON CONFLICT (name) DO NOTHING RETURNING *",
-        *(new_id(now), name, products, actor, now, now),
+        *(identifier or new_id(now), name, products, actor, now, now),
     )
     if not rows:
         raise GroupThere(group=name)
@@ -210,6 +223,12 @@ async def report(identifier: str) -> GroupReportRow:
     if row is None:
         raise Unknown(kind="group report")
     return _report(row)
+
+
+async def report_of_key(key: str) -> GroupReportRow | None:
+    """The report that this idempotency key made."""
+    row = await CohortReport.select().where(CohortReport.idempotency_key == key).first().run() if key else None
+    return _report(row) if row else None
 
 
 async def reports(group: str, limit: int = 100) -> Sequence[GroupReportRow]:

@@ -8,6 +8,8 @@ import msgspec
 from appliance.moments import new_id
 from appliance.records.cohort_tables import Mark, Notice
 from appliance.records.engine import Records
+from appliance.records.latest import latest
+from appliance.records.words import NOTICE_WORDS
 
 READER, BEGUN = "notices", "notices-begun"
 
@@ -112,6 +114,12 @@ async def settle(
             *(state, reason[:255], not_before or row.not_before, now if state == "sent" else None),
             *(row.id, row.worker, row.attempt),
         )
+
+
+async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[NoticeRow], str]:
+    """The newest notices that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
+    rows, mark_of_next = await latest(records, "notices", NOTICE_WORDS, text=text, before=before, limit=limit, now=now)
+    return [_row(row) for row in rows], mark_of_next
 
 
 async def newest(limit: int, state: str = "", subject: str = "") -> list[NoticeRow]:

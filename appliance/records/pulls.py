@@ -12,7 +12,9 @@ from appliance.errors import Conflict, Unknown
 from appliance.moments import new_id
 from appliance.records.engine import Records
 from appliance.records.identities import Sealer
+from appliance.records.latest import latest
 from appliance.records.retrieval_tables import Completeness, Pull
+from appliance.records.words import PULL_WORDS
 from appliance.states import RunState
 
 _PURPOSE = "pulls"
@@ -96,10 +98,8 @@ async def add(
     keys: Sealer, node: str, wanted: Sequence[Wanted], *, reason: str, owner: str, now: int, idempotency_key: str = ""
 ) -> list[PullRow]:
     """Asks for retrievals, one row for each; the same idempotency key again gives the rows that are there."""
-    if idempotency_key:
-        there = await Pull.select().where(Pull.idempotency_key == idempotency_key).order_by(Pull.id).run()
-        if there:
-            return [_row(one) for one in there]
+    if there := await by_idempotency_key(idempotency_key):
+        return there
     rows = []
     for one in wanted:
         identifier = new_id(now)
@@ -143,9 +143,15 @@ async def wanted(keys: Sealer, pull: str) -> Wanted:
     return msgspec.json.decode(keys.open(_PURPOSE, bytes(row["sealed"]), pull), type=Wanted)
 
 
-async def newest(limit: int) -> list[PullRow]:
-    """The pulls that were asked for last."""
-    return [_row(one) for one in await Pull.select().order_by(Pull.id, ascending=False).limit(limit).run()]
+async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[PullRow], str]:
+    """The newest pulls that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
+    rows, mark_of_next = await latest(records, "pulls", PULL_WORDS, text=text, before=before, limit=limit, now=now)
+    return [_row(row) for row in rows], mark_of_next
+
+
+async def by_idempotency_key(key: str) -> list[PullRow]:
+    """The pulls that this key asked for."""
+    return [_row(one) for one in await Pull.select().where(Pull.idempotency_key == key).order_by(Pull.id).run()] if key else []
 
 
 async def open_for(uid_key: str) -> bool:

@@ -304,6 +304,36 @@ RESULT_WORDS: Vocabulary = {
     "id": Word("Beginning or end of the report's identifier", "id:0199ab12", identifier("r.id")),
 }
 
+
+def _plain(columns: tuple[str, ...], **words: Word) -> Vocabulary:
+    """The words of a list whose rows are of one table: text anywhere in some columns, and each word by itself."""
+    return {"": Word("Text anywhere in a row", "failed", free_text(("n.id",), *columns)), **words}
+
+
+NOTICE_WORDS = _plain(
+    ("n.subject", "n.route", "n.state", "n.reason"),
+    state=Word("Whether it was told", "state:failed", text_of("n.state", indexed=False)),
+    event=Word("Which event", "event:qc-failed", text_of("n.subject", indexed=False)),
+    severity=Word("How grave", "severity:error", text_of("n.severity", indexed=False)),
+    way=Word("On which way", "way:webhook", text_of("n.route", indexed=False)),
+    at=Word("When", "at<1d", moment("n.at")),
+)
+PULL_WORDS = _plain(
+    ("n.node", "n.state", "n.reason", "n.owner", "n.detail"),
+    state=Word("How far it is", "state:failed", text_of("n.state", indexed=False)),
+    node=Word("From which node", "node:PACS", text_of("n.node", indexed=False)),
+    reason=Word("Why it was asked for", "reason:priors", text_of("n.reason", indexed=False)),
+    level=Word("Of what", "level:study", text_of("n.level", indexed=False)),
+    owner=Word("Who asked", "owner:meyer", text_of("n.owner", indexed=False)),
+    created=Word("When it was asked for", "created<1d", moment("n.created_at")),
+)
+DROP_WORDS = _plain(
+    ("n.folder", "n.state", "n.detail"),
+    state=Word("What became of it", "state:refused", text_of("n.state", indexed=False)),
+    folder=Word("Which folder", "folder:site-*", text_of("n.folder", indexed=False)),
+    created=Word("When it was taken", "created<1d", moment("n.created_at")),
+)
+
 AUDIT_WORDS: Vocabulary = {
     "": Word(
         "Text anywhere in a row", "bypass", free_text(("a.target",), "a.actor", "a.action", "a.origin", "a.result", "a.detail")
