@@ -159,8 +159,9 @@ async def acs(
         await audit.append("unknown", "sign-in", "saml", error.code, visit.origin, visit.now, detail)
         return refusal(error)
     caller = finished.signed.caller
-    agent = request.headers.get("user-agent", "")[:200]
-    await audit.append(caller.name, "sign-in", "saml", "done", visit.origin, visit.now, agent)
+    # Nobody gave this role by hand: the row says which one the groups of the identity provider gave.
+    detail = f"role {caller.role}, {request.headers.get('user-agent', '')[:200]}"
+    await audit.append(caller.name, "sign-in", "saml", "done", visit.origin, visit.now, detail)
     shown = _landing(finished)
     shown.cookies = [_session(finished.signed, visit), _browser_cookie("", visit)]
     return shown
@@ -186,7 +187,8 @@ async def by_code(visit: NamedDependency[Visit], state: State, data: JSONBody[Si
     if signed is None:
         await audit.append("unknown", "sign-in", "saml-code", WrongSignInCode.code, visit.origin, visit.now)
         raise WrongSignInCode()
-    await audit.append(signed.caller.name, "sign-in", "saml-code", "done", visit.origin, visit.now)
+    role = f"role {signed.caller.role}"
+    await audit.append(signed.caller.name, "sign-in", "saml-code", "done", visit.origin, visit.now, role)
     who = WhoAmI(user=signed.caller.name, role=signed.caller.role, expires_at=at(signed.caller.expires_at))
     return Response(who, cookies=[_session(signed, visit)])
 

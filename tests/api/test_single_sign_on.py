@@ -126,6 +126,8 @@ async def test_somebody_signs_in_and_is_who_the_identity_provider_says(site: Sit
         ("saml:anna@hospital.example", "sign-in", "saml", "done"),
         ("saml:ben@hospital.example", "sign-in", "saml", "done"),
     ]
+    told = [row.detail.partition(",")[0] async for row in audit.in_order() if row.action == "sign-in"]
+    assert told == ["role admin", "role user"], "the audit says which role the groups gave"
     again = await site.sign_in("ben")
     assert (await site.me(ben)).status_code == (await site.me(again)).status_code == 200
     assert len(await users.everybody()) == 2
