@@ -39,13 +39,9 @@ async def _measure() -> list[Figure]:
             for name, words in ATTACKS.items():
                 path = "/api-docs/assets/swagger-ui-bundle.js" if "-X" in words else "/api/login"
                 during = await _p95(api, asyncio.create_task(_attack(api, path, words, Path(folder))))
-                found.append(
-                    figure(f"p95 of others during {name}", [during], "the same, quiet", [quiet], "ms", "lower", goal=GOAL)
-                )
+                found.append(_beside(f"p95 of others during {name}", during, quiet))
             during = await _p95(api, asyncio.create_task(_endless(api)))
-            found.append(
-                figure("p95 of others during 4 GiB bodies", [during], "the same, quiet", [quiet], "ms", "lower", goal=GOAL)
-            )
+            found.append(_beside("p95 of others during 4 GiB bodies", during, quiet))
             growth = max(0.1, (api.memory_kb() - before) / 1024)
             found.append(figure("memory growth by all attacks", [growth], "the goal", [GROWTH_MB], "MB", "lower", goal=1.0))
     return found
