@@ -17,6 +17,11 @@ NOT_BY_KEY = {
     # Instances are told apart by their UIDs: the same again is a duplicate, whoever sends it.
     "storeInstances",
     "uploadIntoGroup",
+    # A place for bytes, and what they are to be: what nobody goes on with ends by itself (tus 1.0, expiration).
+    "createUpload",
+    "beginSubmission",
+    # A code is told once: whoever lost the answer makes another, and takes this one back.
+    "createUploadCode",
 }
 """Calls that make something and take no idempotency key, each with the reason."""
 
