@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from appliance import remote
 from appliance.compute.local import Limits, StageDied, StageEnded
-from appliance.deidentify.passport import Passport, Released
-from appliance.errors import Misconfigured, Waits
+from appliance.deidentify.passport import Released
+from appliance.errors import Waits
 from appliance.moments import new_id
 from appliance.products import catalogue
 from appliance.products.manifest import ProductRequest, ProductResult
@@ -24,18 +25,10 @@ DATA_FOLDER = "product-data"
 """Below the home: what the site installed for products, `atlas/`, `models/`, `keys/` and `norms/`."""
 
 
-class ModeNotConnected(Misconfigured):
-    """Processing mode {mode} has no connection from this version."""
-
-    code = "mode-not-connected"
-    next_step = "Cancel this order, choose processing mode local in Settings, Processing, and open it again."
-
-
 async def begin(work: Work) -> Move:
-    """One row for each product run; to PROCESSING. What is meant for elsewhere is never computed here instead (PRO-07)."""
-    row, mode = work.row, work.settings.compute.mode
-    if mode != "local":
-        raise ModeNotConnected(field="compute.mode", mode=mode)
+    """One row for each product run; to PROCESSING, or UPLOADING for the cloud: never computed here instead (PRO-07)."""
+    row = work.row
+    remotely = remote.is_meant(work)
     existing = {run.product for run in await orders.runs(row.id)}
     rows = [
         ProductRun(id=new_id(), order=row.id, product=one.id, product_version=one.version, state=str(RunState.PENDING))
@@ -45,17 +38,17 @@ async def begin(work: Work) -> Move:
 
     async def writes() -> None:
         await orders.add_runs(rows)
+        await remote.prepare(work, remotely=remotely)
 
-    return Move(OrderState.PROCESSING, [], {}, writes)
+    return Move(OrderState.UPLOADING if remotely else OrderState.PROCESSING, [], {}, writes)
 
 
 async def process(work: Work) -> Move:
     """The product runs that are not done yet, one after another; to PROCESSED when one is done, else FAILED."""
     row = work.row
-    from appliance.deidentify.verifier import release
-
-    passport = msgspec.json.decode(row.passport, type=Passport)
-    released = await asyncio.to_thread(release, work.house.storage.deidentified(row.study, row.study_version, row.id), passport)
+    if await remote.has(row.id):
+        return await remote.process(work)
+    released = await remote.released(work)
     last: StageEnded | StageDied | None = None
     for run in await orders.runs(row.id):
         if run.state in (RunState.DONE, RunState.FAILED):

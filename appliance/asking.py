@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from appliance import outbound
@@ -42,10 +42,11 @@ SIGNATURE = "Ranvier-Signature"
 
 
 class Answer(NamedTuple):
-    """Status and body of an answer."""
+    """Status, body and head of an answer; names in the head are small letters."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
 
 
 def signature(key: str, content: bytes, at_s: int) -> str:
@@ -66,8 +67,21 @@ def trust(authority: str) -> ssl.SSLContext:
     return context
 
 
-async def ask(method: str, url: str, *, allow_local: bool, authority: str, timeout_s: float, field: str, **sent: Any) -> Answer:
-    """Asks once; raises `NoAnswer` with the reason, and what `outbound.resolve` raises for a URL that may not be used."""
+async def ask(
+    method: str,
+    url: str,
+    *,
+    allow_local: bool,
+    authority: str,
+    timeout_s: float,
+    field: str,
+    most: int = MOST_BYTES,
+    **sent: Any,
+) -> Answer:
+    """Asks once, for an answer of `most` bytes at most.
+
+    Raises `NoAnswer` with the reason, and what `outbound.resolve` raises for a URL that may not be used.
+    """
     import httpx
 
     try:
@@ -79,9 +93,9 @@ async def ask(method: str, url: str, *, allow_local: bool, authority: str, timeo
             body = b""
             async for piece in answer.aiter_bytes():
                 body += piece
-                if len(body) > MOST_BYTES:
+                if len(body) > most:
                     raise NoAnswer(field=field, why="it is longer than any that makes sense")
-            return Answer(answer.status_code, body)
+            return Answer(answer.status_code, body, {name.lower(): value for name, value in answer.headers.items()})
     except (httpx.HTTPError, TimeoutError) as fault:
         raise NoAnswer(field=field, why=words_for(fault, httpx.URL(url).host, timeout_s)) from None
     except httpx.InvalidURL:

@@ -136,6 +136,8 @@ def _way(one: Destination) -> tuple[str, str, Encrypted]:
 
 
 def _services(settings: Settings) -> list[Flow]:
+    away = settings.compute.mode != "local" and settings.cloud.protocol == "sdk"
+    images = "the de-identified images of every order; results come back"
     tests = "nothing of a study; in this version only the test of the connection goes there"
     found = []
     if settings.cloud.api_url:
@@ -156,11 +158,11 @@ def _services(settings: Settings) -> list[Flow]:
             name=name,
             protocol=protocol,
             address=address,
-            gets=tests,
+            gets=images if away and section == "cloud" else tests,
             identified="no",
             encrypted=encrypted[section],
-            active=False,
-            remark="used by its test only",
+            active=away and section == "cloud",
+            remark="" if away and section == "cloud" else "used by its test only",
         )
         for section, name, protocol, address in found
     ]

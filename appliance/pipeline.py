@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from appliance import analysis, audit, reporting, settings, sought, steps, wishes
+from appliance import analysis, audit, remote, reporting, settings, sought, steps, wishes
 from appliance.errors import Conflict, Misconfigured, RanvierError
 from appliance.events import (
     Event,
@@ -48,6 +48,7 @@ STEPS: dict[OrderState, Step] = {
     OrderState.QC: steps.check,
     OrderState.QUEUED: steps.deidentify,
     OrderState.DEIDENTIFIED: analysis.begin,
+    OrderState.UPLOADING: remote.upload,
     OrderState.PROCESSING: analysis.process,
     OrderState.PROCESSED: reporting.report,
     OrderState.FAILED: reporting.failure_report,

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from appliance import remote
 from appliance.compute.dask import WAITING
 from appliance.compute.local import StageCancelled, StageDied, StageEnded
 from appliance.dispatch import close_delivered
@@ -135,7 +136,12 @@ class Worker:
             shown[0] = (step, percent)
             async with self.house.records.transaction():
                 await orders.show_progress(
-                    self.house.records, row, stage=stage, step=step, percent=percent, waits_no_more=row.code in WAITING
+                    self.house.records,
+                    row,
+                    stage=stage,
+                    step=step,
+                    percent=percent,
+                    waits_no_more=row.code in WAITING | remote.WAITING,
                 )
                 event = Progress(study=row.study, order=row.id, stage=stage, step=step, percent=percent)
                 await events.replace_progress(event, self._clock())

@@ -30,7 +30,7 @@ async def probe(section: CloudSection) -> Probe:
 async def _token(section: CloudSection) -> Probe:
     """GET /auth/token with basic authentication gives a bearer token for an hour."""
     pair = f"{section.service_user}:{section.service_password.reveal()}".encode()
-    headers = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"} | _key_header(section)
+    headers = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"} | key_header(section)
     answer = await _ask(section, "GET", "/auth/token", headers=headers)
     lines = [f"GET /auth/token answered HTTP {answer.status}."]
     if answer.status in (401, 403):
@@ -59,7 +59,7 @@ async def _session(section: CloudSection) -> Probe:
         sealed = encrypt_for(public_key, plain.encode())
     except BadPublicKey as error:
         return Probe(ok=False, lines=[*lines, error.what])
-    headers = {"Content-Type": "text/plain", "Origin-Type": "API"} | _key_header(section)
+    headers = {"Content-Type": "text/plain", "Origin-Type": "API"} | key_header(section)
     answer = await _ask(section, "POST", "/api/connect/", headers=headers, content=base64.b64encode(sealed))
     lines.append(f"POST /api/connect/ answered HTTP {answer.status}.")
     found = _object(answer) or {}
@@ -70,7 +70,8 @@ async def _session(section: CloudSection) -> Probe:
     return Probe(ok=good, lines=[*lines, "The sign-in works." if good else "There is no session to work with."])
 
 
-def _key_header(section: CloudSection) -> dict[str, str]:
+def key_header(section: CloudSection) -> dict[str, str]:
+    """The header of the API key; raises `KeyUnusable`."""
     key = section.api_key.reveal()
     if key and not (key.isascii() and key.isprintable()):
         raise KeyUnusable(field="api_key")

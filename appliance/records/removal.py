@@ -4,7 +4,7 @@ import msgspec
 
 from appliance.records.engine import Records
 
-_ORDER_ROWS = ("deliveries", "reports", "product_runs")
+_ORDER_ROWS = ("deliveries", "reports", "product_runs", "cloud_orders")
 _STUDY_ROWS = ("instances", "series", "activities", "identities", "upload_documents")
 
 

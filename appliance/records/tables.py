@@ -8,6 +8,7 @@ and for nothing else.
 from piccolo.columns import BigInt, BigSerial, Boolean, Bytea, Integer, Text, Varchar
 from piccolo.table import Table
 
+from appliance.records.cloud_tables import CloudOrder
 from appliance.records.cohort_tables import COHORT_TABLES
 from appliance.records.hub_tables import HUB_TABLES
 from appliance.records.retrieval_tables import Commitment, Completeness, Drop, DropStudy, Pull
@@ -393,4 +394,5 @@ TABLES: tuple[type[Table], ...] = (
     DropStudy,
     *HUB_TABLES,
     *UPLOAD_TABLES,
+    CloudOrder,
 )

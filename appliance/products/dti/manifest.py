@@ -22,7 +22,7 @@ MANIFEST = Manifest(
         "Pictures: b=0 with the mask's outline, FA, MD, colour-coded FA",
     ],
     trend=("fa_mean_white_matter", "md_mean_white_matter", "fa_mean_brain", "md_mean_brain", "volume_brain"),
-    runs_on=("local",),
+    runs_on=("local", "hub"),
     memory_mb=4096,
     cores=2,
     timeout_s=3600,

@@ -36,7 +36,7 @@ MANIFEST = Manifest(
         *("fw_fraction_mean_white_matter", "tissue_fa_mean_white_matter", "tissue_md_mean_white_matter"),
         "fw_index_fixed_md_mean_white_matter",
     ),
-    runs_on=("local",),
+    runs_on=("local", "hub"),
     memory_mb=4096,
     cores=2,
     timeout_s=7200,
