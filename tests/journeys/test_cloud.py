@@ -86,6 +86,7 @@ def test_a_study_goes_to_the_hub_and_its_report_comes_back_whatever_dies_on_the_
         again(hub, "api")
         until(lambda: bool(hub.rows("SELECT id FROM hub_orders WHERE order_id <> ''")), "the order at the hub", 240)
         again(hub, "work")
+        hub.wait_for(hub.the_order().id, OrderState.DELIVERED)
         agent.wait_for(order, OrderState.DELIVERED)
 
         (remote,) = agent.rows("SELECT remote, sent, started FROM cloud_orders")
