@@ -11,6 +11,7 @@ from appliance.delivery.section import (
     Destination,
     Dicom,
     DicomPdf,
+    DicomSc,
     DicomSr,
     DicomStudy,
     Email,
@@ -31,6 +32,7 @@ Encrypted = Literal["yes", "no", "may be", "does not leave"]
 
 
 _NOTICE_PROTOCOLS = {"email": "SMTP", "webhook": "REST (POST)", "apprise": "Apprise"}
+_OBJECTS: dict[type, str] = {DicomPdf: "Encapsulated PDF", DicomSr: "Structured Report", DicomSc: "Secondary Capture"}
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -118,9 +120,8 @@ def _delivery(one: Destination, what: str) -> Flow:
 def _way(one: Destination) -> tuple[str, str, Encrypted]:
     """Protocol, address and encryption of a destination."""
     match one:
-        case DicomPdf() | DicomSr():
-            kind = "Structured Report" if isinstance(one, DicomSr) else "Encapsulated PDF"
-            return f"DICOM ({kind})", f"{one.called_ae}@{one.host}:{one.port}", "yes" if one.tls else "no"
+        case DicomPdf() | DicomSr() | DicomSc():
+            return f"DICOM ({_OBJECTS[type(one)]})", f"{one.called_ae}@{one.host}:{one.port}", "yes" if one.tls else "no"
         case StowRs():
             return "DICOMweb (STOW-RS)", shown(one.url), _by_scheme(one.url)
         case Rest():

@@ -33,6 +33,8 @@ from appliance.states import DeliveryState
 from appliance.steps import LIGHT
 from appliance.storage import remove_folder
 
+_ELSEWHERE = ("dicom-pdf", "dicom-sr", "dicom-sc", "hl7")
+"""Formats that are made for a destination only."""
 _THERE = (DeliveryState.SENT, DeliveryState.SENT_WITH_WARNING)
 
 
@@ -135,11 +137,7 @@ async def _copies(
     settings: Settings,
 ) -> dict[str, Path]:
     """Format -> the file of this destination alone, for the time of the attempt."""
-    wanted = [
-        one
-        for one in destinations.needs(section)
-        if one.startswith(("dicom-pdf", "dicom-sr", "hl7")) or one in report.format_list
-    ]
+    wanted = [one for one in destinations.needs(section) if one in _ELSEWHERE or one in report.format_list]
     if not wanted:
         return {}
     await asyncio.to_thread(remove_folder, folder)

@@ -13,7 +13,7 @@ from appliance import probes, steps
 from appliance.compute.local import StageDied, StageEnded, run_stage
 from appliance.delivery import destinations
 from appliance.delivery.parcel import Parcel, Result
-from appliance.delivery.section import DicomPdf, DicomSr, StowRs
+from appliance.delivery.section import DicomPdf, DicomSc, DicomSr, StowRs
 from appliance.errors import Conflict
 from appliance.house import House
 from appliance.moments import id_of_digest, iso, new_id, uid_of
@@ -46,7 +46,7 @@ async def stored(house: House, in_force: Settings, values: dict[str, Any], *, pa
     `SettingsRefused` for bad fields and destinations that take no DICOM object.
     """
     section = probes.destination(in_force, values)
-    if not isinstance(section, DicomPdf | DicomSr | StowRs):
+    if not isinstance(section, DicomPdf | DicomSr | DicomSc | StowRs):
         told = "only destinations of DICOM and DICOMweb take a test object"
         raise SettingsRefused([FieldProblem(field="protocol", message=told)])
     if patient != PATIENT_ID:
@@ -59,7 +59,7 @@ async def stored(house: House, in_force: Settings, values: dict[str, Any], *, pa
         return Probe(ok=False, lines=[f"No answer within {DEADLINE_S:.0f} s; the object may have been stored."])
 
 
-async def _stored(house: House, section: DicomPdf | DicomSr | StowRs, now: int) -> Probe:
+async def _stored(house: House, section: DicomPdf | DicomSr | DicomSc | StowRs, now: int) -> Probe:
     report = new_id(now)
     folder = house.storage.scratch(report)
     request = _request(house, section, report, folder / "out", now)
@@ -79,7 +79,7 @@ async def _stored(house: House, section: DicomPdf | DicomSr | StowRs, now: int) 
     return Probe(ok=good, lines=[*lines, f"{outcome.answer.rstrip('.')}.", *where])
 
 
-def _request(house: House, section: DicomPdf | DicomSr | StowRs, report: str, folder: Path, now: int) -> CopyRequest:
+def _request(house: House, section: DicomPdf | DicomSr | DicomSc | StowRs, report: str, folder: Path, now: int) -> CopyRequest:
     order = new_id(now)
     identity = PatientIdentity(
         patient_name=PATIENT_NAME,

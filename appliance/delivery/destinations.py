@@ -10,6 +10,7 @@ from appliance.delivery.section import (
     Dicom,
     DicomNode,
     DicomPdf,
+    DicomSc,
     DicomSr,
     DicomStudy,
     Email,
@@ -27,7 +28,7 @@ from appliance.probe import Probe
 async def send(parcel: Parcel, section: Destination) -> Outcome:
     """Sends a parcel; every way it can end is an outcome."""
     match section:
-        case DicomPdf() | DicomSr():
+        case DicomPdf() | DicomSr() | DicomSc():
             from appliance.delivery import dicom
 
             return await dicom.send(parcel, section)
@@ -69,7 +70,7 @@ async def probe(section: AnyDestination) -> Probe:
     match section:
         case DicomStudy():
             return await echo(section)
-        case DicomPdf() | DicomSr():
+        case DicomPdf() | DicomSr() | DicomSc():
             from appliance.delivery import dicom
 
             return await dicom.probe(section)
@@ -106,6 +107,8 @@ def needs(section: Destination) -> tuple[str, ...]:
             return ("dicom-pdf",)
         case DicomSr():
             return ("dicom-sr",)
+        case DicomSc():
+            return ("dicom-sc",)
         case StowRs():
             return (section.objects,)
         case Hl7():
@@ -117,7 +120,7 @@ def needs(section: Destination) -> tuple[str, ...]:
 def wants_identity(section: Destination) -> bool:
     """Whether what is sent there names the patient on its pages (RES-05); DICOM objects always do in their headers."""
     match section:
-        case DicomPdf() | StowRs():
+        case DicomPdf() | DicomSc() | StowRs():
             return section.identity_on_pages
         case DicomSr():
             return True

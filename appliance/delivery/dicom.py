@@ -1,4 +1,4 @@
-"""A report to a PACS: C-STORE of an Encapsulated PDF or a Comprehensive SR (PS3.4 annex B), plain or over TLS."""
+"""A report to a PACS: C-STORE of an Encapsulated PDF, a Comprehensive SR or a Secondary Capture (PS3.4 annex B)."""
 
 import asyncio
 import io
@@ -13,6 +13,7 @@ from pydicom.uid import (
     EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
 )
 from pynetdicom import build_context, build_role
 
@@ -20,7 +21,7 @@ from appliance.associating import NotAssociated, associated, leave, unreachable
 from appliance.delivery.dicom_commitment import Question
 from appliance.delivery.dicom_status import outcome_of
 from appliance.delivery.parcel import Outcome, Parcel, Result
-from appliance.delivery.section import Dicom, DicomNode, DicomObject, DicomSr
+from appliance.delivery.section import Dicom, DicomNode, DicomObject, DicomSc, DicomSr
 from appliance.errors import Misconfigured
 from appliance.probe import Probe
 from appliance.promises import PUSH_MODEL
@@ -39,6 +40,8 @@ def object_of(section: DicomNode) -> tuple[UID, str, str]:
     """SOP class, its name for people, and the parcel's format of what a destination gets."""
     if isinstance(section, DicomSr):
         return ComprehensiveSRStorage, "Comprehensive SR", "dicom-sr"
+    if isinstance(section, DicomSc):
+        return MultiFrameGrayscaleByteSecondaryCaptureImageStorage, "Secondary Capture", "dicom-sc"
     return EncapsulatedPDFStorage, "Encapsulated PDF", "dicom-pdf"
 
 

@@ -89,11 +89,18 @@ class DicomSr(DicomObject, frozen=True, kw_only=True, tag_field="protocol", tag=
     """DICOM Structured Report"""
 
 
+class DicomSc(DicomObject, frozen=True, kw_only=True, tag_field="protocol", tag="dicom-sc"):
+    """DICOM Secondary Capture (pages as pictures)"""
+
+    identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
+
+
 class StowRs(Endpoint, frozen=True, kw_only=True, tag_field="protocol", tag="stow-rs"):
     """DICOMweb (STOW-RS)"""
 
     objects: Annotated[
-        Literal["dicom-pdf", "dicom-sr"], field("Object", "What is stored: Encapsulated PDF or Structured Report.")
+        Literal["dicom-pdf", "dicom-sr", "dicom-sc"],
+        field("Object", "What is stored: Encapsulated PDF, Structured Report or Secondary Capture."),
     ] = "dicom-pdf"
     identity_on_pages: Annotated[bool, field("Identity on pages", "Patient ID, birth date and name on each page.")] = True
 
@@ -220,7 +227,7 @@ class Hl7(Section, frozen=True, kw_only=True, tag_field="protocol", tag="hl7"):
     timeout_s: Wait = 30
 
 
-Destination = DicomPdf | DicomSr | StowRs | Rest | Email | Folder | Sftp | Hl7
+Destination = DicomPdf | DicomSr | DicomSc | StowRs | Rest | Email | Folder | Sftp | Hl7
 """Every protocol that a report can be sent by."""
 FailureDestination = Rest | Email | Folder | Sftp
 """Protocols that can carry what is no result of a study."""

@@ -161,6 +161,7 @@ EXTENSIONS: dict[str, str] = {
     "fhir": "fhir.json",
     "dicom-pdf": "dcm",
     "dicom-sr": "sr.dcm",
+    "dicom-sc": "sc.dcm",
     "hl7": "hl7",
 }
 """Format -> the end of its file's name."""
@@ -176,6 +177,7 @@ MEDIA_TYPES: dict[str, str] = {
     "fhir": "application/fhir+json",
     "dicom-pdf": "application/dicom",
     "dicom-sr": "application/dicom",
+    "dicom-sc": "application/dicom",
     "hl7": "x-application/hl7-v2+er7",
 }
 REPORT_FORMATS = ("json", "xml", "txt", "png", "pdf", "csv", "dicom-csv", "fhir")

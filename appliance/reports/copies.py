@@ -21,7 +21,7 @@ def run(request: CopyRequest, progress: Callable[[float, str], None]) -> RenderA
     """Writes each asked format; raises `NoStudy`, `NoImages` or what `render` raises."""
     content, files = request.content, {}
     identity = msgspec.convert(request.identity, PatientIdentity)
-    needs_sources = {"dicom-pdf", "dicom-sr"} & set(request.formats)
+    needs_sources = {"dicom-pdf", "dicom-sr", "dicom-sc"} & set(request.formats)
     if content.kind == "test":
         found = [sources.invented(content.order)]
     else:
@@ -45,6 +45,18 @@ def _made(name: str, request: CopyRequest, identity: PatientIdentity, found: Seq
                 content=request.content,
                 sop_instance_uid=request.sop_instance_uid,
                 series_instance_uid=uid_of(request.content.report),
+                now=_local(request),
+                identity_on_pages=request.identity_on_pages,
+                sources=found,
+            )
+        case "dicom-sc":
+            from appliance.reports.capture import capture
+
+            return capture(
+                render.render(pages(request, identity), "pdf"),
+                identity,
+                content=request.content,
+                sop_instance_uid=request.sop_instance_uid,
                 now=_local(request),
                 identity_on_pages=request.identity_on_pages,
                 sources=found,

@@ -12,7 +12,7 @@ from appliance.records.identities import PatientIdentity
 from appliance.reports import header, words
 from appliance.reports.codes import REPORT, Code
 from appliance.reports.content import ReportContent
-from appliance.reports.sources import Source
+from appliance.reports.sources import Source, reference
 
 SERIES_NUMBER = 9000
 """High, so that the report stands after the series of the scanner; the report's version is added to it."""
@@ -72,7 +72,7 @@ def _add_document(
     header.add_content_time(dataset, content, now)
     dataset.AcquisitionDateTime = ""
     dataset.BurnedInAnnotation = "YES" if identity_on_pages else "NO"
-    derived_from = [_reference(source) for source in sources]
+    derived_from = [reference(source) for source in sources]
     if derived_from:
         dataset.SourceInstanceSequence = derived_from
     dataset.DocumentTitle = f"{words.title(content)}. {words.NOTICE}. Order {content.order}"
@@ -82,12 +82,6 @@ def _add_document(
     dataset.EncapsulatedDocumentLength = len(pdf)
     # An element's value has even length (PS3.5 section 7.1.1); readers of a PDF find its end themselves.
     dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-
-
-def _reference(source: Source) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.sop_class_uid, source.sop_instance_uid
-    return item
 
 
 def _code(code: Code) -> Dataset:

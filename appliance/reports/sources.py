@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pydicom import config, dcmread
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import MRImageStorage
 
@@ -18,6 +19,13 @@ class Source(NamedTuple):
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str = ""
+
+
+def reference(source: Source) -> Dataset:
+    """An item that refers to it (PS3.3 table 10-11)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.sop_class_uid, source.sop_instance_uid
+    return item
 
 
 def read(paths: Iterable[str], study_instance_uid: str) -> list[Source]:

@@ -153,7 +153,7 @@ def _measurement(found: Coded, row: Row) -> sr.Measurement:
     assert row.value is not None, "a row without a value is no measurement"
     return sr.Measurement(
         name=_concept(found.concept),
-        value=row.value,
+        value=int(row.value) if row.value.is_integer() else row.value,
         unit=_concept(found.unit),
         derivation=_concept(found.derivation) if found.derivation else None,
     )

@@ -33,7 +33,7 @@ _LISTS = {
     "drops": ("folders",),
 }
 """Fields whose entries are tested one by one."""
-_TAKE_OBJECTS = ("dicom-pdf", "dicom-sr", "stow-rs")
+_TAKE_OBJECTS = ("dicom-pdf", "dicom-sr", "dicom-sc", "stow-rs")
 
 Asked = list[tuple[str, dict[str, Any]]]
 """Name and body of each test."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydicom import dcmread
 
 from appliance.asking import SIGNATURE
 from appliance.delivery import destinations
 from appliance.delivery.parcel import Parcel, Result
-from appliance.delivery.section import DicomPdf, DicomSr, Rest, StowRs
+from appliance.delivery.section import DicomPdf, DicomSc, DicomSr, Rest, StowRs
 from appliance.fields import Secret
 from tests.certificates import make
 from tests.servers import HOST, Orthanc, StoreScp, a_storescp, an_orthanc
@@ -36,7 +37,7 @@ def web_pacs(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def a_copied_parcel(folder: Path) -> Parcel:
     folder.mkdir()
-    return a_parcel(folder, files=made(folder, "dicom-pdf", "dicom-sr"), sop_instance_uid=SOP)
+    return a_parcel(folder, files=made(folder, "dicom-pdf", "dicom-sr", "dicom-sc"), sop_instance_uid=SOP)
 
 
 def to_web(pacs: Orthanc, **changes: Any) -> StowRs:
@@ -117,6 +118,18 @@ async def test_a_pacs_over_tls_takes_the_report_from_whom_it_knows(tmp_path: Pat
     assert (stranger.result, "not trusted" in stranger.answer) == (Result.TRY_AGAIN, True)
     assert unusable.result is Result.REFUSED
     assert len(kept) == 1
+
+
+async def test_a_pacs_that_shows_no_pdf_takes_the_pages_as_pictures(tmp_path: Path, storescp: StoreScp) -> None:
+    """RES-07: Secondary Capture by C-STORE; a second sending is the same object, and the test of the destination names it."""
+    parcel = a_copied_parcel(tmp_path / "copies")
+    section = DicomSc(name="P", host=HOST, port=storescp.port, called_ae="PACS", timeout_s=30)
+    for _ in range(2):
+        outcome = await destinations.send(parcel, section)
+        assert outcome.result is Result.SENT, outcome.answer
+    (kept,) = storescp.files()
+    assert dcmread(kept).SOPInstanceUID == SOP
+    assert "It takes Secondary Capture Storage." in (await destinations.probe(section)).lines
 
 
 async def test_each_transfer_syntax_alone_is_enough(tmp_path: Path, storescp: StoreScp) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message, parse_segment
 
-from appliance.reports import as_hl7, copies, header, words
+from appliance.reports import as_hl7, as_png, copies, header, words
 from appliance.reports.content import CopyRequest, Hl7Names
 from tests.unit.reports.samples import CAVEATS, ORDER, STUDY, a_report, a_section, original_images
 from tests.unit.reports.test_encapsulate import PATIENT, SOP
@@ -53,15 +53,17 @@ def texts(dataset: pydicom.Dataset) -> list[str]:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("copies")
-    return made(folder, "dicom-pdf", "dicom-sr", "hl7", predecessor_uid="2.25.7", predecessor_report=STUDY)
+    return made(folder, "dicom-pdf", "dicom-sr", "dicom-sc", "hl7", predecessor_uid="2.25.7", predecessor_report=STUDY)
 
 
 def test_dciodvfy_finds_no_error_in_any_dicom_output(both: dict[str, Path], tmp_path: Path) -> None:
     """RES-01: 0 errors, also from a study with wrong and missing values; a damaged object shows that it would find some."""
-    assert errors_of(both["dicom-pdf"]) == errors_of(both["dicom-sr"]) == []
+    assert errors_of(both["dicom-pdf"]) == errors_of(both["dicom-sr"]) == errors_of(both["dicom-sc"]) == []
     bare = msgspec.structs.replace(PATIENT, patient_name="", birth_date="", sex="", age="", study_id="", issuer="")
     content = a_report(sections=[a_section(), a_section(product="dti-fw", rows=[], failure="Out of memory.")], version=2)
-    for file in made(tmp_path, "dicom-pdf", "dicom-sr", identity=msgspec.to_builtins(bare), content=content).values():
+    for file in made(
+        tmp_path, "dicom-pdf", "dicom-sr", "dicom-sc", identity=msgspec.to_builtins(bare), content=content
+    ).values():
         assert errors_of(file) == []
     damaged = pydicom.dcmread(both["dicom-sr"])
     del damaged.ContentSequence, damaged.CompletionFlag
@@ -120,9 +122,29 @@ def test_it_says_what_must_be_read_before_the_numbers(both: dict[str, Path]) -> 
     assert "Fit residual, median: not computable" in said
 
 
+def test_the_secondary_capture_shows_every_page_and_is_filed_with_the_study(both: dict[str, Path], tmp_path: Path) -> None:
+    """RES-07: for a PACS that shows no PDF; one frame a page, as the PDF looks, of the original patient and study."""
+    found = pydicom.dcmread(both["dicom-sc"])
+    pdf = bytes(pydicom.dcmread(both["dicom-pdf"]).EncapsulatedDocument)
+    pages = as_png.page_pictures(pdf, as_png.DOTS_PER_INCH)
+    assert found.SOPClassUID == pydicom.uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+    assert (found.StudyInstanceUID, found.PatientID, found.AccessionNumber) == (
+        PATIENT.study_instance_uid,
+        "PAT-0042",
+        "ACC-77",
+    )
+    assert (int(found.NumberOfFrames), list(found.PageNumberVector)) == (len(pages), list(range(1, len(pages) + 1)))
+    assert found.BurnedInAnnotation == "YES"
+    assert ORDER in found.ImageComments
+    assert len(found.SourceImageSequence) == 3
+    frame = found.pixel_array[0]
+    assert frame.tobytes() == pages[0].convert("L").tobytes()
+    assert int(frame.min()) < 40 and int(frame.max()) == 255
+
+
 def test_the_same_request_gives_the_same_bytes(both: dict[str, Path], tmp_path: Path) -> None:
     """RES-04: a retry sends the same object."""
-    again = made(tmp_path, "dicom-pdf", "dicom-sr", "hl7", predecessor_uid="2.25.7", predecessor_report=STUDY)
+    again = made(tmp_path, "dicom-pdf", "dicom-sr", "dicom-sc", "hl7", predecessor_uid="2.25.7", predecessor_report=STUDY)
     assert {name: file.read_bytes() for name, file in again.items()} == {name: file.read_bytes() for name, file in both.items()}
 
 
