@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from appliance import certificates, cohorts, dispatch, hosting, notices, pipeline, schedule, submissions
 from appliance.events import CertificateExpires
 from appliance.house import House
+from appliance.logs import FOLDER, index
 from appliance.moments import now_ms
 from appliance.records import disk, events, orders, processes, users
 from appliance.worker import is_dead
@@ -90,6 +91,11 @@ async def _watch_certificates(house: House, now: int) -> object:
     return None
 
 
+async def _index_logs(house: House, now: int) -> object:
+    """Makes the indexes of log files that were closed."""
+    return await asyncio.to_thread(index.keep, house.home / FOLDER)
+
+
 TASKS: tuple[Task, ...] = (
     Task("open-orders", 0.5, _open_orders),
     Task("open-hub-orders", 0.5, _open_hub_orders),
@@ -99,6 +105,7 @@ TASKS: tuple[Task, ...] = (
     Task("groups", 5, cohorts.tend),
     Task("notices", 1, notices.tend),
     Task("machine", 10, notices.MachineWatch()),
+    Task("index-logs", 60, _index_logs),
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-ended", 3600, _forget_ended),
     Task("forget-uploads", 600, submissions.forget_idle),

@@ -64,6 +64,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "settings.write": _ADMIN,
     "notices.read": _ADMIN,
     "audit.read": _ADMIN,
+    "logs.read": _ADMIN,
     "data-flow.read": _ADMIN,
     "users.read": _ADMIN,
     "users.write": _ADMIN,

@@ -397,6 +397,7 @@ async def _retrieval(world: World, client: httpx.AsyncClient, archive: Orthanc) 
     yield asked
     pull = asked.json()["items"][0]["pull"]
     yield await client.get("/api/drops")
+    yield await client.get("/api/logs", params={"level": "info"})
     yield await client.get("/api/pulls")
     yield await client.get(f"/api/pulls/{pull}")
     yield await client.post(f"/api/pulls/{pull}/cancel")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -179,6 +180,20 @@ def test_processing_is_paused_shown_and_resumed_by_commands(ranvier: Run, world:
     assert (shown.returncode, json.loads(shown.stdout)["paused"]) == (1, True)
     assert ranvier("processing", "resume").returncode == 0
     assert not world.paused
+
+
+def test_the_log_is_searched_and_the_oldest_line_comes_first(ranvier: Run, world: World) -> None:
+    """UI-03: page after page until enough; what stands in a line is shown inert."""
+    lines = ranvier("logs", "qc", "--level", "info", "--since", "2036-11-22", "--limit", "3").stdout.splitlines()
+    assert [one.split()[0] for one in lines] == [f"2036-11-22T12:00:0{number}.000Z" for number in range(3)]
+    assert "\x1b" not in "".join(lines)
+    assert lines[1].split()[1:3] == ["warning", "work"]
+    assert [one["limit"] for one in world.log.asked] == ["3", "1"]
+    assert (world.log.asked[0]["level"], world.log.asked[0]["since"]) == ("info", "2036-11-22")
+    told = json.loads(ranvier("logs", "--json", "--since", "2h").stdout)
+    assert len(told["items"]) == 3
+    assert re.fullmatch(r"[0-9T:.\-]{23}Z", world.log.asked[-1]["since"])
+    assert ranvier("logs", "nowhere").returncode == 1
 
 
 def test_tasks_are_shown_run_and_what_would_go_is_said(ranvier: Run, world: World) -> None:

@@ -30,6 +30,7 @@ from tests.tui.facts import (
     iso,
     study_row,
 )
+from tests.tui.log_lines import LogLines
 from tests.tui.nodes import Archive
 from tests.tui.schedule import task_routes
 
@@ -100,6 +101,7 @@ class World:
         self.paused, self.limits, self.waiting = False, True, 0
         self.parts_paused = {"receiving": False, "delivery": False}
         self.tasks_asked: list[str] = []
+        self.log = LogLines()
         self.archive = Archive()
         self.days_until_full: float | None = None
         self.second_factor = ""
@@ -204,6 +206,7 @@ class World:
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
             **proof_routes(self),
             **task_routes(self.tasks_asked),
+            **self.log.routes(),
             **self.archive.routes(),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,

@@ -23,6 +23,7 @@ NOUNS = (
     "notices",
     "settings",
     "tasks",
+    "logs",
     "certificate",
 )
 """Each is a module here with `main(arguments) -> exit code`."""

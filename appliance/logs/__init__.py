@@ -4,15 +4,20 @@ Any module logs by `logging.getLogger(__name__)`; identifiers go in `extra={"stu
 hold no patient value: sentences are written by us, and text from outside goes through `appliance.errors` facts only.
 """
 
+import contextlib
 import json
 import logging
 import logging.handlers
 import sys
+import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.moments import iso
 
+FOLDER = "logs"
+"""Below the home folder."""
 FILE_BYTES = 20_000_000
 FILES = 60
 """Kept files of one process at most; a new one begins each day, so that retention can go by days."""
@@ -56,7 +61,10 @@ class Plain(logging.Formatter):
 
 
 class DailyFile(logging.handlers.RotatingFileHandler):
-    """A file that also ends with its day (UTC): what is deleted by age is a whole file."""
+    """A file that also ends with its day (UTC): what is deleted by age is a whole file.
+
+    A closed file is named after the moment at which it was closed and keeps that name, so that its index stays true.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES)
@@ -67,6 +75,20 @@ class DailyFile(logging.handlers.RotatingFileHandler):
         day = _day(record.created)
         earlier, self._day = self._day, day
         return day != earlier or bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:
+        """Closes the file under a name of its own and begins an empty one; the oldest ones beyond their number go."""
+        if self.stream:
+            self.stream.close()
+        path = Path(self.baseFilename)
+        moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S.%f")
+        # Not there: somebody deleted it while it was open.
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{path.name}.{moment}"))
+        mine = sorted(path.parent.glob(f"{path.name}.*"), key=lambda one: one.stat().st_mtime)
+        for one in mine[: -self.backupCount]:
+            one.unlink(missing_ok=True)
+        self.stream = self._open()
 
 
 def _day(seconds: float) -> int:
@@ -85,7 +107,7 @@ def forget(home: Path, days: int, now: int, *, dry_run: bool = False) -> int:
     if not days:
         return 0
     gone = 0
-    for file in (home / "logs").glob("*.jsonl.*"):
+    for file in (home / FOLDER).glob("*.jsonl.*"):
         try:
             if file.stat().st_mtime * 1000 < now - days * DAY_S * 1000:
                 if not dry_run:
@@ -101,8 +123,8 @@ def start(home: Path, process: str) -> None:
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.INFO)
-    (home / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = DailyFile(home / "logs" / f"{process}.jsonl")
+    (home / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = DailyFile(home / FOLDER / f"{process}.jsonl")
     file.setFormatter(JsonLines(process))
     root.addHandler(file)
     terminal = logging.StreamHandler(sys.stderr)
