@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from appliance import pipeline, steps
+from appliance import pipeline, sought, steps
 from appliance.access.permissions import may
 from appliance.access.tokens import caller_of, recognise_token
 from appliance.compute.local import StageDied, StageEnded, run_stage
@@ -169,10 +169,11 @@ class Host:
         report = await reports.newest(known.order, "report") if known.order else None
         if report is None or wanted not in report.format_list:
             raise NoResults()
-        name = file_name(report.order, report.kind, report.version, wanted)
+        path = self._house.storage.absolute(report.folder) / file_name(report.order, report.kind, report.version, wanted)
         try:
-            return await asyncio.to_thread((self._house.storage.absolute(report.folder) / name).read_bytes)
-        except FileNotFoundError:
+            await sought.unchanged(path, report.searched, wanted)
+            return await asyncio.to_thread(path.read_bytes)
+        except (FileNotFoundError, sought.ReportFileChanged):
             raise NoResults() from None
 
     async def _samples(self) -> dict[str, bytes]:

@@ -1,7 +1,6 @@
 """What a delivery takes along: the report's files as they lie, or copies made for this destination alone."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -76,19 +75,12 @@ async def parcel_of(
 async def _look_through(files: dict[str, Path], searched: str, values: Callable[[], Awaitable[Sought]]) -> None:
     """Has files looked through that are not those that were looked through when they were made; raises what the stage does."""
     passed = msgspec.json.decode(searched, type=dict[str, str])
-    changed = {name: str(path) for name, path in files.items() if await asyncio.to_thread(_digest, path) != passed.get(name)}
+    changed = {
+        name: str(path) for name, path in files.items() if await asyncio.to_thread(sought.digest, path) != passed.get(name)
+    }
     wanted = await values() if changed else Sought()
     if not wanted.empty:
         await run_stage("search", SearchRequest(files=changed, sought=wanted), LIGHT, progress=_silent)
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError:
-        # Whoever sends says that it is missing.
-        return ""
 
 
 async def _silent(_fraction: float, _step: str) -> None:

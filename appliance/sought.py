@@ -1,7 +1,10 @@
 """What must not stand in what leaves without identity: the values of a study, or of a group's studies, for the last look."""
 
+import asyncio
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,7 +13,7 @@ from appliance.deidentify.last_look import Look, Sought, stored
 from appliance.deidentify.passport import SourceFile
 from appliance.deidentify.rules import Kind
 from appliance.deidentify.search import Wanted
-from appliance.errors import Misconfigured, Unknown
+from appliance.errors import Conflict, Misconfigured, Unknown
 from appliance.house import House
 from appliance.records import groups, identities, studies, users
 from appliance.settings import Settings
@@ -25,6 +28,29 @@ class ReasonNamesPatient(Misconfigured):
 
     code = "reason-names-patient"
     next_step = "Say the same without name, numbers and birth date; the report goes back to the right patient by itself."
+
+
+class ReportFileChanged(Conflict):
+    """This file of the report is not the one that was looked through for identity when it was made."""
+
+    code = "report-file-changed"
+    next_step = "Look for what else writes to the data folder; run the order again for a new report."
+
+
+async def unchanged(path: Path, searched: str, name: str) -> None:
+    """Raises `ReportFileChanged` for a format's file that is not what `searched` says; one of before is let through."""
+    passed = msgspec.json.decode(searched, type=dict[str, str]).get(name)
+    if passed and await asyncio.to_thread(digest, path) != passed:
+        raise ReportFileChanged()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; empty when there is none, which whoever needs it says."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 async def refuse_named(house: House, study: str, reason: str) -> None:

@@ -23,6 +23,7 @@ from appliance.access.permissions import require
 from appliance.errors import Unknown
 from appliance.records import groups, lists
 from appliance.reports.cohort_content import EXTENSIONS, MEDIA_TYPES
+from appliance.sought import unchanged
 
 _ONE = "/api/groups/{group:str}"
 Newest = Annotated[str, PathParameter(description="A report's identifier, or newest.")]
@@ -172,6 +173,7 @@ async def download_report(
     path = visit.house.storage.absolute(found.folder) / name
     if not os.path.isfile(path):
         raise ReportFileMissing()
+    await unchanged(path, found.searched, format_name)
     await visit.note("group.download", group, detail=format_name)
     return File(
         path=path,

@@ -17,6 +17,7 @@ from api.visit import Visit
 from appliance.errors import Conflict, Unknown
 from appliance.records import lists, reports
 from appliance.reports.content import MEDIA_TYPES, file_name
+from appliance.sought import unchanged
 
 
 class ReportFileMissing(Conflict):
@@ -59,6 +60,7 @@ async def download_report(
     path = visit.house.storage.absolute(found.folder) / name
     if not os.path.isfile(path):
         raise ReportFileMissing()
+    await unchanged(path, found.searched, format_name)
     await visit.note("report.download", found.id, detail=format_name)
     kind = MEDIA_TYPES[format_name]
     return File(path=path, filename=name, media_type=kind, content_disposition_type="attachment", chunk_size=PIECE)

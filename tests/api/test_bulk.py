@@ -109,6 +109,9 @@ async def test_a_file_that_is_not_what_was_looked_through_is_left_out(door: Door
     passed = {name: hashlib.sha256(f"{name} of {order}".encode()).hexdigest() for name in ("pdf", "json")}
     text = msgspec.json.encode({**passed, "json": "0" * 64}).decode()
     await door.house.records.run("UPDATE reports SET searched = {} WHERE id = {}", text, report)
+    codes = {name: (await door.call("user", "GET", f"/api/reports/{report}/{name}")) for name in ("pdf", "json")}
+    assert {name: one.status_code for name, one in codes.items()} == {"pdf": 200, "json": 409}
+    assert codes["json"].json()["code"] == "report-file-changed"
     answer = await door.call("user", "GET", "/api/results/bundle?formats=pdf,json")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         (told,) = json.loads(archive.read("manifest.json"))["reports"]

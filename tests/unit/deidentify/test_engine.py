@@ -246,6 +246,27 @@ def test_sequences_keep_their_way_of_encoding(tmp_path: Path) -> None:
     assert "OperatorsName" not in after.ReferencedImageSequence[0].PurposeOfReferenceCodeSequence[0]
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_identity_is_gone_at_any_depth(tmp_path: Path, syntax: pydicom.uid.UID) -> None:
+    """DEID-01: twenty sequences inside one another, a name, a date, a UID and a description in each item."""
+    inner = Dataset()
+    inner.CodeValue, inner.CodingSchemeDesignator = "1", "DCM"
+    for level in range(20):
+        item = Dataset()
+        item.OperatorsName, item.StudyDate = "Korund^Ottokar", "20240311"
+        item.ReferencedSOPInstanceUID, item.CodeMeaning = f"1.2.3.4.5.6.{level}", f"level {level} of Wolkenstein"
+        item.PurposeOfReferenceCodeSequence = [inner]
+        inner = item
+    source = an_instance(tmp_path / "in.dcm", syntax=syntax, SourceImageSequence=[inner])
+    assert deidentified([source], tmp_path / "out").passport.residues == []
+    item, depth = pydicom.dcmread(written(tmp_path / "out")[0]).SourceImageSequence[0], 0
+    while "CodeMeaning" in item:
+        assert item.CodeMeaning == f"level {19 - depth} of [NAME_REMOVED]" and "OperatorsName" not in item
+        assert item.StudyDate not in ("", "20240311") and str(item.ReferencedSOPInstanceUID).startswith("2.25.")
+        item, depth = item.PurposeOfReferenceCodeSequence[0], depth + 1
+    assert depth == 20
+
+
 def test_an_icon_is_no_pixel_data(tmp_path: Path) -> None:
     """Pixels inside a sequence go, in public and in private sequences."""
     path = an_instance(tmp_path / "plain.dcm")

@@ -37,6 +37,21 @@ async def test_the_linking_table_is_kept_beside_the_identity(records: Records, k
     assert await identities.linking(keys, "study-1") == {"1.2.3": "2.25.4"}
 
 
+async def test_what_is_sought_in_what_leaves_is_sealed_beside_the_identity_and_gone_with_it(
+    records: Records, keys: Keys
+) -> None:
+    """DEID-10: the values of a patient stand in one row, and nobody reads them without the key."""
+    assert await identities.sought(keys, "study-1") == b""
+    await identities.put(keys, "study-1", WHO)
+    assert await identities.sought(keys, "study-1") == b""
+    await identities.put_sought(keys, "study-1", b"Wolkenstein")
+    assert await identities.sought(keys, "study-1") == b"Wolkenstein"
+    (row,) = await Identity.select(Identity.sought).run()
+    assert b"Wolkenstein" not in bytes(row["sought"])
+    await Identity.delete().where(Identity.study == "study-1").run()
+    assert await identities.sought(keys, "study-1") == b""
+
+
 async def test_a_row_moved_to_another_study_does_not_open(records: Records, keys: Keys) -> None:
     await identities.put(keys, "study-1", WHO)
     await Identity.update({Identity.study: "study-2"}, force=True).run()
