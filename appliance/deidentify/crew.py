@@ -66,7 +66,7 @@ def in_parts(
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Switches the search for reference cycles off: what parts keep of thousands of files has none, and it costs a tenth."""
+    """Switches the search for reference cycles off: what parts keep of thousands of files has none."""
     collecting = gc.isenabled()
     gc.disable()
     try:
