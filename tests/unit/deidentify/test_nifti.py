@@ -130,7 +130,7 @@ def test_the_verifier_sees_every_break(tmp_path: Path, broken: str) -> None:
     changed = BREAKS[broken](path.read_bytes())
     assert changed != path.read_bytes()
     path.write_bytes(changed)
-    _, residues = verify_bundle(request, tmp_path / "out", {one.instance: output_path(one) for one in request.files})
+    _, residues, _ = verify_bundle(request, tmp_path / "out", {one.instance: output_path(one) for one in request.files})
     assert residues and not any(token in str(residues) for token in WHO)
 
 
@@ -141,7 +141,7 @@ def test_a_gzip_that_remembers_its_name_is_a_finding(tmp_path: Path) -> None:
     plain = gzip.decompress(path.read_bytes())
     with path.open("wb") as raw, gzip.GzipFile("Wolkenstein.nii", "wb", fileobj=raw, mtime=0) as packer:
         packer.write(plain)
-    _, residues = verify_bundle(request, tmp_path / "out", {one.instance: output_path(one) for one in request.files})
+    _, residues, _ = verify_bundle(request, tmp_path / "out", {one.instance: output_path(one) for one in request.files})
     assert [one.place for one in residues] == ["gzip header"]
 
 

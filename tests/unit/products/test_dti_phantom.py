@@ -47,7 +47,7 @@ class Finished:
     out_folder: Path
 
     def value(self, name: str) -> float:
-        return next(one.value for one in self.result.values if one.name == name)
+        return next(one.value for one in self.result.values if one.name == name and one.value is not None)
 
     def map(self, kind: str) -> Any:
         return _nibabel.load(self.out_folder / next(name for name in self.result.maps if name.endswith(f"_{kind}.nii.gz")))

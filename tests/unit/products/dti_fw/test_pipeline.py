@@ -41,7 +41,7 @@ def _run(
 
 
 def _values(result: ProductResult) -> dict[str, float]:
-    return {one.name: one.value for one in result.values}
+    return {one.name: one.value for one in result.values if one.value is not None}
 
 
 def _phantom_atlas(study: PhantomStudy, folder: Path) -> Path:
