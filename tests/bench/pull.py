@@ -23,7 +23,7 @@ from tests.senders import Sent
 from tests.servers import HOST, program, two_free_ports, until
 
 COUNT = int(os.environ.get("RANVIER_BENCH_PULL", "3900"))
-RUNS = int(os.environ.get("RANVIER_BENCH_RUNS", "3"))
+RUNS = int(os.environ.get("RANVIER_BENCH_RUNS", "1"))
 AT_ONCE = 1_000
 PATIENCE_S = 1_800.0
 _PROGRAMS = {"move": "movescu", "get": "getscu"}
