@@ -207,6 +207,9 @@ def test_the_command_line_finds_pulls_and_waits(started: World, tmp_path: Path, 
             )
 
         found = json.loads(ranvier("find", "archive", "--patient-id", phantom.patient.patient_id, "--json").stdout)
+        (series,) = json.loads(ranvier("find", "archive", "--pick", found["items"][0]["pick"], "--json").stdout)["items"]
+        images = ranvier("find", "archive", "--pick", series["pick"], "--level", "image", "--json")
+        assert len(json.loads(images.stdout)["items"]) == series["instances"] == len(files)
         pulled = ranvier("pull", "archive", found["items"][0]["pick"], "--wait")
         assert pulled.returncode == 0, pulled.stderr
         assert "DONE" in pulled.stdout

@@ -11,6 +11,7 @@ from tui.commands.session import add_json, many, parser, run, verbs
 
 _ENDED = {"DONE": exits.DONE, "FAILED": exits.NEGATIVE, "CANCELLED": exits.NEGATIVE}
 LOOK_S = 1.0
+LEVELS = ("patient", "study", "series", "image")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,9 +28,10 @@ def main(arguments: Sequence[str]) -> int:
         ("date", "YYYYMMDD or a range YYYYMMDD-YYYYMMDD"),
         ("modality", "such as MR"),
         ("description", "* is wild"),
-        ("pick", "of a study: lists its series; of a series: its instances"),
+        ("pick", "of a study: lists its series; of a series, with --level image: its instances"),
     ):
         find.add_argument(f"--{name}", default="", metavar="TEXT", help=words)
+    find.add_argument("--level", choices=LEVELS, help="what is listed (default study; with --pick series)")
     find.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50)")
     find.add_argument("--skip", type=int, default=0, metavar="N", help="leave out the first ones")
     find.add_argument("--reveal", action="store_true", help="show the patients")
@@ -78,8 +80,9 @@ def _nodes_out(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
 
 
 async def _find(client: Client, given: argparse.Namespace) -> int:
+    level = given.level or ("series" if given.pick else "study")
     asked = {
-        "level": "STUDY",
+        "level": level.upper(),
         "patient_id": given.patient_id,
         "patient_name": given.patient_name,
         "accession": given.accession,
@@ -91,7 +94,7 @@ async def _find(client: Client, given: argparse.Namespace) -> int:
         "reveal": given.reveal,
     }
     if given.pick:
-        asked |= {"pick": given.pick, "level": "SERIES"}
+        asked["pick"] = given.pick
     page = await client.post(f"/api/nodes/{given.node}/find", dict[str, Any], asked)
     if given.json:
         printing.json_out("nodes.find", page)
@@ -99,7 +102,7 @@ async def _find(client: Client, given: argparse.Namespace) -> int:
     names = ["modalities", "series", "instances", "study"]
     if given.reveal:
         names = ["patient_name", "patient_id", "study_date", "description", *names]
-    if given.pick:
+    if level == "series":
         names = ["number", *names]
     rows = [[_cell(row.get(name)) for name in (*names, "pick")] for row in page["items"]]
     printing.table_out([name.upper() for name in (*names, "pick")], rows)
