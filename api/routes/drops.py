@@ -36,7 +36,7 @@ class DropList(View, frozen=True, kw_only=True):
 @get("/api/drops", operation_id="listDrops", tags=["drops"], **declared("drops.read"))
 async def list_drops(visit: NamedDependency[Visit], filter_text: Filter = "", before: Older = "", limit: Few = 100) -> DropList:
     """Drops, newest first."""
-    rows, mark = await drops.page(visit.house.records, filter_text, before=before, limit=limit, now=visit.now)
+    rows, mark = await drops.page(filter_text, before=before, limit=limit, now=visit.now)
     found = await drops.studies_of_many(visit.house.records, [one.id for one in rows])
     return DropList(
         items=[

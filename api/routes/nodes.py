@@ -249,7 +249,7 @@ async def pull_priors(
 @get("/api/pulls", operation_id="listPulls", tags=["pulls"], **declared("pulls.read"))
 async def list_pulls(visit: NamedDependency[Visit], filter_text: Filter = "", before: Older = "", limit: Few = 100) -> PullList:
     """Pulls, newest first."""
-    rows, mark = await pulls.page(visit.house.records, filter_text, before=before, limit=limit, now=visit.now)
+    rows, mark = await pulls.page(filter_text, before=before, limit=limit, now=visit.now)
     return PullList(items=await _views(visit, rows), next=mark or None)
 
 

@@ -45,7 +45,7 @@ async def list_notices(
     """Notices, newest first."""
     terms = [filter_text, f"state:{in_state}" if in_state else "", f"event:{event}" if event else ""]
     text = " ".join(one for one in terms if one)
-    rows, mark = await notices.page(visit.house.records, text, before=before, limit=limit, now=visit.now)
+    rows, mark = await notices.page(text, before=before, limit=limit, now=visit.now)
     return linked([_view(one) for one in rows], "/api/notices", mark, q=filter_text, state=in_state, event=event, limit=limit)
 
 

@@ -68,15 +68,10 @@ async def unfinished(folder: str) -> list[DropRow]:
     return [_row(one) for one in rows]
 
 
-async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[DropRow], str]:
+async def page(text: str = "", *, before: str = "", limit: int = 100, now: int = 0) -> tuple[list[DropRow], str]:
     """The newest drops that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
-    rows, mark_of_next = await latest(records, "drops", DROP_WORDS, text=text, before=before, limit=limit, now=now)
+    rows, mark_of_next = await latest(Drop, DROP_WORDS, text=text, before=before, limit=limit, now=now)
     return [_row(row) for row in rows], mark_of_next
-
-
-async def newest(limit: int) -> list[DropRow]:
-    """The drops that were taken last."""
-    return [_row(one) for one in await Drop.select().order_by(Drop.id, ascending=False).limit(limit).run()]
 
 
 async def again(records: Records, row: DropRow, *, not_before: int, detail: str) -> None:

@@ -116,18 +116,7 @@ async def settle(
         )
 
 
-async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[NoticeRow], str]:
+async def page(text: str = "", *, before: str = "", limit: int = 100, now: int = 0) -> tuple[list[NoticeRow], str]:
     """The newest notices that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
-    rows, mark_of_next = await latest(records, "notices", NOTICE_WORDS, text=text, before=before, limit=limit, now=now)
+    rows, mark_of_next = await latest(Notice, NOTICE_WORDS, text=text, before=before, limit=limit, now=now)
     return [_row(row) for row in rows], mark_of_next
-
-
-async def newest(limit: int, state: str = "", subject: str = "") -> list[NoticeRow]:
-    """The newest notices, newest first, of one state and event if named."""
-    query = Notice.select()
-    if state:
-        query = query.where(Notice.state == state)
-    if subject:
-        query = query.where(Notice.subject == subject)
-    rows = await query.order_by(Notice.at, Notice.id, ascending=False).limit(limit).run()
-    return [_row(row) for row in rows]

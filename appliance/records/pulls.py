@@ -143,9 +143,9 @@ async def wanted(keys: Sealer, pull: str) -> Wanted:
     return msgspec.json.decode(keys.open(_PURPOSE, bytes(row["sealed"]), pull), type=Wanted)
 
 
-async def page(records: Records, text: str, *, before: str, limit: int, now: int) -> tuple[list[PullRow], str]:
+async def page(text: str = "", *, before: str = "", limit: int = 100, now: int = 0) -> tuple[list[PullRow], str]:
     """The newest pulls that fit a filter, from one on, and the mark of the next page; raises `FilterProblem`."""
-    rows, mark_of_next = await latest(records, "pulls", PULL_WORDS, text=text, before=before, limit=limit, now=now)
+    rows, mark_of_next = await latest(Pull, PULL_WORDS, text=text, before=before, limit=limit, now=now)
     return [_row(row) for row in rows], mark_of_next
 
 

@@ -47,7 +47,7 @@ async def failed(house: House, study: str, what: str = "age", *, now: int = NOW)
 
 
 async def recorded() -> list[tuple[str, str]]:
-    return [(one.state, one.reason) for one in reversed(await rows.newest(100))]
+    return [(one.state, one.reason) for one in reversed((await rows.page())[0])]
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ async def test_a_mail_names_the_patient_only_where_the_setting_allows_it(begun: 
     assert "4711" not in plain
     assert "Subject: Ranvier ranvier: Quality control failed" in plain
     assert NAME in named
-    assert NAME not in repr(await rows.newest(10))
+    assert NAME not in repr((await rows.page())[0])
 
 
 async def test_one_event_goes_by_several_ways_and_each_is_recorded(begun: House, study: str) -> None:
@@ -159,7 +159,7 @@ async def test_one_event_goes_by_several_ways_and_each_is_recorded(begun: House,
         await notices.tend(begun, NOW)
         assert (len(hook.got), len(messenger.got)) == (1, 1)
         assert json.loads(messenger.got[0]["body"])["title"] == "Ranvier ranvier: Quality control failed"
-    states = {one.route: one.state for one in await rows.newest(10)}
+    states = {one.route: one.state for one in (await rows.page())[0]}
     assert states == {"webhook": "sent", "apprise": "sent", "email": "failed"}, "no mail server is set"
 
 
