@@ -117,7 +117,7 @@ async def test_a_transfer_that_stalls_is_waited_for_and_then_refused(site: Site,
     assert site.receipts() == []
     await site.look(after_s=drop.PATIENCE * 30.0)
     (receipt,) = site.receipts()
-    assert (receipt.state, receipt.detail) == ("REFUSED", "The ZIP file is broken or not whole.")
+    assert (receipt.state, receipt.detail) == ("REFUSED", "The archive is broken or not whole.")
     ((row,), _) = await drops.page()
     assert row.state == drops.REFUSED
 
