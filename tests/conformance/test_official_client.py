@@ -342,14 +342,15 @@ def test_only_the_pages_that_the_settings_name_may_call(hub: Hub) -> None:
         assert "Access-Control-Allow-Origin" not in other.headers
 
 
-async def test_an_appliance_is_a_client_as_the_vendors_is(hub: Hub, phantom: PhantomStudy) -> None:
+async def test_an_appliance_is_a_client_as_the_vendors_is(hub: Hub, tmp_path: Path) -> None:
     """CLD-01: the appliance's own client against the same hub: order, parts, run, status, results."""
+    study = a_small_diffusion_study(tmp_path, seed=18)
     section = CloudSection(
         protocol="sdk", api_url=hub.url, api_key=Secret(await asyncio.to_thread(hub.key)), own_machine=True, upload_kb_s=100_000
     )
     client = SdkClient(section)
     order = await client.new_order()
-    for index, files in enumerate((phantom.files[:2], phantom.files[2:4])):
+    for index, files in enumerate((study.files[:2], study.files[2:4])):
         data = made(files, 2 * index)
         upload = await client.begin(order, index)
         etag = await client.put(order, index, upload, data)
