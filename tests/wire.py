@@ -139,6 +139,16 @@ class Caller:
             data += chunk
         return data
 
+    def results(self) -> list[int]:
+        """What became of each proposed context, 0 for accepted (PS3.8 Table 9-18); the answer's items follow 68 bytes."""
+        found, at, body = [], 68, self.answer[1]
+        while at + 4 <= len(body):
+            kind, _, length = struct.unpack_from(">BBH", body, at)
+            if kind == 0x21:
+                found.append(body[at + 6])
+            at += 4 + length
+        return found
+
     @property
     def longest(self) -> int:
         """The bytes of a P-DATA-TF that the peer takes (PS3.8 section D.1)."""

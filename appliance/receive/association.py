@@ -195,7 +195,9 @@ class Wire(AssociationSocket):
     def _park(self) -> None:
         """Keeps pynetdicom's other thread from waking a thousand times a second while there is nothing for it."""
         assoc = self.assoc
-        if not self._parked and assoc.dul.to_user_queue.empty() and assoc.dimse.msg_queue.empty():
+        # Who is to be let go for its silence is not parked again: its timer would begin anew before anybody has looked at it.
+        settled = self._parked or self._trouble is not None
+        if not settled and assoc.dul.to_user_queue.empty() and assoc.dimse.msg_queue.empty():
             self._parked = True
             assoc._reactor_checkpoint.clear()
             assoc.dul._idle_timer.restart()

@@ -5,7 +5,7 @@ import contextlib
 import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -246,6 +246,47 @@ async def test_senders_do_not_notice_a_locked_database(tmp_path: Path, phantom: 
         "locked database",
         injected="another process holds SQLite's write lock",
         happened="instances are acknowledged as always and filed when the lock is gone",
+    )
+
+
+@contextlib.asynccontextmanager
+async def _nobody_let_in(url: str) -> AsyncIterator[None]:
+    """For the time of a block a PostgreSQL server ends every connection to one database and lets nobody in."""
+    import asyncpg
+
+    server, _, name = url.rpartition("/")
+    connection = await asyncpg.connect(f"{server}/postgres")
+    try:
+        await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        yield
+    finally:
+        await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await connection.close()
+
+
+async def test_senders_do_not_notice_a_database_server_that_is_away(
+    tmp_path: Path, phantom: PhantomStudy, postgres_url: str
+) -> None:
+    """REC-04: PostgreSQL ends all connections and takes none; instances are acknowledged, and filed when it is back."""
+    instances = instances_of(phantom, 6)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "ranvier.toml").write_text(f'database = "{postgres_url}"\n')
+    with Receiver(home) as receiver:
+        assert send(receiver.port, instances[:2]) == [0, 0]
+        async with opened(home) as house:
+            await filed(house, 2)
+        async with _nobody_let_in(postgres_url):
+            assert send(receiver.port, instances[2:]) == [0] * 4
+            assert echoes(receiver.port)
+            said = home / "output-for-test"
+            await asyncio.to_thread(until, lambda: "filing waits" in said.read_text(), "filing has met it", 60)
+        await nothing_lost(home, instances)
+    tried(
+        "database server away",
+        injected="PostgreSQL ends every connection and lets nobody in",
+        happened="instances are acknowledged as always and filed when it is back; C-ECHO answered",
     )
 
 

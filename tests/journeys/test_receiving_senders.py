@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from pynetdicom import AllStoragePresentationContexts
+
 from appliance.records import events, studies
 from appliance.states import StudyState
 from tests.matrix import tried
@@ -78,14 +80,14 @@ async def test_a_slow_sender_delays_only_itself_and_a_silent_one_is_let_go(tmp_p
         assert silent.store(others[2]) == 0
         unfinished = message(others[3])
         silent.wire.sendall(unfinished[: len(unfinished) // 2])
-        whole, go_on, ended = message(slow, number=2), threading.Event(), threading.Event()
+        whole, go_on = message(slow, number=2), threading.Event()
 
         def drip() -> None:
-            for at in range(8):
+            at = 0
+            while not go_on.wait(1.0):
                 caller.wire.sendall(whole[at : at + 1])
-                ended.wait(1.0)
-            go_on.wait(60)
-            caller.wire.sendall(whole[8:])
+                at += 1
+            caller.wire.sendall(whole[at:])
 
         dripping = in_background(drip)
         assert send(receiver.port, renamed) == [0] * 6
@@ -109,7 +111,6 @@ async def test_a_slow_sender_delays_only_itself_and_a_silent_one_is_let_go(tmp_p
             told = [row.event.text() for row in await events.after(0) if row.name == "association-failed"]
             assert len(told) == 1 and "it said nothing for 5 s in the middle of an instance" in told[0]
             assert accepted(receiver.port, MR)
-        ended.set()
     tried(
         "slow and silent senders",
         injected="one byte a second; another silent in the middle of an instance",
@@ -196,6 +197,17 @@ async def test_one_series_on_two_associations_is_one_study(tmp_path: Path, phant
         injected="two senders with overlapping halves of a series",
         happened="one study, each instance once, stable once",
     )
+
+
+def test_every_storage_class_of_the_standard_is_accepted(tmp_path: Path) -> None:
+    """REC-01: offered with the encoding that every sender knows, as many at once as one request can hold."""
+    classes = sorted({str(one.abstract_syntax) for one in AllStoragePresentationContexts})
+    assert len(classes) > 150
+    with Receiver(tmp_path / "home") as receiver:
+        for share in (classes[at : at + 128] for at in range(0, len(classes), 128)):
+            with Caller(receiver.port, [(one, "1.2.840.10008.1.2") for one in share]) as caller:
+                assert caller.established
+                assert caller.results() == [0] * len(share)
 
 
 def test_private_classes_are_stored_where_the_settings_name_them(tmp_path: Path, phantom: PhantomStudy) -> None:
