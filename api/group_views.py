@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from api.fill import delivery_view
 from api.views import DeliveryView, View, at
+from appliance import cohorts
 from appliance.groups import rules
 from appliance.records import deliveries
 from appliance.records.groups import GroupLine, GroupReportRow
+from appliance.reports.cohort import Distribution
+from appliance.settings import Settings
 
 
 class GroupView(View, frozen=True, kw_only=True):
@@ -28,6 +33,11 @@ class GroupView(View, frozen=True, kw_only=True):
     created_at: str | None
     reports: int
     reported_at: str | None
+    delivered: str
+    """Of the newest report: `failed`, `waiting`, `sent`, or empty where it goes nowhere."""
+    next_at: str | None
+    """When the clock sends the next report; null where there is no schedule."""
+    sends_on_completion: bool
 
 
 class GroupReportView(View, frozen=True, kw_only=True):
@@ -52,8 +62,42 @@ class GroupDetail(GroupView, frozen=True, kw_only=True):
     report_list: list[GroupReportView]
 
 
-def group_view(line: GroupLine, installed: dict[str, str]) -> GroupView:
+class OutlierView(View, frozen=True, kw_only=True):
+    """A study that stands out with one number."""
+
+    study: str
+    value: float
+
+
+class DistributionView(View, frozen=True, kw_only=True):
+    """How one number is distributed over the studies of a group that have it."""
+
+    column: str
+    label: str
+    unit: str
+    count: int
+    mean: float
+    deviation: float
+    least: float
+    lower: float
+    """The lower quartile; with fewer than four studies the median, as is the upper."""
+    middle: float
+    """The median."""
+    upper: float
+    most: float
+    outliers: list[OutlierView]
+    """Beyond Tukey's fences, furthest first."""
+
+
+def distribution_view(one: Distribution) -> DistributionView:
+    """One number of a group."""
+    outliers = [OutlierView(study=study, value=value) for study, value in one.outliers]
+    return DistributionView(**(msgspec.structs.asdict(one) | {"outliers": outliers}))
+
+
+def group_view(line: GroupLine, installed: dict[str, str], settings: Settings, now: int) -> GroupView:
     """One group as the list shows it."""
+    next_at = cohorts.next_scheduled(settings, line, now)
     products = rules.unpinned(line.products)
     return GroupView(
         group=line.name,
@@ -69,6 +113,9 @@ def group_view(line: GroupLine, installed: dict[str, str]) -> GroupView:
         created_at=at(line.created_at),
         reports=line.reports,
         reported_at=at(line.reported_at),
+        delivered=line.delivered,
+        next_at=at(next_at),
+        sends_on_completion=settings.groups.send_on_completion,
     )
 
 

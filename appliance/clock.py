@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance import certificates, cohorts, dispatch, hosting, notices, pipeline, schedule, submissions
+from appliance import certificates, cohorts, dispatch, erasure, hosting, notices, pipeline, schedule, submissions
 from appliance.events import CertificateExpires
 from appliance.house import House
 from appliance.logs import FOLDER, index
@@ -59,6 +59,11 @@ async def _keep_reserve(house: House, now: int) -> object:
     return await asyncio.to_thread(house.storage.tend_reserve)
 
 
+async def _blank_logs(house: House, now: int) -> object:
+    """Takes the identifiers of what was deleted out of the log lines."""
+    return await erasure.log_lines(house)
+
+
 async def _sample_disk(house: House, now: int) -> object:
     """Notes the free space, from which the days until the disk is full follow."""
     free, total = house.storage.free_bytes(), house.storage.total_bytes()
@@ -106,6 +111,7 @@ TASKS: tuple[Task, ...] = (
     Task("notices", 1, notices.tend),
     Task("machine", 10, notices.MachineWatch()),
     Task("index-logs", 60, _index_logs),
+    Task("blank-logs", 30, _blank_logs),
     Task("sample-disk", 3600, _sample_disk),
     Task("forget-ended", 3600, _forget_ended),
     Task("forget-uploads", 600, submissions.forget_idle),

@@ -19,6 +19,7 @@ from appliance.moments import iso, new_id
 from appliance.records import deliveries, events, groups
 from appliance.records.groups import GroupReportRow, GroupRow, Member
 from appliance.reports.as_csv import facts_of
+from appliance.reports.cohort import Distribution, distributions_of
 from appliance.reports.cohort_content import CohortMember, Number
 from appliance.reports.content import ReportContent
 from appliance.searched import Searched, SearchedCohort
@@ -111,6 +112,12 @@ async def _request(house: House, group: GroupRow, settings: Settings, reason: st
         paper=settings.reports.paper,
         sought=await sought.of_group(house, settings, group.name, now),
     )
+
+
+async def statistics(house: House, group: GroupRow) -> list[Distribution]:
+    """How every number is distributed over the members as they stand; empty where no study has one."""
+    found = await groups.members(house.records, group.name, content=True)
+    return await asyncio.to_thread(lambda: distributions_of(_members(found)))
 
 
 async def _drawn(house: House, request: SearchedCohort, final: Path) -> Searched:

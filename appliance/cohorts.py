@@ -19,7 +19,7 @@ from appliance.records import events, groups, orders, studies
 from appliance.records.groups import GroupReportRow, GroupRow
 from appliance.settings import Settings
 from appliance.storage import remove_folder
-from appliance.upkeep.cadence import due
+from appliance.upkeep.cadence import due, following
 from appliance.upkeep.section import SchedulerSection
 
 
@@ -94,6 +94,12 @@ async def report(house: House, name: str, *, now: int, send: bool, again: str = 
     return await cohort_reports.make(house, group, reason="on demand", now=now, send=send, claim=claim, again=again)
 
 
+def next_scheduled(settings: Settings, group: GroupRow, now: int) -> int | None:
+    """When the clock sends a group's next report; None where there is no schedule."""
+    last = group.scheduled_at if settings.groups.schedule == group.schedule else now
+    return following(settings.groups.schedule, settings.site.time_zone, last) if settings.groups.schedule else None
+
+
 async def tend(house: House, now: int) -> None:
     """What the clock asks for: reports of groups that have become complete, and scheduled ones."""
     settings = (await house.settings()).settings
@@ -104,22 +110,39 @@ async def tend(house: House, now: int) -> None:
             await _scheduled(house, group, settings, now)
 
 
-async def _complete(house: House, group: GroupRow, settings: Settings, now: int) -> None:
-    members = await groups.members(house.records, group.name)
+async def is_reported(house: House, name: str) -> bool:
+    """Whether a group is complete, and its report was made for the members that it has."""
+    group = await groups.find(name)
+    return group is not None and bool(group.completed_key) and (await _completion(house, name))[0] == group.completed_key
+
+
+async def still_reported(house: House, name: str) -> None:
+    """A member was deleted: that makes no new report of those that are left; joins the transaction that is open."""
+    group = await groups.get(name)
+    key, _ = await _completion(house, name)
+    await groups.claim_completed(house.records, group, key or group.completed_key)
+
+
+async def _completion(house: House, name: str) -> tuple[str, list[rules.Standing]]:
+    """What tells one complete state of a group from another, empty while one is open; and how far each member is."""
+    members = await groups.members(house.records, name)
     standings = [rules.standing(one.state or "") for one in members]
     if not members or "open" in standings:
-        return
-    key = rules.fingerprint(
-        (one.order or "", standing, one.report or "") for one, standing in zip(members, standings, strict=True)
-    )
-    if key == group.completed_key:
+        return "", standings
+    told = [(one.order or "", standing, one.report or "") for one, standing in zip(members, standings, strict=True)]
+    return rules.fingerprint(told), standings
+
+
+async def _complete(house: House, group: GroupRow, settings: Settings, now: int) -> None:
+    key, standings = await _completion(house, group.name)
+    if not key or key == group.completed_key:
         return
     done, failed = standings.count("done"), standings.count("failed")
 
     async def claim() -> bool:
         if not await groups.claim_completed(house.records, group, key):
             return False
-        await events.append(GroupCompleted(group=group.name, studies=len(members), done=done, failed=failed), now)
+        await events.append(GroupCompleted(group=group.name, studies=len(standings), done=done, failed=failed), now)
         return True
 
     await cohort_reports.make(house, group, reason="completed", now=now, send=settings.groups.send_on_completion, claim=claim)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance import cohorts, erasure
 from appliance.errors import Conflict, Unknown
 from appliance.events import OrderDeleted, StudyDeleted
 from appliance.house import House
@@ -30,7 +31,7 @@ class StillArriving(Conflict):
     """Instances of this study may still arrive."""
 
     code = "still-arriving"
-    next_step = "Wait until the sender has closed its association."
+    next_step = "Wait until the sender has closed its association and drops and pulls have ended, or cancel the pull."
 
 
 class Traces(msgspec.Struct, kw_only=True, frozen=True):
@@ -53,20 +54,25 @@ async def delete_study(house: House, study: str, *, actor: str, now: int, dry_ru
     records, folder = house.records, house.storage.study(study, 1).parent
     async with records.transaction():
         await studies.lock(records, study)
-        await studies.get(study)
+        group = (await studies.get(study)).group_name
         orders = _idle(await removal.orders_of(records, study=study, now=now))
         if await removal.is_arriving(records, study):
             raise StillArriving()
         rows = await removal.rows_of_study(records, study)
-        traces = await _traces(house, orders, rows, [folder])
+        traces = await _traces(house, orders, rows, [folder, *(house.storage.quarantine(one.id) for one in orders)])
         if dry_run:
             return traces
+        reported = await cohorts.is_reported(house, group)
+        gone = [study]
         for one in orders:
-            await removal.remove_order(records, one.id)
-        await removal.remove_study(records, study)
+            gone += [one.id, *await removal.remove_order(records, one.id)]
+        drops = await removal.remove_study(records, study)
+        if reported:
+            await cohorts.still_reported(house, group)
+        await _forget_elsewhere(house, study, gone, traces.orders, drops, now)
         await events.append(StudyDeleted(study=study, actor=actor, orders=len(orders)), now)
         trash = [_aside(house.storage, folder, study)]
-    await _empty(house.storage, trash, [one.id for one in orders])
+    await _empty(house.storage, trash, traces.orders)
     return traces
 
 
@@ -78,15 +84,24 @@ async def delete_order(house: House, order: str, *, actor: str, now: int, dry_ru
         if not orders:
             raise Unknown(kind="order")
         folders = _folders(house.storage, orders[0])
-        traces = await _traces(house, orders, {}, folders)
+        traces = await _traces(house, orders, {}, [*folders, house.storage.quarantine(order)])
         if dry_run:
             return traces
-        await removal.remove_order(records, order)
+        gone = [order, *await removal.remove_order(records, order)]
         await removal.remember_that_its_order_went(records, orders[0].study, ORDER_DELETED)
+        await _forget_elsewhere(house, orders[0].study, gone, [order], [], now)
         await events.append(OrderDeleted(study=orders[0].study, order=order, actor=actor), now)
         trash = [_aside(house.storage, folder, order, folder.parent.name) for folder in folders]
     await _empty(house.storage, trash, [order])
     return traces
+
+
+async def _forget_elsewhere(house: House, study: str, gone: list[str], orders: list[str], drops: list[str], now: int) -> None:
+    """What is known of it outside its own rows and folders; log lines follow within a minute, whoever dies meanwhile."""
+    await removal.blank_notices(house.records, gone)
+    await removal.to_blank(house.records, gone, now)
+    await erasure.outgoing(house, orders, drops)
+    await erasure.group_reports(house, study, gone)
 
 
 def _idle(orders: list[OrderFolders]) -> list[OrderFolders]:
@@ -130,5 +145,6 @@ def _aside(storage: Storage, folder: Path, identifier: str, kind: str = "") -> P
 
 
 async def _empty(storage: Storage, trash: list[Path], orders: list[str]) -> None:
-    for folder in (*(one.parent for one in trash), *(made(one) for one in orders for made in (storage.scratch, storage.kept))):
+    made_by = (storage.scratch, storage.kept, storage.quarantine)
+    for folder in (*(one.parent for one in trash), *(made(one) for one in orders for made in made_by)):
         await asyncio.to_thread(remove_folder, folder)

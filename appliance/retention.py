@@ -15,6 +15,7 @@ from appliance.errors import RanvierError
 from appliance.house import House
 from appliance.records import retention as rows
 from appliance.records.retention import OldStudy
+from appliance.storage import remove_folder
 
 DAY_MS = 86_400_000
 MOST_AT_ONCE = 500
@@ -30,6 +31,8 @@ class Swept(msgspec.Struct, kw_only=True, frozen=True):
     bytes: int
     rows: dict[str, int]
     logs: int
+    quarantined: int
+    """Instances that could not be filed; they belong to no study."""
     kept: dict[str, int]
     """Reason -> number of studies."""
 
@@ -38,7 +41,8 @@ class Swept(msgspec.Struct, kw_only=True, frozen=True):
         """In one line."""
         stay = ", ".join(f"{count} {reason}" for reason, count in sorted(self.kept.items()))
         gone = f"{len(self.studies)} studies, {self.orders} orders, {self.files} files, {sum(self.rows.values())} rows, "
-        return f"{gone}{self.logs} log files" + (f"; kept: {stay}" if stay else "")
+        aside = f", {self.quarantined} from quarantine" if self.quarantined else ""
+        return f"{gone}{self.logs} log files{aside}" + (f"; kept: {stay}" if stay else "")
 
 
 async def run(house: House, *, actor: str, now: int, dry_run: bool = False) -> Swept:
@@ -70,6 +74,9 @@ async def run(house: House, *, actor: str, now: int, dry_run: bool = False) -> S
             await rows.forget_rows(house.records, before)
             said = ", ".join(f"{count} of {table}" for table, count in found.items())
             await audit.append(actor, "retention.rows", "", "done", "retention", now, said)
+    aside = await _old_quarantine(house, section.orders_days, now, dry_run=dry_run)
+    if aside and not dry_run:
+        await audit.append(actor, "retention.quarantine", "", "done", "retention", now, f"{aside} folders")
     old_logs = await asyncio.to_thread(logs.forget, house.home, section.logs_days, now, dry_run=dry_run)
     return Swept(
         studies=gone,
@@ -78,8 +85,23 @@ async def run(house: House, *, actor: str, now: int, dry_run: bool = False) -> S
         bytes=sum(one.bytes for one in traces),
         rows=found,
         logs=old_logs,
+        quarantined=aside,
         kept=dict(kept),
     )
+
+
+async def _old_quarantine(house: House, days: int, now: int, *, dry_run: bool) -> int:
+    """Deletes what was set aside so many days ago and belongs to no order; gives how many. 0 days is without end."""
+    if not days:
+        return 0
+    before, gone = (now - days * DAY_MS) / 1000, 0
+    for folder in await asyncio.to_thread(house.storage.quarantined):
+        newest = max((one.stat().st_mtime for one in (folder, *folder.rglob("*"))), default=0.0)
+        if newest < before and not await rows.is_order(house.records, folder.name):
+            gone += 1
+            if not dry_run:
+                await asyncio.to_thread(remove_folder, folder)
+    return gone
 
 
 async def _old(house: House, before: int) -> AsyncIterator[OldStudy]:

@@ -39,6 +39,7 @@ class Task:
     name: str
     title: str
     after: Callable[[Settings, int], int | None]
+    cadence: Callable[[Settings], str]
     function: Callable[[House, int], Awaitable[str]]
     deletes: bool = False
     """It goes by the age of things: put off for a day when the clock was set."""
@@ -72,11 +73,31 @@ def _hourly(settings: Settings, last: int) -> int | None:
     return last + 3_600_000 if settings.hub.enabled else None
 
 
+def _cadence_words(settings: Settings) -> str:
+    section = settings.scheduler
+    return f"cron {section.cron}" if section.cadence == "cron" else section.cadence
+
+
+def _anchor_words(settings: Settings) -> str:
+    return f"every {settings.audit.anchor_minutes} min"
+
+
+def _often_words(settings: Settings) -> str:
+    return "every 5 s" if settings.audit.messages else "off in the settings"
+
+
 TASKS: tuple[Task, ...] = (
-    Task(MAINTENANCE, "What is older than its retention is deleted", _cadence, _maintain, deletes=True),
-    Task("audit-anchor", "An anchor of the audit leaves", _every_anchor, _anchor),
-    Task("audit-trail", "Rows of the audit leave", _often, _send_trail),
-    Task("hub-uploads", "What clients of the hub began and left is ended", _hourly, hub_intake.reap, deletes=True),
+    Task(MAINTENANCE, "What is older than its retention is deleted", _cadence, _cadence_words, _maintain, deletes=True),
+    Task("audit-anchor", "An anchor of the audit leaves", _every_anchor, _anchor_words, _anchor),
+    Task("audit-trail", "Rows of the audit leave", _often, _often_words, _send_trail),
+    Task(
+        "hub-uploads",
+        "What clients of the hub began and left is ended",
+        _hourly,
+        lambda settings: "hourly" if settings.hub.enabled else "off in the settings",
+        hub_intake.reap,
+        deletes=True,
+    ),
 )
 
 
@@ -89,9 +110,11 @@ def task_of(name: str) -> Task:
 
 
 def next_at(task: Task, settings: Settings, row: TaskRow, now: int) -> int | None:
-    """When a task is due; a run by hand comes first, and one that never ran is due now."""
+    """When a task is due; a run by hand comes first, and one that never ran is due now. None: it is switched off."""
     if row.asked_at > row.last_at:
         return row.asked_at
+    if row.off:
+        return None
     # A clock that was set back must not make it wait until the old time comes again.
     found = task.after(settings, min(row.last_at, now))
     return found if found is None or row.last_at else min(found, now)
@@ -100,6 +123,11 @@ def next_at(task: Task, settings: Settings, row: TaskRow, now: int) -> int | Non
 async def run_now(house: House, name: str, now: int) -> None:
     """Lets a task run as soon as a process looks, within a second or two; raises `Unknown`."""
     await tasks.ask(task_of(name).name, now)
+
+
+async def switch(name: str, *, on: bool) -> None:
+    """Lets a task run by the clock, or by hand only; what it missed is caught up once. Raises `Unknown`."""
+    await tasks.switch(task_of(name).name, on=on)
 
 
 @dataclass

@@ -104,6 +104,10 @@ class Storage:
         """A place for bytes that could not be filed."""
         return self.root / "quarantine" / _checked(name)
 
+    def quarantined(self) -> list[Path]:
+        """Everything that was set aside."""
+        return sorted(one for one in (self.root / "quarantine").glob("*") if one.is_dir())
+
     def uploads(self, submission: str) -> Path:
         """What somebody hands in, from its first byte until it was looked through."""
         return self.root / "uploads" / _checked(submission)

@@ -73,6 +73,12 @@ def _results() -> Screen[Any]:
     return ResultsPage()
 
 
+def _groups() -> Screen[Any]:
+    from tui.screens.groups import GroupsPage
+
+    return GroupsPage()
+
+
 def _settings() -> Screen[Any]:
     from tui.screens.settings import SettingsPage
 
@@ -88,6 +94,7 @@ def _system() -> Screen[Any]:
 PAGES = (
     PageEntry("1", "studies", "Studies", _studies),
     PageEntry("2", "results", "Results", _results),
+    PageEntry("3", "groups", "Groups", _groups),
     PageEntry("6", "settings", "Settings", _settings),
     PageEntry("7", "system", "System", _system),
 )
@@ -318,15 +325,21 @@ class Console(App[int]):
         self.refresh(layout=True)
 
     async def action_quit(self) -> None:
-        """Ends the console, after a question when settings are not saved; the session on the server stays until it expires."""
-        unsaved = sum(len(getattr(screen, "drafts", ())) for stack in self._screen_stacks.values() for screen in stack)
-        if not unsaved:
+        """Ends the console, after a question when something would be lost; the session on the server stays until it expires."""
+        screens = [screen for stack in self._screen_stacks.values() for screen in stack]
+        unsaved = sum(len(getattr(screen, "drafts", ())) for screen in screens)
+        effects = (
+            [f"{unsaved} changed setting{'s are' if unsaved > 1 else ' is'} not saved and will be lost."] if unsaved else []
+        )
+        if any(getattr(screen, "uploading", "") for screen in screens):
+            effects.append("An upload is under way from this console; what has not been sent will not be.")
+        if not effects:
             self._leave(True)
             return
         from tui.screens.dialogs import Confirm
 
-        effect = f"{unsaved} changed setting{'s are' if unsaved > 1 else ' is'} not saved and will be lost."
-        self.push_screen(Confirm("Quit?", effect, "Quit without saving", "Stay"), self._leave)
+        yes = "Quit without saving" if unsaved else "Quit"
+        self.push_screen(Confirm("Quit?", " ".join(effects), yes, "Stay"), self._leave)
 
     def _leave(self, yes: bool | None) -> None:
         if yes:

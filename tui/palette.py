@@ -1,6 +1,6 @@
 """What the command palette offers: pages, the actions of the screen, sign out, theme, times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,45 @@ def commands(console: "Console", screen: Screen[Any]) -> Iterator[SystemCommand]
         yield SystemCommand("Reveal all", "Show the patients of this page for 30 s (audited)", screen.action_reveal_all)
         for row in screen.rows.values():
             yield SystemCommand(row.study, "Open this study", partial(screen.open_study, row.study))
-    if console.signed_in and "nodes" not in offered and console.me.role in {"admin", "user", ""}:
-        yield SystemCommand("PACS nodes", "Test them, find studies on them, pull studies", partial(_open_nodes, console))
+    if console.signed_in:
+        for name, roles, title, help_text, make in _DETAILS:
+            if name not in offered and console.me.role in roles:
+                yield SystemCommand(title, help_text, partial(_open, console, make))
     if console.signed_in:
         yield SystemCommand("Relative or absolute times", "How long ago, or when", console.action_relative_times)
         yield SystemCommand("Sign out", "End the session on the appliance", console.action_sign_out)
 
 
-async def _open_nodes(console: "Console") -> None:
+async def _open(console: "Console", make: Callable[[], Screen[Any]]) -> None:
+    await console.action_page("system")
+    await console.push_screen(make())
+
+
+def nodes() -> Screen[Any]:
+    """The page of PACS nodes."""
     from tui.screens.nodes import NodesPage
 
-    await console.action_page("system")
-    await console.push_screen(NodesPage())
+    return NodesPage()
+
+
+def schedule() -> Screen[Any]:
+    """The page of scheduled tasks."""
+    from tui.screens.schedule import SchedulePage
+
+    return SchedulePage()
+
+
+def notices() -> Screen[Any]:
+    """The page of notices."""
+    from tui.screens.notices import NoticesPage
+
+    return NoticesPage()
+
+
+_PEOPLE, _ADMINS = ("admin", "user", ""), ("admin", "")
+_DETAILS = (
+    ("nodes", _PEOPLE, "PACS nodes", "Test them, find studies on them, pull studies", nodes),
+    ("schedule", _PEOPLE, "Schedule", "What runs by the clock: results, run now, on and off", schedule),
+    ("notices", _ADMINS, "Notices", "What was told to people, what failed, what was held back and why", notices),
+)
+"""Pages above System: action, who may, title, help."""

@@ -7,11 +7,20 @@ import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from litestar.response import File
 
 from api.doorstep import PIECE
-from api.group_views import GroupDetail, GroupReportView, GroupView, group_view, report_view, report_views
+from api.group_views import (
+    DistributionView,
+    GroupDetail,
+    GroupReportView,
+    GroupView,
+    distribution_view,
+    group_view,
+    report_view,
+    report_views,
+)
 from api.guards import declared
 from api.routes.asked import After, Few, Once, cut, linked
 from api.routes.reports import ReportFileMissing
@@ -60,7 +69,8 @@ async def _detail(visit: Visit, name: str) -> GroupDetail:
     if not found:
         raise Unknown(kind="group")
     listed = await report_views(await groups.reports(found[0].id))
-    view = msgspec.structs.asdict(group_view(found[0], cohorts.versions(visit.house)))
+    settings = (await visit.house.settings()).settings
+    view = msgspec.structs.asdict(group_view(found[0], cohorts.versions(visit.house), settings, visit.now))
     return GroupDetail(**view, report_list=listed)
 
 
@@ -73,11 +83,16 @@ async def _report(group: str, report: str) -> groups.GroupReportRow:
 
 
 @get("/api/groups", operation_id="listGroups", tags=["groups"], **declared("groups.read"))
-async def list_groups(visit: NamedDependency[Visit], after: After = "", limit: Few = 1000) -> Response[list[GroupView]]:
-    """Groups by name."""
-    installed = cohorts.versions(visit.house)
-    part, mark = cut(await groups.lines(visit.house.records), lambda one: one.name, after, limit)
-    return linked([group_view(one, installed) for one in part], "/api/groups", mark, limit=limit)
+async def list_groups(
+    visit: NamedDependency[Visit],
+    q: Annotated[str, QueryParameter(max_length=64, description="A part of the name; * stands for anything.")] = "",
+    after: After = "",
+    limit: Few = 1000,
+) -> Response[list[GroupView]]:
+    """Groups by name: all, or those that are sought."""
+    installed, settings = cohorts.versions(visit.house), (await visit.house.settings()).settings
+    part, mark = cut(await groups.lines(visit.house.records, part=q), lambda one: one.name, after, limit)
+    return linked([group_view(one, installed, settings, visit.now) for one in part], "/api/groups", mark, limit=limit, q=q)
 
 
 @post("/api/groups", operation_id="createGroup", tags=["groups"], **declared("groups.write", 409, 422))
@@ -93,6 +108,13 @@ async def create_group(visit: NamedDependency[Visit], data: JSONBody[GroupAsked]
 async def get_group(visit: NamedDependency[Visit], group: FromPath[str]) -> GroupDetail:
     """One group with its reports and where they went."""
     return await _detail(visit, group)
+
+
+@get(f"{_ONE}/statistics", operation_id="getGroupStatistics", tags=["groups"], **declared("groups.read", 404))
+async def get_statistics(visit: NamedDependency[Visit], group: FromPath[str]) -> list[DistributionView]:
+    """How every number is distributed over the studies as they stand, with those that stand out; a report has the same."""
+    found = await cohort_reports.statistics(visit.house, await groups.get(group))
+    return [distribution_view(one) for one in found]
 
 
 @delete(_ONE, operation_id="removeGroup", tags=["groups"], **declared("groups.manage", 404, 409))
@@ -213,6 +235,7 @@ HANDLERS = (
     list_groups,
     create_group,
     get_group,
+    get_statistics,
     remove_group,
     choose_group,
     accept_versions,

@@ -1,8 +1,9 @@
-"""Scheduled tasks and retention: when each runs, what came of it, 'run now', and what would go (NOT-03, NOT-04)."""
+"""Scheduled tasks and retention: when each runs, what came of it, 'run now', on and off, what would go (NOT-03, NOT-04)."""
 
-from litestar import get, post
+import msgspec
+from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from api.guards import declared
 from api.views import View
@@ -20,7 +21,12 @@ class TaskView(View, frozen=True, kw_only=True):
 
     task: str
     title: str
+    cadence: str
+    """As the settings have it."""
     on: bool
+    """Whether the clock runs it."""
+    switched_off: bool
+    """By a person; else the settings say whether it is on."""
     running: bool
     last_at: str | None
     """When its last run began."""
@@ -28,6 +34,24 @@ class TaskView(View, frozen=True, kw_only=True):
     took_ms: int
     result: str
     failed: bool
+
+
+class ResultView(View, frozen=True, kw_only=True):
+    """What a task has said, so many times in a row."""
+
+    first_at: str | None
+    last_at: str | None
+    times: int
+    took_ms: int
+    """Of the last of these runs."""
+    result: str
+    failed: bool
+
+
+class SwitchAsked(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Whether the clock runs a task."""
+
+    on: bool
 
 
 class RetentionView(View, frozen=True, kw_only=True):
@@ -39,6 +63,8 @@ class RetentionView(View, frozen=True, kw_only=True):
     bytes: int
     rows: dict[str, int]
     logs: int
+    quarantined: int
+    """Instances that could not be filed; they belong to no study."""
     kept: dict[str, int]
     """Reason -> number of studies."""
 
@@ -62,8 +88,32 @@ async def run_task(visit: NamedDependency[Visit], task: FromPath[str]) -> TaskVi
     found = schedule.task_of(task)
     async with visit.audited("task.run", found.name):
         await schedule.run_now(visit.house, found.name, visit.now)
-    rows = await tasks.everyone()
-    return _view(found, (await visit.house.settings()).settings, rows[found.name], visit.now)
+    return await _one(visit, found)
+
+
+@put("/api/tasks/{task:str}", operation_id="switchTask", tags=["status"], **declared("settings.write", 404))
+async def switch_task(visit: NamedDependency[Visit], task: FromPath[str], data: JSONBody[SwitchAsked]) -> TaskView:
+    """Lets a task run by the clock, or by hand only; what it missed meanwhile is caught up once."""
+    found = schedule.task_of(task)
+    async with visit.audited("task.switch", found.name, "on" if data.on else "off"):
+        await schedule.switch(found.name, on=data.on)
+    return await _one(visit, found)
+
+
+@get("/api/tasks/{task:str}/history", operation_id="listTaskResults", tags=["status"], **declared("status.read", 404))
+async def list_results(visit: NamedDependency[Visit], task: FromPath[str]) -> list[ResultView]:
+    """The last results of a task, newest first; the same one again only counts up."""
+    return [
+        ResultView(
+            first_at=iso(one.first_at),
+            last_at=iso(one.last_at),
+            times=one.times,
+            took_ms=one.took_ms,
+            result=one.result,
+            failed=one.failed,
+        )
+        for one in await tasks.history(schedule.task_of(task).name)
+    ]
 
 
 @get("/api/retention", operation_id="previewRetention", tags=["status"], **declared("settings.read"))
@@ -77,8 +127,14 @@ async def preview(visit: NamedDependency[Visit]) -> RetentionView:
         bytes=found.bytes,
         rows=found.rows,
         logs=found.logs,
+        quarantined=found.quarantined,
         kept=found.kept,
     )
+
+
+async def _one(visit: Visit, task: Task) -> TaskView:
+    rows = await tasks.everyone()
+    return _view(task, (await visit.house.settings()).settings, rows.get(task.name, TaskRow(name=task.name)), visit.now)
 
 
 def _view(task: Task, settings: Settings, row: TaskRow, now: int) -> TaskView:
@@ -86,7 +142,9 @@ def _view(task: Task, settings: Settings, row: TaskRow, now: int) -> TaskView:
     return TaskView(
         task=task.name,
         title=task.title,
+        cadence=task.cadence(settings),
         on=due is not None,
+        switched_off=row.off,
         running=bool(row.worker) and row.lease_until > now,
         last_at=iso(row.last_at) if row.last_at else None,
         next_at=None if due is None else iso(due),
@@ -96,4 +154,4 @@ def _view(task: Task, settings: Settings, row: TaskRow, now: int) -> TaskView:
     )
 
 
-HANDLERS = (list_tasks, run_task, preview)
+HANDLERS = (list_tasks, run_task, switch_task, list_results, preview)

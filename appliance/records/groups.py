@@ -9,6 +9,7 @@ from appliance.errors import Conflict, Unknown
 from appliance.moments import new_id
 from appliance.records.cohort_tables import Cohort, CohortReport
 from appliance.records.engine import Records
+from appliance.records.words import like_pattern
 
 
 class GroupThere(Conflict):
@@ -56,6 +57,8 @@ class GroupLine(GroupRow, kw_only=True, frozen=True):
     """For a person."""
     reports: int
     reported_at: int | None
+    delivered: str
+    """Of the newest report: `failed`, `waiting`, `sent`, or empty where it went nowhere."""
 
 
 class Member(msgspec.Struct, kw_only=True, frozen=True):
@@ -100,7 +103,11 @@ _LINES = (
     "COALESCE(SUM(CASE WHEN o.state = 'CANCELLED' THEN 1 ELSE 0 END), 0) AS cancelled, "
     "COALESCE(SUM(CASE WHEN o.state IN ('QC_FAILED', 'HELD') THEN 1 ELSE 0 END), 0) AS waiting, "
     "(SELECT COUNT(*) FROM cohort_reports r WHERE r.cohort = c.id) AS reports, "
-    "(SELECT MAX(created_at) FROM cohort_reports r WHERE r.cohort = c.id) AS reported_at "
+    "(SELECT MAX(created_at) FROM cohort_reports r WHERE r.cohort = c.id) AS reported_at, "
+    "(SELECT CASE WHEN COUNT(*) = 0 THEN '' WHEN SUM(CASE WHEN d.state = 'FAILED' THEN 1 ELSE 0 END) > 0 THEN 'failed' "
+    "WHEN SUM(CASE WHEN d.state IN ('PENDING', 'SENDING') THEN 1 ELSE 0 END) > 0 THEN 'waiting' ELSE 'sent' END "
+    "FROM deliveries d WHERE d.report = "
+    "(SELECT r.id FROM cohort_reports r WHERE r.cohort = c.id ORDER BY r.version DESC LIMIT 1)) AS delivered "
     "FROM cohorts c LEFT JOIN studies s ON s.group_name = c.name LEFT JOIN study_list l ON l.study = s.id "
     "LEFT JOIN orders o ON o.id = l.order_id {where} GROUP BY c.id ORDER BY c.name"
 )
@@ -150,9 +157,12 @@ async def everyone() -> list[GroupRow]:
     return [_group(row) for row in await Cohort.select().order_by(Cohort.name).run()]
 
 
-async def lines(records: Records, name: str = "") -> list[GroupLine]:
-    """All groups by name with how far they are, or the one of a name."""
-    rows = await records.run(_LINES.replace("{where}", "WHERE c.name = {}" if name else ""), *([name] if name else []))
+async def lines(records: Records, name: str = "", part: str = "") -> list[GroupLine]:
+    """Groups by name with how far they are: all, the one of a name, or those with a part in their name (`*` for anything)."""
+    where, values = ("WHERE c.name = {}", [name]) if name else ("", [])
+    if part:
+        where, values = "WHERE LOWER(c.name) LIKE {} ESCAPE '\\'", [like_pattern(part.lower(), inside=True)]
+    rows = await records.run(_LINES.replace("{where}", where), *values)
     return [msgspec.convert(row, GroupLine, strict=False) for row in rows]
 
 
@@ -235,6 +245,16 @@ async def reports(group: str, limit: int = 100) -> Sequence[GroupReportRow]:
     """The reports of a group, newest first."""
     query = CohortReport.select().where(CohortReport.cohort == group).order_by(CohortReport.version, ascending=False)
     return [_report(row) for row in await query.limit(limit).run()]
+
+
+async def every_report() -> list[GroupReportRow]:
+    """The reports of all groups."""
+    return [_report(row) for row in await CohortReport.select().order_by(CohortReport.id).run()]
+
+
+async def keep_formats(records: Records, identifier: str, formats: Sequence[str]) -> None:
+    """Notes which formats of a report are left."""
+    await records.run("UPDATE cohort_reports SET formats = {} WHERE id = {}", ",".join(formats), identifier)
 
 
 async def of_report(identifier: str) -> GroupRow:

@@ -64,9 +64,14 @@ _ROWS = {
     "pulls": "ended_at < {}",
     "disk_samples": "at < {}",
     "single_use": "until < {}",
-    "notices": "at < {} AND state NOT IN ('PENDING', 'SENDING')",
+    "notices": "at < {} AND state NOT IN ('waiting', 'sending')",
 }
 """Table -> which of its rows are old and belong to nothing that is kept. The audit and the settings are not among them."""
+
+
+async def is_order(records: Records, identifier: str) -> bool:
+    """Whether there is such an order."""
+    return bool(await records.run("SELECT id FROM orders WHERE id = {}", identifier))
 
 
 async def old_rows(records: Records, before: int) -> dict[str, int]:

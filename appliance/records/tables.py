@@ -325,8 +325,29 @@ class TaskRun(Table, tablename="task_runs"):
     failed = Boolean(default=False)
     took_ms = BigInt(default=0)
     asked_at = BigInt(default=0)
+    off = Boolean(default=False)
     worker = Varchar(64, default="")
     lease_until = BigInt(default=0)
+
+
+class TaskResult(Table, tablename="task_results"):
+    """What a scheduled task has said; the same words again only count up."""
+
+    id = Varchar(36, primary_key=True)
+    name = Varchar(48, index=True)
+    first_at = BigInt(default=0)
+    last_at = BigInt(default=0)
+    times = BigInt(default=1)
+    took_ms = BigInt(default=0)
+    result = Varchar(255, default="")
+    failed = Boolean(default=False)
+
+
+class Erasure(Table, tablename="erasures"):
+    """An identifier of something deleted that the log lines must lose yet."""
+
+    id = Varchar(36, primary_key=True)
+    at = BigInt(default=0)
 
 
 class ProcessRow(Table, tablename="processes"):
@@ -383,6 +404,8 @@ TABLES: tuple[type[Table], ...] = (
     ApiToken,
     StageTime,
     TaskRun,
+    TaskResult,
+    Erasure,
     ProcessRow,
     SenderSeen,
     DiskSample,

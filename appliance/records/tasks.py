@@ -1,11 +1,15 @@
-"""Scheduled tasks: when each last ran, with which result, and which process runs it now."""
+"""Scheduled tasks: when each last ran, with which results, whether it is switched off, and which process runs it now."""
 
 from typing import Any
 
 import msgspec
 from piccolo.columns import Column
 
-from appliance.records.tables import TaskRun
+from appliance.moments import new_id
+from appliance.records.tables import TaskResult, TaskRun
+
+KEPT = 50
+"""Results of one task that are kept."""
 
 
 class TaskRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -19,8 +23,23 @@ class TaskRow(msgspec.Struct, kw_only=True, frozen=True):
     failed: bool = False
     asked_at: int = 0
     """When somebody asked for a run by hand."""
+    off: bool = False
+    """Somebody switched it off: it runs by hand only."""
     worker: str = ""
     lease_until: int = 0
+
+
+class ResultRow(msgspec.Struct, kw_only=True, frozen=True):
+    """What a task has said, so many times in a row."""
+
+    name: str
+    first_at: int
+    last_at: int
+    times: int
+    took_ms: int
+    """Of the last of these runs."""
+    result: str
+    failed: bool
 
 
 async def everyone() -> dict[str, TaskRow]:
@@ -33,6 +52,12 @@ async def ask(name: str, now: int) -> None:
     """Somebody wants a task to run at once."""
     row = TaskRun(name=name, asked_at=now)
     await TaskRun.insert(row).on_conflict(target=TaskRun.name, action="DO UPDATE", values=[TaskRun.asked_at]).run()
+
+
+async def switch(name: str, *, on: bool) -> None:
+    """Lets a task run by the clock, or no more."""
+    row = TaskRun(name=name, off=not on)
+    await TaskRun.insert(row).on_conflict(target=TaskRun.name, action="DO UPDATE", values=[TaskRun.off]).run()
 
 
 async def claim(row: TaskRow, *, worker: str, now: int, lease_ms: int) -> bool:
@@ -71,7 +96,33 @@ async def done(name: str, *, worker: str, began: int, took_ms: int, result: str,
         TaskRun.worker: "",
         TaskRun.lease_until: 0,
     }
-    await TaskRun.update(values).where(TaskRun.name == name).where(TaskRun.worker == worker).run()
+    ours = TaskRun.update(values).where(TaskRun.name == name).where(TaskRun.worker == worker)
+    if await ours.returning(TaskRun.name).run():
+        await _remember(name, began, took_ms, result[:255], failed)
+
+
+async def _remember(name: str, began: int, took_ms: int, result: str, failed: bool) -> None:
+    """Adds to the history; a task that says the same every few seconds fills one row."""
+    newest = TaskResult.select().where(TaskResult.name == name).order_by(TaskResult.last_at, TaskResult.id, ascending=False)
+    rows = await newest.limit(KEPT).run()
+    if rows and (rows[0]["result"], bool(rows[0]["failed"])) == (result, failed):
+        changed: dict[Column | str, Any] = {
+            TaskResult.last_at: began,
+            TaskResult.took_ms: took_ms,
+            TaskResult.times: TaskResult.times + 1,
+        }
+        await TaskResult.update(changed).where(TaskResult.id == rows[0]["id"]).run()
+        return
+    row = TaskResult(id=new_id(began), name=name, first_at=began, last_at=began, took_ms=took_ms, result=result, failed=failed)
+    await TaskResult.insert(row).run()
+    if len(rows) == KEPT:
+        await TaskResult.delete().where(TaskResult.name == name).where(TaskResult.last_at < rows[-2]["last_at"]).run()
+
+
+async def history(name: str) -> list[ResultRow]:
+    """What a task has said, newest first."""
+    rows = TaskResult.select().where(TaskResult.name == name).order_by(TaskResult.last_at, TaskResult.id, ascending=False)
+    return [msgspec.convert(row, ResultRow, strict=False) for row in await rows.limit(KEPT).run()]
 
 
 async def free(name: str, worker: str) -> None:

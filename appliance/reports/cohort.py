@@ -1,7 +1,7 @@
 """The stage `cohort`: a group's table with its schema, and the page of its statistics."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median, quantiles, stdev
 
@@ -69,7 +69,7 @@ def run(request: CohortRequest, progress: Callable[[float, str], None]) -> Cohor
 
 def table(request: CohortRequest) -> bytes:
     """One row for each study, as UTF-8 CSV (RFC 4180); a study without a result has no numbers."""
-    columns = [one.column for one in _columns(request)]
+    columns = [one.column for one in _columns(request.members)]
     rows = [[*_OWN, *FACTS, *columns]]
     for member in request.members:
         numbers = {one.column: plain(one.value) for one in member.numbers}
@@ -82,7 +82,7 @@ def table(request: CohortRequest) -> bytes:
 def schema(request: CohortRequest) -> bytes:
     """What each column of the table is: a Table Schema (Frictionless Data) with label and unit of every number."""
     fields = [_field(name, "integer" if name in ("version", "study_version") else "string") for name in (*_OWN, *FACTS)]
-    fields += [_field(one.column, "number", title=one.label, unit=one.unit) for one in _columns(request)]
+    fields += [_field(one.column, "number", title=one.label, unit=one.unit) for one in _columns(request.members)]
     told = {
         "schema": SCHEMA,
         "group": request.group,
@@ -104,11 +104,16 @@ def _field(name: str, kind: str, **more: str) -> dict[str, str]:
 
 def distributions(request: CohortRequest) -> list[Distribution]:
     """Every number that at least one study has, in the order of the products' own rows."""
+    return distributions_of(request.members)
+
+
+def distributions_of(members: Sequence[CohortMember]) -> list[Distribution]:
+    """The same of some members."""
     found = []
-    for column in _columns(request):
+    for column in _columns(members):
         values = [
             (member.study, one.value)
-            for member in request.members
+            for member in members
             for one in member.numbers
             if one.column == column.column and one.value is not None
         ]
@@ -139,9 +144,9 @@ def _distribution(column: Number, values: list[tuple[str, float]]) -> Distributi
     )
 
 
-def _columns(request: CohortRequest) -> list[Number]:
+def _columns(members: Sequence[CohortMember]) -> list[Number]:
     """Every column of numbers once, as it first appears."""
-    return list({one.column: one for member in reversed(request.members) for one in reversed(member.numbers)}.values())[::-1]
+    return list({one.column: one for member in reversed(members) for one in reversed(member.numbers)}.values())[::-1]
 
 
 def counted(members: list[CohortMember]) -> dict[str, int]:

@@ -2,9 +2,11 @@
 
 import csv
 import io
+from datetime import datetime
 
-from appliance.records import audit
+from appliance.records import audit, deliveries, groups
 from tests.api.conftest import Door, Filed, an_order
+from tests.unit.pipeline.test_cohorts import a_member
 
 
 async def test_a_group_is_made_filled_and_reported(door: Door, filed: Filed) -> None:
@@ -30,6 +32,50 @@ async def test_a_group_is_made_filled_and_reported(door: Door, filed: Filed) -> 
     (row,) = csv.DictReader(io.StringIO(file.text))
     assert (row["order"], row["standing"]) == (order, "failed")
     assert (await door.call("user", "GET", "/api/groups/PARK-01/reports/newest/dcm")).status_code == 404
+
+
+async def test_groups_are_sought_by_a_part_of_their_name(door: Door) -> None:
+    """GRP-01: search; the characters of patterns are letters like others."""
+    for name in ("PARK-01", "PARK_02", "MSA pilot"):
+        assert (await door.call("user", "POST", "/api/groups", json={"group": name, "products": ["dti"]})).status_code == 201
+
+    async def sought(text: str) -> list[str]:
+        found = (await door.call("user", "GET", "/api/groups", params={"q": text})).json()
+        return [one["group"] for one in found]
+
+    assert await sought("") == ["MSA pilot", "PARK-01", "PARK_02"]
+    assert await sought("park") == ["PARK-01", "PARK_02"]
+    assert await sought("_") == ["PARK_02"]
+    assert await sought("p*k-") == ["PARK-01"]
+    assert await sought("nobody") == []
+
+
+async def test_a_group_tells_its_statistics_its_next_report_and_how_the_last_one_went(door: Door) -> None:
+    """GRP-02: distribution of every number with outliers, for the console; the same as in the report."""
+    await door.call("admin", "POST", "/api/groups", json={"group": "PARK-01", "products": ["dti"]})
+    assert await door.get("/api/groups/PARK-01/statistics") == []
+    for number, value in enumerate((0.41, 0.42, 0.43, 0.44, 0.9)):
+        await a_member(door.house, number, fa=value)
+    odd = (await groups.members(door.house.records, "PARK-01"))[-1].study
+    found = await door.get("/api/groups/PARK-01/statistics")
+    (one,) = [each for each in found if each["column"] == "dti.fa_mean"]
+    assert (one["count"], one["middle"], one["lower"], one["upper"]) == (5, 0.43, 0.42, 0.44)
+    assert one["outliers"] == [{"study": odd, "value": 0.9}]
+    (line,) = await door.get("/api/groups")
+    assert (line["next_at"], line["sends_on_completion"], line["delivered"]) == (None, False, "")
+    based = {"If-Match": f'"{(await door.get("/api/settings"))["version"]}"'}
+    change = {"groups": {"schedule": "0 6 * * 1,4"}}
+    assert (await door.call("admin", "PATCH", "/api/settings", json=change, headers=based)).status_code == 200
+    made = (await door.call("user", "POST", "/api/groups/PARK-01/reports", json={})).json()["report"]
+    for states, told in ((["SENT"], "sent"), (["SENT", "PENDING"], "waiting"), (["FAILED", "PENDING"], "failed")):
+        await door.house.records.run("DELETE FROM deliveries")
+        await deliveries.create(made, "", [f"way {number}" for number, _ in enumerate(states)], 1)
+        for number, state in enumerate(states):
+            await door.house.records.run("UPDATE deliveries SET state = {} WHERE destination = {}", state, f"way {number}")
+        (line,) = await door.get("/api/groups")
+        assert line["delivered"] == told
+    assert datetime.fromisoformat(line["next_at"]).weekday() in (0, 3)
+    assert (await door.call("user", "GET", "/api/groups/nothing/statistics")).status_code == 404
 
 
 async def test_sending_removing_and_new_versions_are_the_administrators(door: Door, filed: Filed) -> None:

@@ -2,6 +2,7 @@
 
 from appliance import schedule
 from appliance.moments import now_ms
+from appliance.records import audit
 from appliance.schedule import Runner
 from tests.api.conftest import Door, Filed, an_order
 
@@ -28,3 +29,12 @@ async def test_tasks_are_listed_run_by_hand_and_previewed_over_the_api(door: Doo
     assert found["result"].startswith("1 studies, 1 orders")
     assert not found["failed"]
     assert found["last_at"] < found["next_at"]
+    (told,) = await door.get("/api/tasks/maintenance/history")
+    assert (told["times"], told["result"], told["last_at"]) == (1, found["result"], found["last_at"])
+    assert (await door.call("user", "PUT", "/api/tasks/maintenance", json={"on": False})).status_code == 403
+    off = (await door.call("admin", "PUT", "/api/tasks/maintenance", json={"on": False})).json()
+    assert (off["on"], off["switched_off"], off["next_at"], off["cadence"]) == (False, True, None, "hourly")
+    assert (await door.call("admin", "PUT", "/api/tasks/maintenance", json={"on": True})).json()["next_at"]
+    assert (await door.call("admin", "PUT", "/api/tasks/nothing", json={"on": True})).status_code == 404
+    noted = [(row.action, row.target, row.detail) async for row in audit.in_order() if row.action == "task.switch"]
+    assert noted == [("task.switch", "maintenance", "off"), ("task.switch", "maintenance", "on")]

@@ -171,7 +171,8 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
     study, order, report = world.study, world.order, world.report
     pacs = {"protocol": "dicom-pdf", "name": "x", "host": "127.0.0.1", "port": 1}
     gets = [
-        *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/tasks", "/api/retention"),
+        *("/health", "/api/health", "/api/sign-in-ways", "/api/me", "/api/status", "/api/tasks"),
+        *("/api/tasks/maintenance/history", "/api/retention"),
         *("/api/studies", f"/api/studies/{study}"),
         *(f"/api/study-info/{study}", "/api/filter-words", "/api/orders", f"/api/orders/{order}"),
         *("/api/products", "/api/reports", f"/api/reports/{report}/json", "/api/results", "/api/settings", "/api/certificate"),
@@ -194,6 +195,7 @@ def _uses(world: World) -> list[tuple[str, str, Any]]:
         ("POST", "/api/reveal", {"studies": [study]}),
         ("POST", "/api/lookup", {"kind": "patient", "value": "PAT-1"}),
         ("POST", "/api/tasks/maintenance/run", None),
+        ("PUT", "/api/tasks/maintenance", {"on": True}),
         ("POST", "/api/processing/pause", None),
         ("POST", "/api/processing/resume", None),
         *(("POST", f"/api/{what}/{verb}", None) for what in ("receiving", "delivery") for verb in ("pause", "resume")),
@@ -347,6 +349,7 @@ async def _grouped(world: World, client: httpx.AsyncClient) -> AsyncIterator[htt
     yield await client.get("/api/groups")
     yield await client.put(study, json={"group": "PARK-01"})
     yield await client.get("/api/groups/PARK-01")
+    yield await client.get("/api/groups/PARK-01/statistics")
     yield await client.post("/api/groups/PARK-01/accept-versions")
     yield await client.post("/api/groups/PARK-01/reports", json={"send": True})
     yield await client.post("/api/groups/PARK-01/reports/newest/send")

@@ -202,14 +202,22 @@ def test_tasks_are_shown_run_and_what_would_go_is_said(ranvier: Run, world: Worl
     assert first.split("\t")[2:] == ["2026-11-23T03:00:00.000Z", "1 studies, 1 orders, 9 files, 0 rows, 2 log files"]
     assert second.split("\t")[1:3] == ["never", "switched off"]
     assert ranvier("tasks", "run", "maintenance").returncode == 0
-    assert world.tasks_asked == ["maintenance"]
+    assert world.schedule.asked == ["maintenance"]
     said = ranvier("tasks", "retention").stdout
     assert [line.split(maxsplit=1)[1].removeprefix("files").strip() for line in said.splitlines()] == [
         "2 with 3 orders",
         "40, 12.3 MB",
         "7 events",
         "1",
+        "aside   1 that could not be filed",
         "1 held",
+    ]
+    assert ranvier("tasks", "off", "maintenance").returncode == 0 and world.schedule.tasks[0]["switched_off"]
+    assert ranvier("tasks", "on", "maintenance").returncode == 0 and not world.schedule.tasks[0]["switched_off"]
+    assert ranvier("tasks", "history", "maintenance").stdout.splitlines()[1].split("\t")[1:] == [
+        "2x",
+        "4.2 s",
+        "failed: OSError",
     ]
 
 

@@ -255,6 +255,32 @@ def test_what_a_node_holds_is_listed_with_its_patients_hidden(
 
 
 @both_sizes
+def test_groups_are_listed_with_how_far_they_are(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
+    assert snap_compare(console_over(world), terminal_size=size, run_before=then(row(0), "3", "see:PARK-01"))
+
+
+@both_sizes
+@pytest.mark.parametrize(("tab", "seen"), [(0, "2 of 2"), (1, "quartiles"), (2, "503")])
+def test_a_group_shows_members_statistics_and_reports(
+    snap_compare: Compare, world: World, size: tuple[int, int], tab: int, seen: str
+) -> None:
+    opened_group = ("3", "see:PARK-01", "enter", "see:2 of 2", *["right_square_bracket"] * tab, f"see:{seen}")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=then(row(0), *opened_group))
+
+
+@both_sizes
+def test_scheduled_tasks_are_listed_above_their_results(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
+    steps = then(row(0), "7", "see:Receiver", "t", "see:OSError")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=steps)
+
+
+@both_sizes
+def test_notices_say_what_was_told_and_what_was_held_back(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
+    steps = then(row(0), "7", "see:Receiver", "N", "see:suppressed")
+    assert snap_compare(console_over(world), terminal_size=size, run_before=steps)
+
+
+@both_sizes
 def test_a_plain_terminal_gets_plain_characters_only(snap_compare: Compare, world: World, size: tuple[int, int]) -> None:
     async def ascii_only(pilot: Pilot[int]) -> None:
         assert screen_text(pilot).isascii()

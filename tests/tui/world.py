@@ -30,9 +30,10 @@ from tests.tui.facts import (
     iso,
     study_row,
 )
+from tests.tui.groups import Cohorts
 from tests.tui.log_lines import LogLines
 from tests.tui.nodes import Archive
-from tests.tui.schedule import task_routes
+from tests.tui.schedule import Schedule
 
 FLOW: list[Json] = [
     {
@@ -100,8 +101,9 @@ class World:
         self.locked_until: str | None = None
         self.paused, self.limits, self.waiting = False, True, 0
         self.parts_paused = {"receiving": False, "delivery": False}
-        self.tasks_asked: list[str] = []
         self.log = LogLines()
+        self.schedule = Schedule()
+        self.cohorts = Cohorts()
         self.archive = Archive()
         self.days_until_full: float | None = None
         self.second_factor = ""
@@ -169,7 +171,7 @@ class World:
             raise httpx.ConnectError("connection refused", request=request)
         path = request.url.path
         self.requests.append((request.method, path))
-        if request.content:
+        if request.content and request.headers.get("content-type") == "application/json":
             self.bodies.append((path, json.loads(request.content)))
         if path == "/api/sign-in-ways":
             return _answer(self.ways)
@@ -205,8 +207,9 @@ class World:
             ("GET", "/api/orders/*/qc"): lambda request, order: self._of_order(order, lambda row: self.qc),
             ("GET", "/api/orders/*/qc/*/picture"): self._picture,
             **proof_routes(self),
-            **task_routes(self.tasks_asked),
             **self.log.routes(),
+            **self.schedule.routes(),
+            **self.cohorts.routes(),
             **self.archive.routes(),
             ("PUT", "/api/orders/*/priority"): self._give_priority,
             ("POST", "/api/processing/*"): self._switch,
@@ -304,6 +307,8 @@ class World:
         if wanted.startswith("status:"):
             words = wanted.removeprefix("status:").split(",")
             rows = [row for row in rows if row["state"].lower() in words]
+        elif wanted.startswith("group:"):
+            rows = [row for row in rows if row["group"] == wanted.removeprefix("group:").strip('"')]
         elif wanted.startswith("id:"):
             rows = [row for row in rows if row["study"] in wanted.removeprefix("id:").split(",")]
         elif wanted:

@@ -17,7 +17,9 @@ def main(arguments: Sequence[str]) -> int:
     """Dispatches the verb."""
     found = parser("groups", "Groups of studies with the same products, and their reports.")
     verb = verbs(found)
-    listing = verb.add_parser("list", help="all groups with how far their studies are")
+    listing = verb.add_parser("list", help="groups with how far their studies are: all, or those with a part in their name")
+    listing.add_argument("--name", default="", metavar="PART", help="* stands for anything")
+    numbers = verb.add_parser("statistics", help="how every number of a group is distributed, and which studies stand out")
     show = verb.add_parser("show", help="one group with its reports and where they went")
     create = verb.add_parser("create", help="a new group, fixed to products in the versions that are installed")
     create.add_argument("--product", default="", metavar="A,B", help="default: those of Settings, Products")
@@ -30,22 +32,25 @@ def main(arguments: Sequence[str]) -> int:
     report.add_argument("--format", default="csv", metavar="A,B", help=f"of {', '.join(_FORMATS)} (default csv)")
     report.add_argument("--out", default=".", metavar="FOLDER")
     send = verb.add_parser("send", help="send the newest report to the group destinations again")
-    for one in (show, create, remove, add, upload, accept, report, send):
+    for one in (show, numbers, create, remove, add, upload, accept, report, send):
         one.add_argument("group")
     upload.add_argument("folder", type=Path)
     add.add_argument("studies", nargs="+", metavar="STUDY")
     out = verb.add_parser("take-out", help="take studies out of their groups")
     out.add_argument("studies", nargs="+", metavar="STUDY")
-    add_json(listing, show, create, report)
+    add_json(listing, show, numbers, create, report)
     return run(found, arguments, _groups)
 
 
 async def _groups(client: Client, given: argparse.Namespace) -> int:
     match given.verb:
         case "list":
-            return _list_out(given, await client.get("/api/groups", list[dict[str, Any]]))
+            return _list_out(given, await client.get("/api/groups", list[dict[str, Any]], q=given.name))
         case "show":
             return _show_out(given, await client.get(f"/api/groups/{given.group}", dict[str, Any]))
+        case "statistics":
+            path = f"/api/groups/{given.group}/statistics"
+            return _statistics_out(given, await client.get(path, list[dict[str, Any]]))
         case "create":
             asked = {"group": given.group, "products": [one for one in given.product.split(",") if one]}
             return _show_out(given, await client.post("/api/groups", dict[str, Any], asked))
@@ -113,6 +118,22 @@ def _list_out(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
     else:
         names = ("group", "products", "studies", "done", "failed", "cancelled", "waiting", "reported_at")
         printing.table_out([name.upper() for name in names], [[_cell(row.get(name)) for name in names] for row in rows])
+    return exits.DONE
+
+
+def _statistics_out(given: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    if given.json:
+        printing.json_out("groups.statistics", {"items": rows})
+        return exits.DONE
+    names = ("column", "count", "mean", "deviation", "least", "lower", "middle", "upper", "most")
+    cells = [
+        [
+            *(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name]) for name in names),
+            ",".join(one["study"] for one in row["outliers"]) or "-",
+        ]
+        for row in rows
+    ]
+    printing.table_out([*(name.upper() for name in names), "OUTLIERS"], cells)
     return exits.DONE
 
 

@@ -9,11 +9,11 @@ from tui.screens.dialogs import Pick
 from tui.trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tui.screens.page import Page
 
-_TITLES = {
+TITLES = {
     "pdf": "PDF, to print",
     "txt": "TXT, to read",
     "json": "JSON, for programs",
@@ -25,20 +25,20 @@ _TITLES = {
 }
 
 
-def offer(page: "Page", report: str, formats: "Sequence[str]") -> None:
-    """Asks for the format, then saves into the folder that the console was started in."""
+def offer(page: "Page", address: str, formats: "Sequence[str]", titles: "Mapping[str, str]" = TITLES) -> None:
+    """Asks for the format of the report at an address, then saves into the folder that the console was started in."""
 
     def chosen(kind: str | None) -> None:
         if kind:
-            page.run_worker(_save(page, report, kind), group="download")
+            page.run_worker(_save(page, f"{address}/{kind}"), group="download")
 
-    choices = [(kind, _TITLES.get(kind, kind.upper())) for kind in formats or ("pdf", "txt", "json", "png")]
+    choices = [(kind, titles.get(kind, kind.upper())) for kind in formats or ("pdf", "txt", "json", "png")]
     page.app.push_screen(Pick("Download report", choices), chosen)
 
 
-async def _save(page: "Page", report: str, kind: str) -> None:
+async def _save(page: "Page", address: str) -> None:
     try:
-        file = await page.console.client.download(f"/api/reports/{report}/{kind}")
+        file = await page.console.client.download(address)
         path = save(Path.cwd() / file.name, file.content)
     except Trouble as trouble:
         page.post_message(WentWrong(trouble))

@@ -62,6 +62,8 @@ class ListPage(Page, Generic[Row]):
         Binding("left_square_bracket", "previous_page", "Page before", key_display="["),
     ]
 
+    FILTER_EXAMPLE: ClassVar[str] = "status:failed,qc_failed  product:dti  received>2d"
+
     @dataclass
     class Loaded(Message):
         """A page of the list came."""
@@ -105,7 +107,7 @@ class ListPage(Page, Generic[Row]):
 
     def body(self) -> ComposeResult:
         """The filter above, then the list or what stands for it."""
-        yield FilterBar()
+        yield FilterBar(self.FILTER_EXAMPLE)
         yield LiveTable(id="list")
         yield EmptyState(markup=False)
         yield ErrorState(markup=False)
@@ -166,6 +168,11 @@ class ListPage(Page, Generic[Row]):
         return [f"{count} of {matched}{about}{self.total:,}", f"{marked} marked" if marked else ""]
 
     # Loading -------------------------------------------------------------------------------------------------------
+
+    def show(self, wish: Wish) -> None:
+        """Shows something else, whatever was being asked for."""
+        self.shown = wish
+        self.reload()
 
     def reload(self) -> None:
         """The same page again."""

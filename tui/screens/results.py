@@ -173,7 +173,7 @@ class ResultsPage(ListPage[ResultRow]):
 
         row = self.rows.get(self.table.current)
         if row is not None:
-            offer(self, row.report, row.formats)
+            offer(self, f"/api/reports/{row.report}", row.formats)
 
     def action_show_study(self) -> None:
         """Opens the study that the report is about."""

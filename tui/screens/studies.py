@@ -15,8 +15,9 @@ from tui.messages import Happened, Went, WentWrong
 from tui.screens.actions import StudyActions
 from tui.screens.dialogs import AskLookup, Lookup
 from tui.screens.list_page import PAGE_ROWS, Fetched, ListPage, Wish
+from tui.screens.study_text import row_state
 from tui.trouble import Trouble
-from tui.widgets.cells import HIDDEN_NUMBER, patient_cell, state_text
+from tui.widgets.cells import HIDDEN_NUMBER, patient_cell
 from tui.widgets.live_table import Column
 
 _QUEUE_CHANGES = frozenset({"order-opened", "order-moved", "priority-given", "settings-changed"})
@@ -102,7 +103,7 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
                 accession = identity.accession if identity else ""
                 return patient_cell(look, accession, revealed=identity is not None, width=room, length=HIDDEN_NUMBER)
             case "state":
-                return self._state(row)
+                return row_state(self.console, row)
             case "progress":
                 return self._progress(row, room)
             case "qc":
@@ -119,16 +120,6 @@ class StudiesPage(StudyActions, ListPage[StudyRow]):
 
     def _verdict(self, qc: str) -> str:
         return "" if qc.startswith("ok") else self.console.colour("X")
-
-    def _state(self, row: StudyRow) -> Text:
-        if row.delivery_failed and not row.state.startswith("DELIVERED"):
-            return state_text(self.console.look, "▲", "!", "Delivery failed", dark=self.console.current_theme.dark)
-        word = row.word
-        if row.percent and row.state in {"UPLOADING", "PROCESSING"}:
-            word = f"{word} {row.percent:.0f}%"
-        if row.priority and row.order and not row.terminal:
-            word = f"{word} urgent" if len(word) < 9 else f"{word} !"
-        return state_text(self.console.look, row.glyph, row.plain_glyph, word, dark=self.console.current_theme.dark)
 
     def _progress(self, row: StudyRow, room: int) -> Text:
         if row.state == "RECEIVING":

@@ -339,7 +339,7 @@ class StudyScreen(StudyActions):
             from tui.screens.download import offer
 
             found = next((one for one in self.study.reports if one.report == report), None)
-            offer(self, report, found.formats if found else [])
+            offer(self, f"/api/reports/{report}", found.formats if found else [])
 
     def action_pictures(self) -> None:
         """Saves pictures of quality control on the machine that runs this console."""

@@ -79,6 +79,19 @@ def _age(text: str) -> str:
     return f"{int(text[:3])} {text[3]}" if len(text) == 4 and text[:3].isdigit() else text
 
 
+def row_state(console: "Console", row: StudyRow) -> Text:
+    """Where a study of a list stands, in one cell."""
+    dark = console.current_theme.dark
+    if row.delivery_failed and not row.state.startswith("DELIVERED"):
+        return state_text(console.look, "▲", "!", "Delivery failed", dark=dark)
+    word = row.word
+    if row.percent and row.state in {"UPLOADING", "PROCESSING"}:
+        word = f"{word} {row.percent:.0f}%"
+    if row.priority and row.order and not row.terminal:
+        word = f"{word} urgent" if len(word) < 9 else f"{word} !"
+    return state_text(console.look, row.glyph, row.plain_glyph, word, dark=dark)
+
+
 def delivery_line(console: "Console", delivery: DeliveryView) -> Text:
     """Where a report goes and how far it is."""
     plain = delivery.plain_glyph or {"FAILED": "!", "SENT": "*", "SENT_WITH_WARNING": "*", "SENDING": "^"}.get(

@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from tui import palette
 from tui.clock import age, full_time, moment
 from tui.contract import Health, Status
 from tui.flows import AssociationTrouble, Flow, Sender
@@ -44,8 +45,13 @@ class SystemPage(Page):
         Binding("s", "senders", "Senders"),
         Binding("f", "data_flow", "Data flow"),
         Binding("n", "nodes", "PACS nodes"),
+        Binding("t", "schedule", "Schedule"),
+        Binding("N", "notices", "Notices"),
     ]
-    KEYS = ("pause", "resume", "refresh", "nodes", "associations", "senders", "data_flow", "app.sign_out")
+    KEYS = (
+        *("pause", "resume", "refresh", "nodes", "schedule", "notices"),
+        *("associations", "senders", "data_flow", "app.sign_out"),
+    )
 
     class Loaded(Message):
         """The appliance answered."""
@@ -80,9 +86,9 @@ class SystemPage(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what is not so already is offered, and only to somebody who may."""
-        if action == "data_flow":
+        if action in {"data_flow", "notices"}:
             return self.console.me.role in {"admin", ""}
-        if action == "nodes":
+        if action in {"nodes", "schedule"}:
             return self.console.me.role in {"admin", "user", ""}
         if action in {"pause", "resume"}:
             may = self.console.me.role in {"admin", ""} and self._status is not None
@@ -192,9 +198,15 @@ class SystemPage(Page):
 
     def action_nodes(self) -> None:
         """The PACS nodes: test them, find studies on them, follow what is pulled."""
-        from tui.screens.nodes import NodesPage
+        self.app.push_screen(palette.nodes())
 
-        self.app.push_screen(NodesPage())
+    def action_schedule(self) -> None:
+        """What runs by the clock."""
+        self.app.push_screen(palette.schedule())
+
+    def action_notices(self) -> None:
+        """What was told to people."""
+        self.app.push_screen(palette.notices())
 
     @work(group="flow", exclusive=True)
     async def action_senders(self) -> None:

@@ -39,15 +39,16 @@ class FilterBar(Vertical):
     class Left(Message):
         """Somebody went back to the list without a new filter."""
 
-    def __init__(self) -> None:
+    def __init__(self, example: str) -> None:
         super().__init__()
         self.in_force = ""
+        self._example = example
 
     def compose(self) -> ComposeResult:
         """The line and the place for what is wrong."""
         with Horizontal():
             yield Label(_PREFIX, markup=False)
-            field = Input(compact=True, placeholder="status:failed,qc_failed  product:dti  received>2d", id="filter")
+            field = Input(compact=True, placeholder=self._example, id="filter")
             field.cursor_blink = False
             yield field
         yield Static(id="wrong", markup=False)

@@ -41,7 +41,7 @@ class Counted:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.fails = False
-        task = Task(MAINTENANCE, "counts", self._after, self._run, deletes=deletes)
+        task = Task(MAINTENANCE, "counts", self._after, lambda _settings: "", self._run, deletes=deletes)
         monkeypatch.setattr(schedule, "TASKS", (task,))
 
     @staticmethod
@@ -119,6 +119,52 @@ async def test_a_run_by_hand_comes_at_once_and_a_failure_is_kept(house: House, m
     assert (row.failed, row.result) == (True, "failed: RuntimeError")
     with pytest.raises(Unknown):
         await schedule.run_now(house, "nothing", now)
+
+
+async def test_a_task_that_is_switched_off_runs_by_hand_only_and_catches_up_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NOT-03: on and off by a person, whatever the cadence says."""
+    counted, runner = Counted(monkeypatch), Runner(house)
+    await schedule.switch(MAINTENANCE, on=False)
+    now = _ms("2026-05-01T12:00")
+    await _look(runner, now, now + 48 * HOUR)
+    assert counted.runs == []
+    row = (await tasks.everyone())[MAINTENANCE]
+    assert schedule.next_at(schedule.TASKS[0], (await house.settings()).settings, row, now) is None
+    await schedule.run_now(house, MAINTENANCE, now + 49 * HOUR)
+    await _look(runner, now + 50 * HOUR, now + 96 * HOUR)
+    assert counted.runs == [now + 50 * HOUR]
+    await schedule.switch(MAINTENANCE, on=True)
+    await _look(runner, now + 97 * HOUR, now + 98 * HOUR)
+    assert counted.runs[1:] == [now + 97 * HOUR]
+    with pytest.raises(Unknown):
+        await schedule.switch("nothing", on=True)
+
+
+async def test_a_task_keeps_its_last_results_and_the_same_again_only_counts_up(house: House) -> None:
+    """NOT-03: the last results stay visible; a task that runs every five seconds does not fill the table."""
+
+    async def done(at: int, result: str, *, failed: bool = False) -> None:
+        row = (await tasks.everyone()).get("audit-trail", tasks.TaskRow(name="audit-trail"))
+        assert await tasks.claim(row, worker="w", now=at, lease_ms=1000)
+        await tasks.done("audit-trail", worker="w", began=at, took_ms=at, result=result, failed=failed)
+
+    for at, words in enumerate(["0 rows taken", "0 rows taken", "2 rows taken", "0 rows taken"], start=1):
+        await done(at, words)
+    await done(5, "failed: OSError", failed=True)
+    told = [(one.first_at, one.last_at, one.times, one.result, one.failed) for one in await tasks.history("audit-trail")]
+    assert told == [
+        (5, 5, 1, "failed: OSError", True),
+        (4, 4, 1, "0 rows taken", False),
+        (3, 3, 1, "2 rows taken", False),
+        (1, 2, 2, "0 rows taken", False),
+    ]
+    for at in range(6, 6 + tasks.KEPT):
+        await done(at, f"run {at}")
+    kept = [one.last_at for one in await tasks.history("audit-trail")]
+    assert kept == list(range(5 + tasks.KEPT, 5, -1))
+    assert await tasks.history(MAINTENANCE) == []
 
 
 async def test_a_clock_that_was_set_back_makes_nothing_wait_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
