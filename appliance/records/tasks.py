@@ -6,7 +6,7 @@ import msgspec
 from piccolo.columns import Column
 
 from appliance.moments import new_id
-from appliance.records.tables import TaskResult, TaskRun
+from appliance.records.task_tables import TaskResult, TaskRun
 
 KEPT = 50
 """Results of one task that are kept."""

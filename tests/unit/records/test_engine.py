@@ -14,7 +14,7 @@ import pytest
 from appliance.errors import Misconfigured
 from appliance.records import engine
 from appliance.records.engine import DatabaseAway, DatabaseDamaged, Records, migrate, of_database
-from appliance.records.tables import TaskRun
+from appliance.records.task_tables import TaskRun
 from tests.servers import a_free_port, until
 
 TASKS = 8
@@ -120,7 +120,7 @@ async def test_a_transaction_that_cannot_begin_leaks_no_thread(tmp_path: Path, m
 TWO_LOOPS = """
 import asyncio, sys
 from appliance.records.engine import Records, migrate
-from appliance.records.tables import TaskRun
+from appliance.records.task_tables import TaskRun
 
 async def first(records):
     await records.open()
