@@ -209,7 +209,7 @@ def test_tasks_are_shown_run_and_what_would_go_is_said(ranvier: Run, world: Worl
         "40, 12.3 MB",
         "7 events",
         "1",
-        "aside   1 that could not be filed",
+        "1 that could not be filed",
         "1 held",
     ]
     assert ranvier("tasks", "off", "maintenance").returncode == 0 and world.schedule.tasks[0]["switched_off"]

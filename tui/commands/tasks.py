@@ -78,7 +78,7 @@ def _retention(given: argparse.Namespace, found: dict[str, Any]) -> int:
             ("Files", f"{found['files']}, {found['bytes'] / 1e6:.1f} MB"),
             ("Rows", _counts(found["rows"])),
             ("Log files", str(found["logs"])),
-            ("Set aside", f"{found.get('quarantined', 0)} that could not be filed"),
+            ("Quarantine", f"{found.get('quarantined', 0)} that could not be filed"),
             ("Stay", _counts(found["kept"])),
         ]
     )
