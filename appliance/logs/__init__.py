@@ -8,8 +8,6 @@ import contextlib
 import json
 import logging
 import logging.handlers
-import os
-import re
 import sys
 import time
 import traceback

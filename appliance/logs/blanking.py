@@ -29,6 +29,7 @@ def _blank_file(path: Path, gone: set[bytes]) -> int:
         handle = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return 0  # its process has just turned it into the next number
+    before = os.fstat(handle)
     try:
         while piece := os.pread(handle, _PIECE, offset + len(rest)):
             text = rest + piece
@@ -45,6 +46,9 @@ def _blank_file(path: Path, gone: set[bytes]) -> int:
         if count:
             # Made meanwhile, its index would still have the words; it is made again.
             place_of(path).unlink(missing_ok=True)
+            if not path.name.endswith(".jsonl"):
+                # A closed file goes by its age, and is searched in its order.
+                os.utime(handle, ns=(before.st_atime_ns, before.st_mtime_ns))
     finally:
         os.close(handle)
     return count

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import msgspec
@@ -68,7 +69,9 @@ def test_identifiers_go_from_log_lines_of_the_same_length_wherever_a_piece_ends(
     (folder / "work.jsonl.1").write_text(line)
     index.write(folder / "work.jsonl.1")
     assert gone.encode() in index.place_of(folder / "work.jsonl.1").read_bytes()
+    os.utime(folder / "work.jsonl.1", (1000, 1000))
     assert blanking.blank(tmp_path, {gone}) == 10
+    assert (folder / "work.jsonl.1").stat().st_mtime == 1000, "it goes by its age"
     assert not index.place_of(folder / "work.jsonl.1").exists(), "the index is made again without it"
     after = (folder / "work.jsonl").read_text()
     zeros = gone.translate(str.maketrans("123456789abcdef", "0" * 15))

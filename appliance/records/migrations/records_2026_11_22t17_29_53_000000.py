@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from appliance.records.migrating import migration
 
-ID = "2026-11-22T16:57:13:000000"
+ID = "2026-11-22T17:29:53:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "history of scheduled tasks, erasures"
 
