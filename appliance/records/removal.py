@@ -96,6 +96,11 @@ async def remove_study(records: Records, study: str) -> list[str]:
         )
     for table in _STUDY_ROWS:
         await records.run(f"DELETE FROM {table} WHERE study = {{}}", study)
+    # What its uploader wrote and what it was called elsewhere goes too; the submission itself names nobody.
+    of_it = "uid_key = (SELECT uid_key FROM studies WHERE id = {})"
+    told = f"UPDATE submissions SET sealed = {{}} WHERE id IN (SELECT submission FROM submission_studies WHERE {of_it})"
+    await records.run(told, b"", study)
+    await records.run(f"DELETE FROM submission_studies WHERE {of_it}", study)
     await records.run("DELETE FROM studies WHERE id = {}", study)
     return drops
 

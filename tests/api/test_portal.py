@@ -349,3 +349,7 @@ async def test_an_upload_is_reviewed_linked_and_unlinked(house: House, clamd: Cl
         assert len(await pipeline.open_due_orders(house, now=now_ms())) == 1
         listed = (await client.get("/api/studies", params={"q": "label:Uploaded-Reviewed"}, headers=user)).json()["items"]
         assert [one["study"] for one in listed] == [study]
+        await house.records.run("UPDATE orders SET state = 'CANCELLED', worker = '', lease_until = 0")
+        assert (await client.delete(f"/api/studies/{study}", headers=admin)).status_code < 300
+        assert await house.records.run("SELECT id FROM submission_studies") == []
+        assert [bytes(one["sealed"]) for one in await house.records.run("SELECT sealed FROM submissions")] == [b""]

@@ -36,12 +36,14 @@ def test_a_user_reads_creates_cancels_and_reveals_and_nothing_else() -> None:
         "drops.read",
         "groups.read",
         "groups.write",
+        "uploads.write",
+        "uploads.read",
     }
 
 
 def test_an_uploader_has_a_session_and_nothing_of_others() -> None:
     """UI-08, UI-11."""
-    assert {permission for permission in PERMISSIONS if may("uploader", permission)} == {"session"}
+    assert {permission for permission in PERMISSIONS if may("uploader", permission)} == {"session", "uploads.write"}
 
 
 def test_a_machine_never_sees_an_identity() -> None:

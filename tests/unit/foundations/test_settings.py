@@ -268,8 +268,6 @@ def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None
     """UI-04: nobody is deceived by a switch that does nothing."""
     asked: list[tuple[str, str, Any]] = [
         ("heartbeat", "health", False),
-        ("uploads", "maximum_gb", 2),
-        ("scan", "enabled", True),
         ("cloud", "upload_retries", 5),
     ]
     for section, name, value in asked:
@@ -278,6 +276,14 @@ def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None
         assert message.startswith("is not available in this version: ")
         default = to_plain(getattr(getattr(Settings(), section), name), masked)
         assert _set(section, **{name: default}) == []
+
+
+def test_the_upload_portal_needs_the_malware_scanner() -> None:
+    """UPL-07: what people without an account hand in never passes without a scan."""
+    ((field_name, _),) = _set("portal", enabled=True)
+    assert field_name == "portal.enabled"
+    changed, _ = patched(Settings(), {"portal": {"enabled": True}, "scan": {"enabled": True}})
+    assert changed.portal.enabled
 
 
 def test_a_field_that_does_not_apply_is_refused_with_its_condition() -> None:
