@@ -268,7 +268,6 @@ def test_what_no_part_of_this_version_reads_is_refused_with_its_reason() -> None
     """UI-04: nobody is deceived by a switch that does nothing."""
     asked: list[tuple[str, str, Any]] = [
         ("heartbeat", "health", False),
-        ("cloud", "upload_retries", 5),
     ]
     for section, name, value in asked:
         ((field_name, message),) = _set(section, **{name: value})
