@@ -1,5 +1,7 @@
 """An order with its report and open deliveries, as the appliance has it when delivering begins."""
 
+import hashlib
+
 import msgspec
 
 from appliance.house import House
@@ -37,5 +39,9 @@ async def a_reported_order(house: House, *destinations: str) -> list[DeliveryRow
     write_durable(folder / file_name(order, "report", 1, "pdf"), PDF)
     number = await reports.next_version(order, "report")
     text, place = msgspec.json.encode(content).decode(), storage.relative(folder)
-    await reports.add(content.report, order, "report", number, content=text, formats=["pdf"], folder=place, now=now)
+    # As the appliance has it: what was made has been looked through.
+    searched = msgspec.json.encode({"pdf": hashlib.sha256(PDF).hexdigest()}).decode()
+    await reports.add(
+        content.report, order, "report", number, content=text, formats=["pdf"], folder=place, now=now, searched=searched
+    )
     return await deliveries.create(content.report, order, destinations, now)
