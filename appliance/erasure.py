@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+import msgspec
 
 from appliance.house import House
 from appliance.logs import blanking
@@ -45,23 +48,30 @@ async def group_reports(house: House, study: str, gone: Collection[str]) -> None
     """Takes a study's identifiers out of the tables of group reports, and the pages that name it away; its numbers stay."""
     for row in await groups.every_report():
         folder = house.storage.absolute(row.folder)
-        named = await asyncio.to_thread(_blank_table, folder / f"{row.stem}.csv", study, gone)
-        if named:
-            for kind in _PAGES:
-                (folder / f"{row.stem}.{EXTENSIONS[kind]}").unlink(missing_ok=True)
-            await groups.keep_formats(house.records, row.id, [one for one in row.format_list if one not in _PAGES])
+        found = await asyncio.to_thread(_blank_table, folder / f"{row.stem}.csv", study, gone)
+        if found is None:
+            continue
+        named, digest = found
+        lost = _PAGES if named else ()
+        for kind in lost:
+            (folder / f"{row.stem}.{EXTENSIONS[kind]}").unlink(missing_ok=True)
+        # A table that lost words holds nothing that was not looked through before.
+        searched = msgspec.json.decode(row.searched, type=dict[str, str]) | {"csv": digest}
+        kept = [one for one in row.format_list if one not in lost]
+        await groups.keep_formats(house.records, row.id, kept, msgspec.json.encode(searched).decode())
 
 
-def _blank_table(table: Path, study: str, gone: Collection[str]) -> bool:
+def _blank_table(table: Path, study: str, gone: Collection[str]) -> tuple[bool, str] | None:
+    """Whether its page names the study, and the table's new digest; None when the table does not hold it."""
     try:
         content = table.read_bytes()
     except OSError:
-        return False
+        return None
     if not any(one.encode() in content for one in gone):
-        return False
-    named = cohort_blank.is_named(content, study)
-    write_durable(table, cohort_blank.without(content, gone))
-    return named
+        return None
+    named, bare = cohort_blank.is_named(content, study), cohort_blank.without(content, gone)
+    write_durable(table, bare)
+    return named, hashlib.sha256(bare).hexdigest()
 
 
 async def log_lines(house: House) -> int:

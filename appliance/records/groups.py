@@ -252,9 +252,11 @@ async def every_report() -> list[GroupReportRow]:
     return [_report(row) for row in await CohortReport.select().order_by(CohortReport.id).run()]
 
 
-async def keep_formats(records: Records, identifier: str, formats: Sequence[str]) -> None:
-    """Notes which formats of a report are left."""
-    await records.run("UPDATE cohort_reports SET formats = {} WHERE id = {}", ",".join(formats), identifier)
+async def keep_formats(records: Records, identifier: str, formats: Sequence[str], searched: str) -> None:
+    """Notes which formats of a report are left, and the digests of what was looked through."""
+    await records.run(
+        "UPDATE cohort_reports SET formats = {}, searched = {} WHERE id = {}", ",".join(formats), searched, identifier
+    )
 
 
 async def of_report(identifier: str) -> GroupRow:
