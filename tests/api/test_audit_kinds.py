@@ -85,7 +85,7 @@ async def test_every_kind_of_event_of_the_requirement_is_audited(door: Door, fil
 
 
 async def test_the_audit_is_searched_in_the_language_of_every_list(door: Door) -> None:
-    """Issue 8: one filter language, read on the server; who did what, on what, from where, with which result, and when."""
+    """One filter language, read on the server; who did what, on what, from where, with which result, and when."""
     now = now_ms()
     day = 86_400_000
     for number, (actor, action, result, at) in enumerate(

@@ -4,7 +4,7 @@ from tests.api.conftest import Door, Filed, a_report, an_order
 
 
 async def test_what_a_poller_has_already_is_not_sent_again(door: Door, filed: Filed) -> None:
-    """Issue 8: 304 on every GET that a poller uses, and the news as soon as there are some."""
+    """304 on every GET that a poller uses, and the news as soon as there are some."""
     order = await an_order(door.house, filed.study)
     await a_report(door.house, filed.study, order)
     paths = (
@@ -41,7 +41,7 @@ async def test_a_problem_has_no_tag_and_nobody_learns_by_one(door: Door, filed: 
 
 
 async def test_one_idempotency_key_makes_one_token(door: Door) -> None:
-    """Issue 8: Idempotency-Key on creating calls."""
+    """Idempotency-Key on creating calls."""
     asked = {"name": "his"}
     key = {"Idempotency-Key": "the-same"}
     first = (await door.call("admin", "POST", "/api/tokens", json=asked, headers=key)).json()
@@ -63,7 +63,7 @@ async def test_one_idempotency_key_opens_one_order(door: Door, filed: Filed) -> 
 
 
 async def test_an_action_on_an_order_that_changed_meanwhile_is_refused(door: Door, filed: Filed) -> None:
-    """Issue 8: If-Match on the actions of orders, by the tag of the answer or by the row's version."""
+    """If-Match on the actions of orders, by the tag of the answer or by the row's version."""
     order = await an_order(door.house, filed.study, state="QC_FAILED")
     seen = await door.call("admin", "GET", f"/api/orders/{order}")
     version, tag = f'"{seen.json()["row_version"]}"', seen.headers["etag"]
@@ -84,7 +84,7 @@ async def test_an_action_on_an_order_that_changed_meanwhile_is_refused(door: Doo
 
 
 async def test_one_idempotency_key_makes_one_account(door: Door) -> None:
-    """Issue 8: Idempotency-Key on creating calls; another name under the same key is refused."""
+    """Idempotency-Key on creating calls; another name under the same key is refused."""
 
     async def made(name: str, key: str) -> tuple[int, str]:
         given = {"name": name, "password": "Correct-Horse-Battery-1", "role": "user"}

@@ -86,7 +86,7 @@ async def test_what_happens_is_seen_as_it_happens(live: tuple[Door, str]) -> Non
 
 
 async def test_a_client_that_comes_back_gets_what_it_missed(live: tuple[Door, str]) -> None:
-    """Issue 2: SSE with Last-Event-ID resumption."""
+    """SSE with Last-Event-ID resumption."""
     first = await _say(1)
     missed = [await _say(number) for number in range(2, 7)]
     async with _listening(live, last=first) as lines:

@@ -200,7 +200,7 @@ async def test_every_answer_of_json_has_an_example_that_fits_its_schema(door: Do
 
 
 async def test_the_document_is_openapi_31_and_describes_every_operation(door: Door) -> None:
-    """Issue 8: operation ids, descriptions, security schemes."""
+    """Operation ids, descriptions, security schemes."""
     document = (await door.call("", "GET", "/api-docs/openapi.json")).json()
     assert document == (await door.call("", "GET", "/schema/openapi.json")).json()
     assert document["openapi"].startswith("3.1")

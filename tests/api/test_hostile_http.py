@@ -127,7 +127,7 @@ def _sent_after_refusal(port: int, head: bytes, tls: ssl.SSLContext | None) -> i
 
 
 async def test_four_gibibytes_of_content_length_are_refused_at_once_and_cost_nothing(api: Serving) -> None:
-    """Issue 8: 4 GiB Content-Length; memory growth under 50 MB, others go on."""
+    """4 GiB Content-Length; memory growth under 50 MB, others go on."""
     before = api.memory_kb()
     head = _head("POST", "/api/password-rule", f"Authorization: Bearer {api.token}", f"Content-Length: {4 * 2**30}")
     # Over TLS what is sent after the answer would have to be decrypted to be thrown away.
@@ -143,7 +143,7 @@ async def test_four_gibibytes_of_content_length_are_refused_at_once_and_cost_not
 
 @pytest.mark.parametrize("kind", ["-H", "-B", "-X"], ids=["slow head", "slow body", "slow reading"])
 async def test_while_slow_callers_hold_on_the_others_are_served(api: Serving, kind: str, tmp_path: Path) -> None:
-    """Issue 8: during slowhttptest others go on, and memory grows by less than 50 MB."""
+    """During slowhttptest others go on, and memory grows by less than 50 MB."""
     before = api.memory_kb()
     url = (
         f"https://127.0.0.1:{api.port}/api-docs/assets/swagger-ui-bundle.js"

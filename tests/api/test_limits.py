@@ -5,7 +5,7 @@ from tests.api.conftest import Door
 
 
 async def test_one_caller_that_calls_without_end_waits_and_the_others_do_not(door: Door) -> None:
-    """Issue 8: rate limits with Retry-After, for each caller by itself."""
+    """Rate limits with Retry-After, for each caller by itself."""
     door.app.state.calls = Bucket(3, 60_000)
     answers = [await door.call("user", "GET", "/api/me") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]

@@ -39,7 +39,7 @@ async def test_an_order_is_opened_for_a_complete_study(door: Door, filed: Filed)
 
 
 async def test_the_same_key_opens_one_order_for_one_caller(door: Door, filed: Filed) -> None:
-    """Issue 8: Idempotency-Key on creating calls."""
+    """Idempotency-Key on creating calls."""
 
     async def opened(role: str, key: str) -> str:
         sent = {"json": {"study": filed.study}, "headers": {"Idempotency-Key": key}}

@@ -47,7 +47,7 @@ async def test_a_change_is_stored_with_its_version_audit_and_event(door: Door) -
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_saved(door: Door) -> None:
-    """Issue 2: PATCH with field errors."""
+    """PATCH with field errors."""
     change = {
         "receive": {"port": 70000, "ae_title": "FAR-TOO-LONG-FOR-AN-AE-TITLE", "quiet_seconds": 30},
         "nonsense": {"x": 1},
@@ -164,7 +164,7 @@ async def test_a_destination_is_tested_before_it_is_saved_with_its_stored_secret
 
 
 async def test_a_test_of_a_url_that_leads_to_this_machine_asks_nobody(door: Door, his: _His) -> None:
-    """Issue 8: the test button is no way around the guard."""
+    """The test button is no way around the guard."""
     answer = (await door.call("admin", "POST", "/api/delivery/test", json={**REST, "url": his.url})).json()
     assert answer["ok"] is False
     assert any("this machine itself" in line for line in answer["lines"])

@@ -111,7 +111,7 @@ async def test_a_bad_file_changes_nothing(door: Door, text: str, code: str) -> N
 
 
 async def test_versions_are_compared_and_an_earlier_one_comes_back_with_its_secrets(door: Door) -> None:
-    """Issue 8: history with diff and restore."""
+    """History with diff and restore."""
     await _patch(door, {"site": {"name": "one"}, "delivery": {"destinations": [REST]}}, 0)
     await _patch(door, {"site": {"name": "two"}, "delivery": {"destinations": [{**REST, "secret": "other"}]}}, 1)
     found = await door.get("/api/settings/differences", params={"before": 1, "after": 2})

@@ -35,7 +35,7 @@ async def _settings_words(door: Door, url: str) -> Callable[..., Awaitable[tuple
 
 
 async def test_every_test_answers_with_sentences_and_stands_in_the_audit(door: Door, free_port: int) -> None:
-    """Issue 8: test buttons."""
+    """Test buttons."""
     asked: dict[str, dict[str, object]] = {
         "echo": {"host": "127.0.0.1", "port": free_port},
         "delivery": {"protocol": "dicom-pdf", "name": "pacs", "host": "127.0.0.1", "port": free_port},

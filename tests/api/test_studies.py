@@ -94,7 +94,7 @@ async def test_one_study_shows_series_orders_timeline_and_metadata(door: Door, f
 
 
 async def test_no_list_names_the_patient_before_a_reveal(door: Door, filed: Filed) -> None:
-    """UI-01, issue 2: no PHI reaches the console before a reveal."""
+    """UI-01: no PHI reaches the console before a reveal."""
     order = await an_order(door.house, filed.study)
     await a_report(door.house, filed.study, order)
     await events.append(MetadataGiven(study=filed.study, order=order, fields="age", actor="the-admin"), now_ms())

@@ -160,7 +160,7 @@ async def _attacked(world: World, folder: Path, role: str, *more: str) -> str:
 
 @pytest.mark.parametrize("role", ["admin", "user"])
 async def test_the_api_answers_as_its_document_says(tmp_path: Path, role: str) -> None:
-    """Issue 8: schemathesis with all checks, 0 findings; a bounded number of examples."""
+    """Schemathesis with all checks, 0 findings; a bounded number of examples."""
     async with a_world(tmp_path) as world:
         found = await _attacked(world, tmp_path, role, "--phases", "examples,fuzzing", "--max-examples", "2")
         assert not found, found[-8000:]
@@ -172,7 +172,7 @@ async def test_the_api_answers_as_its_document_says(tmp_path: Path, role: str) -
 @pytest.mark.long
 @pytest.mark.parametrize("role", ["admin", "user"])
 async def test_the_api_answers_as_its_document_says_to_very_many_requests(tmp_path: Path, role: str) -> None:
-    """Issue 8: the same with edge values of every parameter and many examples."""
+    """The same with edge values of every parameter and many examples."""
     async with a_world(tmp_path) as world:
         found = await _attacked(world, tmp_path, role, "--phases", "examples,coverage,fuzzing", "--max-examples", "60")
         assert not found, found[-8000:]

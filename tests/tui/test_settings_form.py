@@ -186,7 +186,7 @@ async def test_a_field_that_cannot_be_set_says_why_below_it_and_takes_no_keys(wo
 
 
 async def test_a_connection_is_tested_as_it_stands_in_the_form_before_it_is_saved(world: World) -> None:
-    """PC-34, issue 8: test buttons take what was typed."""
+    """PC-34: test buttons take what was typed."""
     async with console_over(world).run_test(size=(100, 30), notifications=True) as pilot:
         await receiving(pilot)
         await pilot.press("escape", "down")

@@ -202,7 +202,7 @@ _kinds = st.sampled_from(["change", "insert", "reorder", "remove"])
 
 @given(_kinds, st.integers(1, 8), st.integers(1, 8))
 def test_every_kind_of_tampering_is_found_up_to_the_anchor(kind: str, place: int, other: int) -> None:
-    """Issue 8: property test over changed, inserted, reordered and removed rows, on the chain itself."""
+    """Property test over changed, inserted, reordered and removed rows, on the chain itself."""
     chain, previous = [], audit.FIRST
     for number in range(1, 9):
         entry = AuditEntry(

@@ -66,7 +66,7 @@ def _entry(action: str, target: str = STUDY, result: str = "done", detail: str =
 
 @pytest.mark.parametrize("action", sorted(codes.KINDS))
 def test_every_action_makes_a_message_of_the_schema(action: str) -> None:
-    """Issue 9: PS3.15 section A.5.1; the schema is written down anew from its tables."""
+    """PS3.15 section A.5.1; the schema is written down anew from its tables."""
     for subject in (None, Subject(study=STUDY, patient="p"), Subject(study=STUDY, patient="p", study_uid="1.2")):
         for target in ("", STUDY):
             root = _valid(message.xml(_entry(action, target), "gw01", subject))
@@ -188,7 +188,7 @@ async def _published(house: House) -> int:
 async def test_a_repository_gets_every_row_in_order_however_often_it_was_away(
     house: House, authority: Pair, tmp_path: Path
 ) -> None:
-    """Issue 9: DICOM audit messages by syslog over mutual TLS (ITI-20) to Debian's rsyslog; rows that waited come in order."""
+    """DICOM audit messages by syslog over mutual TLS (ITI-20) to Debian's rsyslog; rows that waited come in order."""
     port = a_free_port()
     await _configure(house, authority, port)
     await _rows(3)

@@ -120,7 +120,7 @@ async def test_a_redirect_in_a_circle_ends(tmp_path: Path) -> None:
 
 
 async def test_a_url_that_leads_to_this_machine_is_refused_unless_its_setting_allows_it(tmp_path: Path) -> None:
-    """Issue 8: SSRF, faults row SSRF; every spelling of the address."""
+    """SSRF, faults row SSRF; every spelling of the address."""
     with an_endpoint() as endpoint:
         port = endpoint.port
         for host in ("127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0"):

@@ -396,7 +396,7 @@ async def test_an_apprise_url_says_which_way_it_failed(free_port: int, monkeypat
 
 
 async def test_whatever_the_other_side_does_there_is_an_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 8: within 15 seconds."""
+    """Within 15 seconds."""
     assert probes.DEADLINE_S < 15
     monkeypatch.setattr(probes, "DEADLINE_S", 0.5)
     with a_silent_port() as port:
