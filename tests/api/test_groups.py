@@ -32,6 +32,13 @@ async def test_a_group_is_made_filled_and_reported(door: Door, filed: Filed) -> 
     (row,) = csv.DictReader(io.StringIO(file.text))
     assert (row["order"], row["standing"]) == (order, "failed")
     assert (await door.call("user", "GET", "/api/groups/PARK-01/reports/newest/dcm")).status_code == 404
+    (table,) = door.house.storage.root.rglob(report.json()["name"] + ".csv")
+    table.chmod(0o600)
+    table.write_text(table.read_text() + "Wolkenstein\n")
+    changed = await door.call("user", "GET", "/api/groups/PARK-01/reports/newest/csv")
+    assert (changed.status_code, changed.json()["code"]) == (409, "report-file-changed"), (
+        "only what the last look passed leaves"
+    )
 
 
 async def test_groups_are_sought_by_a_part_of_their_name(door: Door) -> None:
