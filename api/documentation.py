@@ -127,7 +127,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "StudyNamed": {"study": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811"},
     "BypassAsked": {"order": "01a2016c-f1eb-70fb-8f5f-eaad0c01c811", "reason": "The radiologist agreed."},
     "Reason": {"reason": "The radiologist agreed."},
-    "orders_MetadataGiven": {"age": "063Y", "sex": "F"},
+    "MetadataGiven": {"age": "063Y", "sex": "F"},
     "RevealAsked": {"studies": ["01a2016c-f1eb-70fb-8f5f-eaad0c01c811"]},
     "NewUser": {"name": "meyer", "password": "Correct-Horse-Battery-1", "role": "user"},
     "NewPassword": {"password": "Correct-Horse-Battery-2"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.databases import migrated_file, migrated_url, new_home, postgres_template
 from tests.servers import orthanc, postgres_server, postgres_url, records_url, storescp
@@ -23,6 +24,10 @@ __all__ = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A machine that does something else for a second is no fault of the values that a test draws.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 def _data_folder() -> Path:

@@ -42,7 +42,7 @@ class SignInCode(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     code: str
 
 
-class MetadataGiven(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class ProviderMetadataGiven(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Metadata of an identity provider, as text."""
 
     metadata: str
@@ -109,7 +109,7 @@ async def metadata(visit: NamedDependency[Visit]) -> Response[str]:
     status_code=200,
     **declared("settings.write", 422),
 )
-async def read_metadata(visit: NamedDependency[Visit], data: JSONBody[MetadataGiven]) -> ProbeView:
+async def read_metadata(visit: NamedDependency[Visit], data: JSONBody[ProviderMetadataGiven]) -> ProbeView:
     """Reads pasted metadata of an identity provider: what belongs into which field. Nothing is saved."""
     section = (await visit.house.settings()).settings.saml
     fresh = settings.section_from(settings.Settings(), "saml", {"idp_entity_id": section.idp_entity_id})

@@ -36,7 +36,7 @@ class TaskView(View, frozen=True, kw_only=True):
     failed: bool
 
 
-class ResultView(View, frozen=True, kw_only=True):
+class TaskResult(View, frozen=True, kw_only=True):
     """What a task has said, so many times in a row."""
 
     first_at: str | None
@@ -101,10 +101,10 @@ async def switch_task(visit: NamedDependency[Visit], task: FromPath[str], data: 
 
 
 @get("/api/tasks/{task:str}/history", operation_id="listTaskResults", tags=["status"], **declared("status.read", 404))
-async def list_results(visit: NamedDependency[Visit], task: FromPath[str]) -> list[ResultView]:
+async def list_results(visit: NamedDependency[Visit], task: FromPath[str]) -> list[TaskResult]:
     """The last results of a task, newest first; the same one again only counts up."""
     return [
-        ResultView(
+        TaskResult(
             first_at=iso(one.first_at),
             last_at=iso(one.last_at),
             times=one.times,

@@ -145,7 +145,7 @@ class Side(View, frozen=True, kw_only=True):
     sex: str
 
 
-class LinkView(View, frozen=True, kw_only=True):
+class UploadLink(View, frozen=True, kw_only=True):
     """Both sides, and whether they are linked now."""
 
     uploaded: Side
@@ -316,7 +316,7 @@ async def unreview(visit: NamedDependency[Visit], study: FromPath[str]) -> None:
 
 
 @post(f"{_STUDY}/link", operation_id="linkUpload", tags=["uploads"], status_code=200, **_MANAGED)
-async def link(visit: NamedDependency[Visit], study: FromPath[str], data: JSONBody[LinkAsked]) -> LinkView:
+async def link(visit: NamedDependency[Visit], study: FromPath[str], data: JSONBody[LinkAsked]) -> UploadLink:
     """Shows both sides, and with `confirm` links an uploaded study to the patient of another; audited either way."""
     full, to = await visit.id_of("study", study), await visit.id_of("study", data.to)
     await visit.note("identity.reveal", full, detail=f"link to {to}")
@@ -324,7 +324,7 @@ async def link(visit: NamedDependency[Visit], study: FromPath[str], data: JSONBo
     if data.confirm:
         await visit.note("upload.link", full, detail=to)
     known, other = sides.known, sides.uploaded
-    return LinkView(
+    return UploadLink(
         uploaded=Side(
             patient_name=other.patient_name, patient_id=sides.original_patient_id, birth_date=other.birth_date, sex=other.sex
         ),

@@ -206,6 +206,9 @@ async def test_the_document_is_openapi_31_and_describes_every_operation(door: Do
     assert document["openapi"].startswith("3.1")
     operations = [(path, method, one) for path, found in document["paths"].items() for method, one in found.items()]
     assert len({one["operationId"] for _, _, one in operations}) == len(operations) > 40
+    assert not [one for one in document["components"]["schemas"] if "_" in one], (
+        "two of one name; clients cannot be made of them"
+    )
     assert set(document["components"]["securitySchemes"]) == {"session", "bearer", "oauth"}
     for path, _, one in operations:
         assert one.get("description"), path
